@@ -1,0 +1,31 @@
+"""Recurrent networks on a CPU.
+
+Axes, used everywhere in this package: **B** batch, **T** time, **I** input, **H** hidden, **G** gates, **S** states,
+**N** examples, **V** vocabulary, **D** embedding. Public arrays are batch first, (B, T, I). Parameters are
+``Wx (I, G, H)``, ``Wh (H, G, H)``, ``bx (G, H)``, ``bh (G, H)``; a gradient is ``d`` and the name. Gates are ordered
+LSTM i f g o, GRU r z n (reset after the product), RNN one gate.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public names and the modules that hold them, loaded on first use: `import fastrnn` itself loads almost nothing.
+_MODULES = {
+    "_kernels": ("Tape", "Weights", "pack", "recurrent_backward", "recurrent_forward", "set_num_threads"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = ["__version__", "cells", "testing", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"fastrnn.{_HOMES[name]}"), name)
+    if name in ("cells", "data", "plots", "testing"):
+        return importlib.import_module(f"fastrnn.{name}")
+    raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,66 @@
+"""Which backend runs: the native kernels of the best instruction set, Numba, or the reference.
+
+A backend is a module with `instruction_set`, `pack`, `forward` and `backward`, as `reference.py` shows them.
+"""
+
+import importlib
+import importlib.util
+import os
+import warnings
+from types import ModuleType
+
+from fastrnn._kernels import reference
+from fastrnn.cells import Cell
+
+BACKENDS = ("native", "numba", "reference")
+_warned = False
+
+
+def _native() -> ModuleType | None:
+    """Return the native backend, or None where no kernel was built."""
+    native = importlib.import_module("fastrnn._kernels.native")
+    return native if native.instruction_set else None
+
+
+def _jit() -> ModuleType:
+    """Return the Numba backend; Numba takes half a second to load and does so on first use."""
+    return importlib.import_module("fastrnn._kernels.jit")
+
+
+def choose(backend: str | None, cell: Cell) -> ModuleType:
+    """Return the module of the backend asked for, or of the best one for this cell."""
+    global _warned
+    if backend not in (None, *BACKENDS):
+        raise ValueError(f"backend {backend!r} is unknown; expected None or one of {', '.join(map(repr, BACKENDS))}")
+    if backend == "reference":
+        return reference
+    if backend == "numba":
+        return _jit()
+    native = _native()
+    compiled = native is not None and cell in native.CELLS
+    if backend == "native":
+        if native is None:
+            raise ValueError("backend 'native' is not available: the kernels were not compiled when fastrnn was installed")
+        if not compiled:
+            raise ValueError(f"backend 'native' has no kernel for cell {cell.name!r}; use 'numba' or None")
+        return native
+    if native is not None and compiled:
+        return native
+    if native is None and not _warned:
+        _warned = True
+        warnings.warn(
+            "fastrnn was installed without its native kernels (no C compiler?) and runs on Numba, several times "
+            "slower; install a C compiler and fastrnn again to have them",
+            UserWarning,
+            stacklevel=4,
+        )
+    return _jit()
+
+
+def openmp_threads() -> int:
+    """Return what OpenMP would take: OMP_NUM_THREADS, limits of threadpoolctl and joblib; all CPUs without OpenMP."""
+    native = _native()
+    if native is not None:
+        return native.max_threads()
+    value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(value) if value.isdigit() and int(value) > 0 else os.cpu_count() or 1

@@ -1,0 +1,79 @@
+"""The oracle: NumPy over `step` and `step_vjp`. Slow, obvious, for any dtype, also complex.
+
+Like every backend it takes `Wh` of shape (K, G, H), where K is H, or 0 for a cell without recurrent product (a dense
+layer). Like every backend it sees rows sorted by length, longest first, each from its own first step: at step t the first
+`active[t]` rows run (see `steps.py`). Arrays inside are time first.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn._kernels.types import Array, Run, Weights
+from fastrnn.cells import Cell
+
+instruction_set = "numpy"
+
+
+def pack(cell: Cell, weights: Weights) -> Weights:
+    """Return copies, so that the caller may change his own arrays."""
+    bh = np.zeros_like(weights.bx) if weights.bh is None else weights.bh
+    return Weights(weights.Wx.copy(), weights.Wh.copy(), weights.bx.copy(), bh.copy())
+
+
+def masked(h: Array, run: Run, rows: slice) -> Array:
+    """Return what passes between h and the recurrent product."""
+    return h if run.mask is None else h * run.mask[rows]
+
+
+def forward(cell: Cell, weights: Weights, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
+    """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
+    T, K = len(run.active), len(weights.Wh)
+    s = tuple(value.astype(weights.Wx.dtype) for value in state)
+    h = np.empty((T + 1, *s[0].shape), weights.Wx.dtype)
+    h[0] = s[0]
+    tape = []
+    for t in range(T):
+        rows = slice(run.active[t])
+        x_t = run.x[rows, t]
+        x_product = weights.Wx[x_t].swapaxes(0, 1) if run.symbols else np.einsum("bi,igh->gbh", x_t, weights.Wx)
+        ax = x_product + weights.bx[:, None]
+        ah = np.einsum("bk,kgh->gbh", masked(s[0][rows], run, rows)[:, :K], weights.Wh) + weights.bh[:, None]
+        before = tuple(value[rows] for value in s)
+        new, kept = cell.step(tuple(ax), tuple(ah), before)
+        tape.append((before, new, kept))
+        s = tuple(np.concatenate([n, old[run.active[t] :]]) for n, old in zip(new, s, strict=True))
+        h[t + 1] = s[0]
+    return h, s, tape
+
+
+def backward(
+    cell: Cell, weights: Weights, run: Run, tape: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
+) -> tuple[Array | None, Weights, tuple[Array, ...]]:
+    """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
+    dweights = Weights(*(np.zeros_like(w) for w in weights))
+    dWx, dWh, dbx, dbh = dweights
+    dx = np.zeros(run.x.shape, dWx.dtype) if need_dx else None
+    d = [value.astype(dWx.dtype) for value in dstate]
+    for t in reversed(range(len(run.active))):
+        rows = slice(run.active[t])
+        before, new, kept = tape[t]
+        if dy is not None:
+            d[0][rows] += dy[rows, t]
+        dax, dah, ds = (
+            np.stack(values) for values in cell.step_vjp(kept, before, new, tuple(value[rows] for value in d))
+        )
+        if run.symbols:
+            np.add.at(dWx, run.x[rows, t], dax.swapaxes(0, 1))
+        else:
+            dWx += np.einsum("bi,gbh->igh", run.x[rows, t], dax)
+        dWh += np.einsum("bk,gbh->kgh", masked(before[0], run, rows)[:, : len(dWh)], dah)
+        dbx += dax.sum(1)
+        dbh += dah.sum(1)
+        if dx is not None:
+            dx[rows, t] = np.einsum("gbh,igh->bi", dax, weights.Wx)
+        for value, gradient in zip(d, ds, strict=True):
+            value[rows] = gradient
+        if len(dWh):
+            d[0][rows] += masked(np.einsum("gbh,kgh->bk", dah, weights.Wh), run, rows)
+    return dx, dweights, tuple(d)

@@ -1,0 +1,61 @@
+"""Ragged and reversed batches, for all backends at one place.
+
+A backend runs forward over rows sorted by length. What differs is only where a row's own step k lies in the caller's
+arrays: at k, or read backward at length - 1 - k. A whole batch is turned by a view; a ragged one is copied row by row,
+step by step as far as the row goes: padding is never read, and costs nothing.
+"""
+
+import numpy as np
+
+from fastrnn._kernels.types import Array
+
+
+class Steps:
+    """The way between the caller's rows and times and the kernel's rows and steps."""
+
+    def __init__(self, B: int, T: int, lengths: Array | None, reverse: bool) -> None:
+        self.shape = (B, T)
+        self.reverse = reverse
+        self.ragged = lengths is not None and bool((lengths != T).any())
+        if lengths is None or not self.ragged:
+            self.lengths = np.full(B, T, np.int32)
+            self.active = np.full(T, B, np.int32)
+            return
+        self.order = np.argsort(-lengths, kind="stable")
+        self.lengths = lengths[self.order].astype(np.int32)
+        steps = np.arange(self.lengths[0], dtype=np.int32)
+        self.active = (B - np.searchsorted(self.lengths[::-1], steps, side="right")).astype(np.int32)
+
+    def gather(self, a: Array) -> Array:
+        """Caller's (B, T, ...) to the kernel's; a view where the batch is not ragged."""
+        if not self.ragged:
+            return a[:, ::-1] if self.reverse else a
+        out = np.empty((a.shape[0], len(self.active), *a.shape[2:]), a.dtype)
+        for row, source, length in zip(out, self.order, self.lengths, strict=True):
+            row[:length] = a[source, :length][self._direction]
+        return out
+
+    def scatter(self, a: Array) -> Array:
+        """Kernel's (B, T, ...) to the caller's, zero beyond a row's end; a view where the batch is not ragged."""
+        if not self.ragged:
+            return a[:, ::-1] if self.reverse else a
+        out = np.zeros((*self.shape, *a.shape[2:]), a.dtype)
+        for row, target, length in zip(a, self.order, self.lengths, strict=True):
+            out[target, :length] = row[:length][self._direction]
+        return out
+
+    def gather_rows(self, a: Array) -> Array:
+        """Caller's (B, H) to the kernel's order of rows."""
+        return a[self.order] if self.ragged else a
+
+    def scatter_rows(self, a: Array) -> Array:
+        """Kernel's (B, H) to the caller's order of rows."""
+        if not self.ragged:
+            return a
+        out = np.empty_like(a)
+        out[self.order] = a
+        return out
+
+    @property
+    def _direction(self) -> slice:
+        return slice(None, None, -1 if self.reverse else 1)

@@ -1,0 +1,60 @@
+"""How many threads a call takes."""
+
+import os
+
+from fastrnn._kernels import backends
+from fastrnn._kernels.checks import check_threads
+
+_limit: int | None = None
+_forked = False
+
+# Operations that a thread must have to do before a second one is woken: it costs some 5 microseconds.
+WORK_PER_THREAD = 2_000_000
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def set_num_threads(n: int | None) -> None:
+    """
+    Set the number of threads of calls that do not name one.
+
+    Parameters
+    ----------
+    n : int or None
+        Number of threads; None goes back to what OpenMP and the CPUs of the process allow.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not a whole number above 0.
+    """
+    global _limit
+    _limit = None if n is None else check_threads(n)
+
+
+def available_threads() -> int:
+    """Return the number of threads that a large call takes when none is named."""
+    if _limit is not None:
+        return _limit
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, backends.openmp_threads()))
+
+
+def choose_threads(n_threads: int | None, operations: float) -> int:
+    """Return the threads for a call of so many operations; an explicit number is obeyed as it stands.
+
+    After `fork` the child runs on one: OpenMP's threads do not exist there, and waiting for them would hang. Results
+    do not depend on it.
+    """
+    if _forked:
+        return 1
+    if n_threads is not None:
+        return check_threads(n_threads)
+    return int(max(1, min(available_threads(), operations // WORK_PER_THREAD)))

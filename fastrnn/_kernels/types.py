@@ -1,0 +1,130 @@
+"""What passes through the door of the kernels."""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrnn.cells import Cell
+
+Array = NDArray[Any]
+
+
+class Weights(NamedTuple):
+    """
+    The weights of one recurrent net, or their gradients.
+
+    Parameters
+    ----------
+    Wx : ndarray (I, G, H)
+        Input weights, float32 or float64; all weights have one dtype.
+    Wh : ndarray (H, G, H)
+        Recurrent weights.
+    bx : ndarray (G, H)
+        Bias of the input's product.
+    bh : ndarray (G, H) or None
+        Bias of the recurrent product; None for zeros.
+    """
+
+    Wx: Array
+    Wh: Array
+    bx: Array
+    bh: Array | None = None
+
+
+class Run(NamedTuple):
+    """One call as a backend sees it: rows sorted by length, longest first, each from its own first step."""
+
+    x: Array  # (B, T, I), or (B, T) symbols
+    active: Array  # (T,) int32, rows that run at each step, never rising
+    lengths: Array  # (B,) int32, steps of each row, never rising
+    mask: Array | None  # (B, H): multiplies h before Wh
+    n_threads: int
+    sequences: bool  # is h of every step wanted?
+    keep_tape: bool
+
+    @property
+    def symbols(self) -> bool:
+        """Are the inputs integers?"""
+        return self.x.ndim == 2
+
+
+@dataclass(frozen=True, eq=False)
+class PackedWeights:
+    """
+    A snapshot of weights in the layout of one backend; `pack` makes it.
+
+    Attributes
+    ----------
+    cell : Cell
+        The cell that they belong to.
+    shape : tuple
+        Sizes (I, G, H).
+    dtype : dtype
+        float32 or float64.
+    has_bh : bool
+        Whether there was a bias of the recurrent product.
+    """
+
+    cell: Cell
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    has_bh: bool
+    backend: ModuleType
+    payload: Any
+
+    def __repr__(self) -> str:
+        I, _, H = self.shape
+        return f"PackedWeights({self.cell.name!r}, I={I}, H={H}, {self.dtype}, backend={self.backend_name!r})"
+
+    @property
+    def backend_name(self) -> str:
+        """``"native"``, ``"numba"`` or ``"reference"``."""
+        return BACKEND_NAMES[self.backend.__name__.rpartition(".")[2]]
+
+
+BACKEND_NAMES = {"native": "native", "jit": "numba", "reference": "reference"}
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """
+    What `recurrent_backward` needs of a forward call; may be used more than once.
+
+    It refers to the caller's `x`, which must not change in between, and keeps its own copy of the weights.
+
+    Attributes
+    ----------
+    backend : str
+        What ran: ``"native"``, ``"numba"`` or ``"reference"``.
+    instruction_set : str
+        What it was compiled for, as ``"avx512"``; ``"numpy"`` for the reference.
+    n_threads : int
+        Number of threads.
+    """
+
+    packed: PackedWeights
+    run: Run
+    steps: Any
+    saved: Any
+
+    def __repr__(self) -> str:
+        B, T = self.run.x.shape[:2]
+        return f"Tape({self.packed.cell.name!r}, B={B}, T={T}, backend={self.backend!r}, n_threads={self.n_threads})"
+
+    @property
+    def backend(self) -> str:
+        """What ran: ``"native"``, ``"numba"`` or ``"reference"``."""
+        return self.packed.backend_name
+
+    @property
+    def instruction_set(self) -> str:
+        """What it was compiled for."""
+        return self.packed.backend.instruction_set
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that ran."""
+        return self.run.n_threads

@@ -1,0 +1,115 @@
+"""A cell as data: its name, its gates and states, and its equations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    A recurrent cell: one step, pointwise in its pre-activations, and the step's vector-Jacobian product.
+
+    Every gate g has two pre-activations, ``ax[g] = x Wx[:, g] + bx[g]`` from the input and ``ah[g] = h Wh[:, g] +
+    bh[g]`` from the hidden state before, all of shape (B, H). A kernel computes them and calls the equations, which
+    see tuples of arrays, or of scalars when compiled.
+
+    Parameters
+    ----------
+    name : str
+        What the cell is called.
+    gates : str
+        One letter a gate, in the order of the axis G of the weights: ``"ifgo"``.
+    states : str
+        One letter a state, h first: ``"hc"``.
+    step : callable
+        ``step(ax, ah, s) -> (new, kept)``: from G and G pre-activations and S states the S new states, and a tuple
+        of the values that `step_vjp` needs; kernels keep these on the tape.
+    step_vjp : callable
+        ``step_vjp(kept, s, new, d) -> (dax, dah, ds)``: from the gradients `d` of the new states the gradients of
+        `ax`, `ah` and `s`; what reaches h through ``ah`` is the kernel's part, not of ``ds``.
+
+    Attributes
+    ----------
+    n_kept : int
+        Number of values in `kept`.
+
+    Raises
+    ------
+    ValueError
+        If the equations do not return tuples of the right lengths, shapes and dtype, or change their arguments.
+
+    Examples
+    --------
+    >>> from fastrnn.cells import Cell, tanh, one
+    >>> def step(ax, ah, s):
+    ...     return (tanh(ax[0] + ah[0]),), ()
+    >>> def step_vjp(kept, s, new, d):
+    ...     da = d[0] * (one(new[0]) - new[0] * new[0])
+    ...     return (da,), (da,), (da - da,)
+    >>> Cell("elman", "h", "h", step, step_vjp).n_kept
+    0
+    """
+
+    name: str
+    gates: str
+    states: str
+    step: Callable[[Values, Values, Values], tuple[Values, Values]] = field(repr=False)
+    step_vjp: Callable[[Values, Values, Values, Values], tuple[Values, Values, Values]] = field(repr=False)
+    n_kept: int = field(init=False, repr=False, compare=False)
+
+    @property
+    def n_gates(self) -> int:
+        """G, the number of gates."""
+        return len(self.gates)
+
+    @property
+    def n_states(self) -> int:
+        """S, the number of states."""
+        return len(self.states)
+
+    def __post_init__(self) -> None:
+        if not self.gates or not self.states:
+            raise ValueError(f"cell {self.name!r}: a cell has at least one gate and one state (h)")
+        rng = np.random.default_rng(0)
+
+        def values(count: int) -> Values:
+            return tuple(rng.uniform(0.1, 0.9, (2, 3)).astype(np.float32) for _ in range(count))
+
+        ax, ah, s, d = values(self.n_gates), values(self.n_gates), values(self.n_states), values(self.n_states)
+        new, kept = self._call("step", (("ax", ax), ("ah", ah), ("s", s)), (("new", self.n_states), ("kept", None)))
+        object.__setattr__(self, "n_kept", len(kept))
+        self._call(
+            "step_vjp",
+            (("kept", kept), ("s", s), ("new", new), ("d", d)),
+            (("dax", self.n_gates), ("dah", self.n_gates), ("ds", self.n_states)),
+        )
+
+    def _call(
+        self, which: str, arguments: tuple[tuple[str, Values], ...], results: tuple[tuple[str, int | None], ...]
+    ) -> tuple[Values, ...]:
+        """Call one of the two equations on small arrays and hold its result against what is promised."""
+        before = [[value.copy() for value in values] for _, values in arguments]
+        returned = getattr(self, which)(*(values for _, values in arguments))
+        prefix = f"cell {self.name!r}: {which}"
+        for (name, values), old in zip(arguments, before, strict=True):
+            if any(not np.array_equal(a, b) for a, b in zip(values, old, strict=True)):
+                raise ValueError(f"{prefix} changes its argument {name}; it must be pure")
+        if not isinstance(returned, tuple) or len(returned) != len(results):
+            names = ", ".join(name for name, _ in results)
+            raise ValueError(f"{prefix} must return the {len(results)} tuples ({names}), but returned {returned!r:.80}")
+        for (name, count), values in zip(results, returned, strict=True):
+            if not isinstance(values, tuple) or (count is not None and len(values) != count):
+                expected = "a tuple" if count is None else f"a tuple of {count}"
+                raise ValueError(f"{prefix} must return {name} as {expected}, but returned {values!r:.80}")
+            for index, value in enumerate(values):
+                if np.shape(value) != (2, 3) or np.asarray(value).dtype != np.float32:
+                    raise ValueError(
+                        f"{prefix}: {name}[{index}] has shape {np.shape(value)} and dtype {np.asarray(value).dtype} "
+                        "where every value has shape (2, 3) and dtype float32; it must be pointwise and keep the dtype"
+                    )
+        return returned

@@ -1,0 +1,73 @@
+"""The native kernels: one Cython text, compiled once per instruction set and precision.
+
+All metadata are in pyproject.toml. A variant that cannot be built is left out (``optional=True``): the installation
+succeeds, and fastrnn runs on the remaining variants or on Numba.
+"""
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("fastrnn/_kernels")
+BASELINE: dict[str, list[str]] = {"baseline": []}  # SSE2, NEON: what every CPU of the kind runs
+X86 = {
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"],
+    "avx2": ["-mavx2", "-mfma"],
+}
+IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
+INSTRUCTION_SETS = BASELINE | (X86 if IS_X86 else {})
+PRECISIONS: dict[str, list[tuple[str, str | None]]] = {"f32": [], "f64": [("REAL_DOUBLE", None)]}
+# -ffp-contract=fast: every product of a sum is one fused multiply-add wherever the CPU has it, and so in every tile.
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi", "-g0"]
+
+
+class build_kernels(build_ext):
+    """Builds the variants side by side, with OpenMP where the compiler has it."""
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "msvc":  # no vector extension
+            self.warn("fastrnn: MSVC cannot compile the native kernels; use clang-cl, or run on Numba")
+            self.extensions = []
+            return
+        openmp = next((f for f in (["-fopenmp"], []) if self.compiles(f)), [])
+        for extension in self.extensions:
+            extension.extra_compile_args += openmp
+            extension.extra_link_args += openmp
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+
+    def compiles(self, flags: list[str]) -> bool:
+        """Say whether a program with these flags compiles and links."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("int main(void) { return 0; }\n")
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=flags)
+            except Exception:  # whatever a compiler, or its absence, raises
+                return False
+        return True
+
+
+extensions = [
+    Extension(
+        f"fastrnn._kernels.native_{name}_{precision}",
+        [str(KERNELS / f"native_{name}_{precision}.pyx")],
+        define_macros=macros,
+        include_dirs=[str(KERNELS)],
+        depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
+        extra_compile_args=FLAGS + flags,
+        optional=True,
+    )
+    for name, flags in INSTRUCTION_SETS.items()
+    for precision, macros in PRECISIONS.items()
+]
+setup(
+    cmdclass={"build_ext": build_kernels},
+    ext_modules=cythonize(extensions, compiler_directives={"language_level": 3, "cdivision": True}),
+)
