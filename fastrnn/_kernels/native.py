@@ -1,4 +1,83 @@
-"""stub"""
-from fastrnn.cells import CELLS as _C
-instruction_set = ""
-CELLS = frozenset()
+"""The native backend: finds the variants that were built, picks the instruction set, calls the one for the dtype."""
+
+import importlib
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from fastrnn._kernels.types import Array, Run, Weights
+from fastrnn.cells import CELLS as ALL_CELLS
+from fastrnn.cells import Cell
+from fastrnn.cells.rnn import RNN_LINEAR
+
+CELLS = {*ALL_CELLS.values(), RNN_LINEAR}
+INSTRUCTION_SETS = ("avx512", "avx2", "baseline")  # best first
+
+
+def _variants(name: str) -> dict[np.dtype[Any], ModuleType] | None:
+    """Return the modules of an instruction set by dtype, or None where they were not built."""
+    try:
+        modules = [importlib.import_module(f"fastrnn._kernels.native_{name}_{p}") for p in ("f32", "f64")]
+    except ImportError:
+        return None
+    return {module.DTYPE: module for module in modules}
+
+
+def _supported() -> dict[str, dict[np.dtype[Any], ModuleType]]:
+    """Return the variants that were built and that this CPU runs, best first."""
+    baseline = _variants("baseline")
+    if baseline is None:
+        return {}
+    config = baseline[np.dtype(np.float32)].config()
+    found = {name: _variants(name) for name in INSTRUCTION_SETS if config.get(name, True)}
+    return {name: variants for name, variants in found.items() if variants is not None}
+
+
+def _choose(supported: dict[str, Any]) -> str:
+    """Return the best instruction set, or the lower one that FASTRNN_INSTRUCTION_SET names."""
+    asked = os.environ.get("FASTRNN_INSTRUCTION_SET")
+    if not asked:
+        return next(iter(supported), "")
+    if asked not in supported:
+        here = ", ".join(supported) or "none, for the kernels were not compiled"
+        raise ImportError(f"FASTRNN_INSTRUCTION_SET is {asked!r}; this installation on this CPU runs: {here}")
+    return asked
+
+
+SUPPORTED = _supported()
+instruction_set = _choose(SUPPORTED)
+
+
+def variant(dtype: np.dtype[Any]) -> ModuleType:
+    """Return the compiled module for this dtype."""
+    return SUPPORTED[instruction_set][dtype]
+
+
+def max_threads() -> int:
+    """Return what OpenMP would take now; 1 where the compiler had none."""
+    return variant(np.dtype(np.float32)).max_threads()
+
+
+def has_openmp() -> bool:
+    """Say whether the kernels were compiled with OpenMP."""
+    return variant(np.dtype(np.float32)).config()["openmp"]
+
+
+def pack(cell: Cell, weights: Weights) -> Any:
+    """Return the weights in panels."""
+    return variant(weights.Wx.dtype).Packed(cell.name, *weights)
+
+
+def forward(cell: Cell, packed: Any, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
+    """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
+    return variant(state[0].dtype).forward(packed, run, state)
+
+
+def backward(
+    cell: Cell, packed: Any, run: Run, saved: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
+) -> tuple[Array | None, Weights, tuple[Array, ...]]:
+    """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
+    dx, dweights, dinitial = variant(dstate[0].dtype).backward(packed, run, saved, dy, dstate, need_dx)
+    return dx, Weights(*dweights), dinitial

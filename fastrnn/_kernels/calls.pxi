@@ -1,0 +1,258 @@
+# Arrays in and out, allocation, OpenMP. Arguments were checked at the door; `native.py` makes these calls.
+import numpy as np
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+from cython.parallel cimport prange
+
+cdef extern from "cpu.h" nogil:
+    int cpu_has_avx512()
+    int cpu_has_avx2()
+    int omp_get_max_threads()
+    enum: HAS_OPENMP
+
+DTYPE = np.dtype(np.float32 if sizeof(real) == 4 else np.float64)
+cdef enum: CHUNK_ROWS = 256             # deltas, in rows, kept before their products with x and h
+
+
+def config():
+    """Describe this variant: lanes of a vector, tile, OpenMP, and which instruction sets the CPU could run."""
+    return {"lanes": LANES, "tile": (TILE_ROWS, TILE_COLS), "openmp": bool(HAS_OPENMP),
+            "avx512": bool(cpu_has_avx512()), "avx2": bool(cpu_has_avx2())}
+
+
+def max_threads():
+    """Return what OpenMP would take now."""
+    return omp_get_max_threads()
+
+
+# ---- arrays ---------------------------------------------------------------------------------------------------------
+
+cdef void* data(array) except? NULL:
+    """The address of an array's first element, which the caller keeps alive; NULL for None."""
+    cdef Py_buffer view
+    if array is None:
+        return NULL
+    PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
+    PyBuffer_Release(&view)
+    return view.buf
+
+
+cdef padded(tuple shape, bint zero=False):
+    """Return vectors of shape `shape` as an aligned array of numbers, the last axis LANES times as long."""
+    cdef Py_ssize_t size = LANES
+    for n in shape:
+        size *= n
+    raw = (np.zeros if zero else np.empty)(size + LANES, DTYPE)
+    cdef size_t over = <size_t> data(raw) % VECTOR_BYTES
+    cdef Py_ssize_t start = (VECTOR_BYTES - over) % VECTOR_BYTES // sizeof(real)
+    return raw[start:start + size].reshape(shape[:-1] + (shape[-1] * LANES,))
+
+
+cdef padded_rows(rows, Py_ssize_t ld):
+    """Return a copy of (B, H) rows as vectors, zero in the padding."""
+    H = rows.shape[1]
+    out = padded((rows.shape[0], ld), H != ld * LANES)
+    out[:, :H] = rows
+    return out
+
+
+cdef strided(array, Py_ssize_t* row, Py_ssize_t* time):
+    """Return a (B, T, K) array whose last axis is contiguous, and its other strides in numbers."""
+    if array.strides[2] != array.itemsize and array.shape[2] > 1 or not array.flags.aligned:
+        array = np.ascontiguousarray(array)
+    row[0] = array.strides[0] // <Py_ssize_t> sizeof(real)
+    time[0] = array.strides[1] // <Py_ssize_t> sizeof(real)
+    return array
+
+
+# ---- weights --------------------------------------------------------------------------------------------------------
+
+cdef class Packed:
+    """Weights in panels: a snapshot that any number of calls may use, also at once."""
+    cdef Net net                         # the cell, sizes, and the panels; each call fills in the rest
+    cdef readonly int I, K, H
+    cdef object wx, wh, bias, wx_t, wh_t
+
+    def __init__(self, str name, Wx, Wh, bx, bh):
+        cdef Net* n = &self.net
+        cdef int blocks
+        cells = {"lstm": 0, "gru": 1, "rnn_linear": 2 + LINEAR, "rnn_tanh": 2 + TANH, "rnn_relu": 2 + RELU,
+                 "rnn_sigmoid": 2 + SIGMOID}
+        cdef int which = cells[name]
+        n.cell = LSTM if which == 0 else GRU if which == 1 else elman(which - 2)
+        self.I = n.I = Wx.shape[0]; self.K = n.K = Wh.shape[0]; self.H = n.H = Wx.shape[2]
+        blocks = (n.H + LANES - 1) // LANES
+        n.groups = (blocks + n.cell.blocks - 1) // n.cell.blocks
+        n.blocks = (blocks + n.groups - 1) // n.groups             # shared out evenly: no partial groups
+        n.cols = n.cell.gates * n.blocks
+        n.ld = n.groups * n.blocks
+        n.x_ld = (n.I + LANES - 1) // LANES
+        n.x_width = min(<int> PANEL, max(1, n.x_ld)); n.h_width = min(<int> PANEL, n.ld)
+        full = n.H == n.ld * LANES
+        self.wx = padded((n.groups, n.I, n.cols), not full)
+        self.wh = padded((n.groups, n.K, n.cols), not full)
+        self.bias = padded((n.groups, PANEL), True)
+        Wx, Wh, bx, bh = (None if w is None else np.ascontiguousarray(w) for w in (Wx, Wh, bx, bh))
+        n.wx = <vec*> data(self.wx); n.wh = <vec*> data(self.wh); n.bias = <vec*> data(self.bias)
+        pack(n, n.cell.x_gates, <real*> data(Wx), n.I, <vec*> n.wx)
+        pack(n, n.cell.h_gates, <real*> data(Wh), n.K, <vec*> n.wh)
+        add_bias(n, n.cell.x_gates, 0, <real*> data(bx), <vec*> n.bias)
+        if bh is not None:
+            add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), <vec*> n.bias)
+
+    cdef transpose_for(self, bint need_dx):
+        """Make the transposed panels that backward reads, at its first call."""
+        cdef Net* n = &self.net
+        if self.wh_t is None:
+            wh_t = padded(((n.ld + n.h_width - 1) // n.h_width, n.groups, n.cols * LANES, n.h_width), True)
+            transpose(n, n.wh, n.K, n.h_width, <vec*> data(wh_t))
+            self.wh_t = wh_t
+        if need_dx and self.wx_t is None:
+            wx_t = padded(((n.x_ld + n.x_width - 1) // n.x_width, n.groups, n.cols * LANES, n.x_width), True)
+            transpose(n, n.wx, n.I, n.x_width, <vec*> data(wx_t))
+            self.wx_t = wx_t
+
+
+# ---- the two calls --------------------------------------------------------------------------------------------------
+
+cdef class Saved:
+    """The tape: what forward leaves for backward."""
+    cdef object x, h, c, hm, a, mask
+
+
+cdef row_shares(lengths, int shares):
+    """Return bounds of contiguous shares of rows with equally many steps."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = ends[-1] if len(ends) else 0
+    bounds = np.searchsorted(ends, total * np.arange(1, shares) // shares, side="left")
+    return np.concatenate([[0], bounds, [len(lengths)]]).astype(np.int32)
+
+
+cdef set_run(Net* n, Saved s, run):
+    """Point the net to the arrays of a run."""
+    n.B = run.x.shape[0]; n.T = len(run.active)
+    n.active = <const int32_t*> data(run.active)
+    if s.x is None:
+        s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
+    if run.symbols:
+        n.symbols = <const int32_t*> data(s.x); n.x = NULL
+    else:
+        strided(s.x, &n.x_row, &n.x_time)
+        n.symbols = NULL; n.x = <const real*> data(s.x)
+    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
+    n.mask = <vec*> data(s.mask)
+    n.all_steps = run.sequences or run.keep_tape
+    n.c_time = n.hm_time = n.B * n.ld if run.keep_tape else 0
+
+
+def forward(Packed packed, run, state):
+    """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
+    cdef Net n = packed.net
+    cdef Saved s = Saved()
+    cdef int p, n_threads
+    cdef Py_ssize_t B = run.x.shape[0], T = len(run.active), slots
+    cdef const int32_t* bounds
+    keep = run.keep_tape
+    slots = T + 1 if keep or run.sequences else 2
+    s.h = padded((slots, B, n.ld))
+    s.h[0] = padded_rows(state[0], n.ld)
+    if n.cell.states > 1:
+        s.c = padded((T + 1 if keep else 1, B, n.ld))
+        s.c[0] = padded_rows(state[1], n.ld)
+    if keep and n.cell.taped:
+        s.a = padded((T, n.groups, B, PANEL))
+    if run.mask is not None:
+        s.mask = padded_rows(run.mask, n.ld)
+        s.hm = padded((T if keep else 1, B, n.ld))
+    set_run(&n, s, run)
+    n_threads = max(1, min(run.n_threads, B))
+    shares = row_shares(run.lengths, n_threads)
+    bounds = <const int32_t*> data(shares)
+    for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
+        forward_rows(&n, bounds[p], bounds[p + 1])
+    last = run.lengths if slots == T + 1 else run.lengths & 1
+    rows = np.arange(B)
+    final = [s.h[last, rows, :n.H]]
+    if n.cell.states > 1:
+        final.append(s.c[last if keep else 0, rows, :n.H])
+    return s.h[:, :, :n.H], tuple(final), s if keep else None
+
+
+cdef chunk_bounds(active):
+    """Return bounds of chunks of steps, some CHUNK_ROWS rows each: from T, B and lengths alone."""
+    rows = np.cumsum(active[::-1], dtype=np.int64)               # backward begins at the end
+    cuts = [0]
+    while cuts[-1] < len(rows):
+        done = rows[cuts[-1] - 1] if cuts[-1] else 0
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(rows, done + CHUNK_ROWS, side="right"))))
+    return (len(rows) - np.array(cuts)).astype(np.int32)
+
+
+def backward(Packed packed, run, Saved s, dy, dstate, bint need_dx):
+    """Return dx (B, T, I) or None, (dWx, dWh, dbx, dbh), and the gradients of the initial states."""
+    cdef Net n
+    cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1
+    cdef const int32_t* shares
+    cdef const int32_t* chunks
+    packed.transpose_for(need_dx)
+    n = packed.net
+    set_run(&n, s, run)
+    n.wh_t = <vec*> data(packed.wh_t)
+    if dy is not None:
+        dy = strided(dy, &n.dy_row, &n.dy_time)
+    n.dy = <const real*> data(dy)
+    dx = None
+    if need_dx:
+        n.wx_t = <vec*> data(packed.wx_t)
+        dx = padded((n.B, n.T, n.x_ld), True)
+        n.dx = <vec*> data(dx)
+    dh = padded_rows(dstate[0], n.ld)
+    n.dh = <vec*> data(dh)
+    dc = padded_rows(dstate[1], n.ld) if n.cell.states > 1 else None
+    n.dc = <vec*> data(dc)
+    dm = padded((n.B, n.ld)) if s.mask is not None else None
+    n.dm = <vec*> data(dm)
+    cuts = chunk_bounds(run.active)
+    chunks = <const int32_t*> data(cuts)
+    n_chunks = len(cuts) - 1
+    longest = int((cuts[:-1] - cuts[1:]).max()) if n_chunks else 0
+    d = padded((longest, n.groups, n.B, PANEL))
+    n.d = <vec*> data(d)
+    keys = np.empty(longest * n.B, np.uint64) if run.symbols else None
+    n.keys = <uint64_t*> data(keys)
+    dwx = padded((n.groups, n.I + 1, n.cols), True)
+    dwh = padded((n.groups, n.K + 1, n.cols), True)
+    n.dwx = <vec*> data(dwx); n.dwh = <vec*> data(dwh)
+    items = work_items(&n)
+    all_threads = run.n_threads
+    row_threads = max(1, min(all_threads, n.B))
+    bounds = row_shares(run.lengths, row_threads)
+    shares = <const int32_t*> data(bounds)
+    with nogil:
+        for i in range(n_chunks):
+            t1 = chunks[i]; t0 = chunks[i + 1]
+            if n.symbols:
+                collect_symbols(&n, t0, t1)
+            for p in prange(row_threads, num_threads=row_threads, schedule="static", chunksize=1):
+                backward_rows(&n, t0, t1, shares[p], shares[p + 1])
+            for q in prange(items, num_threads=all_threads, schedule="dynamic", chunksize=1):
+                weight_gradient(&n, t0, t1, q)
+    dWx = np.empty((n.I + 1, n.cell.gates, n.H), DTYPE)
+    dWh = np.empty((n.K + 1, n.cell.gates, n.H), DTYPE)
+    unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))
+    unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, n.K + 1, <real*> data(dWh))
+    dbx = dWx[n.I]
+    dbh = dWh[n.K] if n.cell.h_column else dbx.copy()
+    initial = [dh[:, :n.H].copy()] + ([dc[:, :n.H].copy()] if dc is not None else [])
+    return dx[:, :, :n.I] if need_dx else None, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
+
+
+def apply(str name, values):
+    """Return exp, sigmoid or tanh of (N,) values: for the tests of their error."""
+    count = len(values) // LANES + 1
+    y = padded((count,), True)
+    y[:len(values)] = values
+    cdef vec* v = <vec*> data(y)
+    cdef Py_ssize_t i
+    for i in range(count):
+        v[i] = vexp(v[i]) if name == "exp" else vsigmoid(v[i]) if name == "sigmoid" else vtanh(v[i])
+    return y[:len(values)]

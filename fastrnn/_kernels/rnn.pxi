@@ -1,0 +1,37 @@
+# Elman RNN, and the dense layer, which is one without a recurrent product. One gate, and so a group is `blocks` hidden
+# blocks side by side. No tape: the derivative follows from h itself.
+
+cdef enum: LINEAR, TANH, RELU, SIGMOID
+
+
+cdef inline vec activation(int kind, vec a) noexcept nogil:
+    return vtanh(a) if kind == TANH else vrelu(a) if kind == RELU else vsigmoid(a) if kind == SIGMOID else a
+
+
+cdef inline vec derivative(int kind, vec h) noexcept nogil:
+    return (1 - h * h if kind == TANH else vpositive(h) if kind == RELU else h * (1 - h) if kind == SIGMOID
+            else vset(1))
+
+
+cdef void rnn_forward(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
+                      Py_ssize_t ld) noexcept nogil:
+    cdef int r, j
+    for r in range(rows):
+        for j in range(blocks):
+            h_new[j] = activation(kind, a[j])
+        a += PANEL; h_new += ld
+
+
+cdef void rnn_backward(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
+                       const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
+    cdef int r, j
+    for r in range(rows):
+        for j in range(blocks):
+            d[j] = dh[j] * derivative(kind, h_new[j])
+            dh[j] = vset(0)
+        d += PANEL; h_new += ld; dh += ld
+
+
+cdef inline Cell elman(int kind) noexcept:
+    return Cell(gates=1, blocks=PANEL, states=1, kind=kind, taped=False, x_gates=[0, 0, 0, 0], h_gates=[0, 0, 0, 0],
+                h_column=0, forward=rnn_forward, backward=rnn_backward)

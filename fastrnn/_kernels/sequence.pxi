@@ -1,0 +1,351 @@
+# The time loop, forward and backward, for every cell.
+#
+# Design
+# 1. A cell is a struct of a few numbers and two row functions. It sees `rows` rows of one *group*: PANEL vectors a
+#    row, the pre-activations of one hidden block (LSTM, GRU) or of several (RNN, dense). Nothing else differs between
+#    cells, and the loop calls them through a pointer, once per block of rows, which costs nothing.
+# 2. States, tape and deltas are padded to whole groups and aligned, so row functions have no tails. Padded lanes have
+#    zero weights; what they hold is never read by a product. (B, T) are sorted by length, longest first: at step t
+#    the first active[t] rows run, the others have left the tiles.
+# 3. Forward: threads own rows and run through all of time alone.
+# 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
+#    columns of the weight gradients while the deltas are in cache. So every gradient is one sum in one order, over
+#    chunks that follow from T, B and lengths alone: the same bits for any number of threads.
+# 5. A bias is a feature that is always 1: a Left operand with zero strides.
+# 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+cdef extern from "tile.h" nogil:
+    ctypedef float real                  # float or double in C
+    ctypedef float vec                   # LANES of them; Cython sees a number, and equations read as equations
+    enum: LANES, PANEL, TILE_ROWS, TILE_COLS, VECTOR_BYTES, ONWARD, APART
+    ctypedef struct Left:
+        const real* p
+        Py_ssize_t segment, row, step
+    ctypedef struct Right:
+        const vec* p
+        Py_ssize_t segment, step
+    ctypedef struct Symbols:
+        const int32_t* p
+        Py_ssize_t row
+    vec vset(real x)
+    vec vexp(vec x)
+    vec vsigmoid(vec x)
+    vec vtanh(vec x)
+    vec vrelu(vec x)
+    vec vpositive(vec x)
+    void preactivation(int rows, int cols, int h_column, vec* a, const vec* bias, Symbols symbols, Left x, Right wx, int I,
+                       Left h, Right wh, int K)
+    void product(int rows, int cols, vec* out, Py_ssize_t ld, Left A, Right P, int segments, int steps, int apart)
+    uint64_t symbol_key(int32_t symbol, uint32_t position)
+    void sort_keys(uint64_t* keys, Py_ssize_t n)
+    void symbol_gradient(const uint64_t* keys, Py_ssize_t n, int cols, vec* out, const vec* deltas)
+
+cdef enum:
+    ROW_BLOCK = 64                       # rows whose pre-activations stay in L1 on their way to the row function
+    SLAB = 48                            # features that one work item of the weight gradient takes
+
+ctypedef void (*forward_t)(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
+                           Py_ssize_t ld) noexcept nogil
+ctypedef void (*backward_t)(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
+                            const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil
+
+cdef struct Cell:
+    int gates, blocks, states
+    int kind                             # handed to the row functions, for those that serve several cells
+    bint taped                           # does backward need the gates?
+    int[4] x_gates, h_gates              # the gate of each column of the input's and the recurrent product
+    int h_column                         # where the recurrent product's columns begin; the input's begin at 0
+    forward_t forward
+    backward_t backward
+
+cdef struct Net:                         # one call; strides: x, dx, dy in scalars, all else in vectors
+    Cell cell
+    int B, T, I, H
+    int K                                # recurrent inputs: H, or 0 where there is no recurrent product
+    int blocks, groups, cols             # hidden blocks a group; groups; columns of each product in a group
+    Py_ssize_t ld                        # vectors in a row of a state
+    const int32_t* active                # (T,)
+    const real* x                        # (B, T, I), or NULL
+    Py_ssize_t x_row, x_time
+    const int32_t* symbols               # (B, T), or NULL
+    vec* h                               # (T+1, B, ld), or two steps in turn
+    bint all_steps                       # is it T + 1?
+    vec* c                               # (T+1, B, ld), or (B, ld) overwritten step by step, or NULL
+    Py_ssize_t c_time
+    const vec* mask                      # (B, ld), or NULL
+    vec* hm                              # h * mask: (T, B, ld), or (B, ld) overwritten step by step, or NULL
+    Py_ssize_t hm_time
+    vec* a                               # tape (T, groups, B, PANEL), or NULL
+    const vec* bias                      # (groups, PANEL)
+    const vec* wx                        # (groups, I, cols)
+    const vec* wh                        # (groups, K, cols)
+    # backward
+    const vec* wx_t                      # (x panels, groups, cols * LANES, x_width), or NULL: no dx
+    const vec* wh_t                      # (h panels, groups, cols * LANES, h_width)
+    int x_width, h_width                 # vectors in a panel
+    const real* dy                       # (B, T, H), or NULL
+    Py_ssize_t dy_row, dy_time
+    vec* dh                              # (B, ld)
+    vec* dc                              # (B, ld), or NULL
+    vec* dm                              # (B, ld) scratch where there is a mask: gradient of h * mask
+    vec* dx                              # (B, T, x_ld)
+    Py_ssize_t x_ld
+    vec* d                               # deltas of a chunk (chunk, groups, B, PANEL)
+    uint64_t* keys                       # symbols of a chunk, sorted, and their number
+    Py_ssize_t n_keys
+    vec* dwx                             # (groups, I + 1, cols), the last feature is the bias
+    vec* dwh                             # (groups, K + 1, cols)
+
+
+cdef inline vec* h_at(const Net* n, int t) noexcept nogil:
+    return n.h + (t if n.all_steps else t & 1) * n.B * n.ld
+
+
+cdef void forward_rows(const Net* n, int b0, int b1) noexcept nogil:
+    cdef int t, j, q, r, rows, end
+    cdef Py_ssize_t at, i
+    cdef vec[ROW_BLOCK * PANEL] scratch
+    cdef vec* a
+    cdef vec* h
+    cdef vec* h_new
+    cdef vec* c = NULL
+    cdef vec* c_new = NULL
+    cdef vec* hm
+    cdef const vec* mask
+    cdef Left x, h_rows
+    cdef Symbols symbols
+    cdef Right wx, wh
+    x.p = NULL; symbols.p = NULL
+    x.segment = h_rows.segment = wx.segment = wh.segment = 0
+    x.row = n.x_row; h_rows.row = n.ld * LANES; symbols.row = n.T
+    x.step = h_rows.step = 1
+    wx.step = wh.step = n.cols
+    for t in range(n.T):
+        end = min(b1, n.active[t])
+        for q in range((end - b0 + ROW_BLOCK - 1) // ROW_BLOCK):
+            r = b0 + q * ROW_BLOCK
+            rows = min(<int> ROW_BLOCK, end - r)
+            if n.symbols:
+                symbols.p = n.symbols + <Py_ssize_t> r * n.T + t
+            else:
+                x.p = n.x + r * n.x_row + t * n.x_time
+            h = h_at(n, t) + r * n.ld
+            h_new = h_at(n, t + 1) + r * n.ld
+            h_rows.p = <const real*> h
+            if n.mask:
+                hm = n.hm + t * n.hm_time + r * n.ld
+                mask = n.mask + r * n.ld
+                for i in range(rows * n.ld):
+                    hm[i] = h[i] * mask[i]
+                h_rows.p = <const real*> hm
+            for j in range(n.groups):
+                a = n.a + ((<Py_ssize_t> t * n.groups + j) * n.B + r) * PANEL if n.a else scratch
+                wx.p = n.wx + <Py_ssize_t> j * n.I * n.cols
+                wh.p = n.wh + <Py_ssize_t> j * n.K * n.cols
+                preactivation(rows, n.cols, n.cell.h_column, a, n.bias + j * PANEL, symbols, x, wx,
+                              0 if n.symbols else n.I, h_rows, wh, n.K)
+                at = j * n.blocks
+                if n.c:
+                    c = n.c + t * n.c_time + r * n.ld + at
+                    c_new = c + n.c_time
+                n.cell.forward(n.cell.kind, rows, n.blocks, a, h + at, c, h_new + at, c_new, n.ld)
+
+
+cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
+    """The loop over time of one chunk: leaves its deltas in n.d, and dh and dc at t0."""
+    cdef int t, j, q, b, k, rows
+    cdef Py_ssize_t at, i, row = b0 * n.ld
+    cdef real* dh
+    cdef const real* dy
+    cdef const vec* h
+    cdef const vec* h_new
+    cdef const vec* c = NULL
+    cdef const vec* c_new = NULL
+    cdef vec* dc = NULL
+    cdef vec* d
+    cdef vec* to
+    cdef Left deltas
+    cdef Right w
+    deltas.segment = <Py_ssize_t> n.B * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
+    for t in range(t1 - 1, t0 - 1, -1):
+        rows = min(b1, n.active[t]) - b0
+        if rows <= 0:
+            continue
+        if n.dy:
+            for b in range(b0, b0 + rows):
+                dh = <real*> (n.dh + b * n.ld)
+                dy = n.dy + b * n.dy_row + t * n.dy_time
+                for k in range(n.H):
+                    dh[k] += dy[k]
+        d = n.d + (<Py_ssize_t> (t - t0) * n.groups * n.B + b0) * PANEL
+        h = h_at(n, t) + row
+        h_new = h_at(n, t + 1) + row
+        for j in range(n.groups):
+            at = j * n.blocks
+            if n.c:
+                c = n.c + t * n.c_time + row + at
+                c_new = c + n.c_time
+                dc = n.dc + row + at
+            n.cell.backward(n.cell.kind, rows, n.blocks,
+                            n.a + ((<Py_ssize_t> t * n.groups + j) * n.B + b0) * PANEL if n.a else NULL,
+                            h + at, c, h_new + at, c_new, n.dh + row + at, dc, d + <Py_ssize_t> j * n.B * PANEL, n.ld)
+        if n.K:
+            deltas.p = <const real*> (d + n.cell.h_column)
+            to = n.dh
+            if n.mask:
+                to = n.dm
+                for i in range(row, row + rows * n.ld):
+                    to[i] = vset(0)
+            for q in range((n.ld + n.h_width - 1) // n.h_width):
+                at = q * n.h_width
+                w.p = n.wh_t + at * n.groups * n.cols * LANES
+                w.segment = n.cols * LANES * n.h_width; w.step = n.h_width
+                product(rows, min(n.h_width, n.ld - at), to + row + at, n.ld, deltas, w, n.groups, n.cols * LANES, ONWARD)
+            if n.mask:
+                for i in range(row, row + rows * n.ld):
+                    n.dh[i] += n.dm[i] * n.mask[i]
+        if n.wx_t:
+            deltas.p = <const real*> d
+            for q in range((n.x_ld + n.x_width - 1) // n.x_width):
+                at = q * n.x_width
+                w.p = n.wx_t + at * n.groups * n.cols * LANES
+                w.segment = n.cols * LANES * n.x_width; w.step = n.x_width
+                product(rows, min(n.x_width, n.x_ld - at), n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld + at,
+                        n.T * n.x_ld, deltas, w, n.groups, n.cols * LANES, ONWARD)
+
+
+cdef real ONE = 1
+
+
+cdef inline int slabs(int features) noexcept nogil:
+    return (features + SLAB - 1) // SLAB
+
+
+cdef int work_items(const Net* n) noexcept nogil:
+    """Work items of the weight gradients: for each group the bias, the slabs of x (or its symbols), those of h."""
+    return n.groups * (1 + (1 if n.symbols else slabs(n.I)) + slabs(n.K))
+
+
+cdef void collect_symbols(Net* n, int t0, int t1) noexcept nogil:
+    """Sort the symbols of a chunk."""
+    cdef int t, b
+    n.n_keys = 0
+    for t in range(t0, t1):
+        for b in range(n.active[t]):
+            n.keys[n.n_keys] = symbol_key(n.symbols[<Py_ssize_t> b * n.T + t],
+                                          <uint32_t> (<Py_ssize_t> (t - t0) * n.groups * n.B + b))
+            n.n_keys += 1
+    sort_keys(n.keys, n.n_keys)
+
+
+cdef void add_products(const Net* n, int t0, int t1, int features, vec* out, Left f, int j, int column) noexcept nogil:
+    """Add features times deltas over the chunk; steps with equally many rows go together."""
+    cdef int t, until
+    cdef Left a = f
+    cdef Right d
+    d.segment = <Py_ssize_t> n.groups * n.B * PANEL; d.step = PANEL
+    t = t0
+    while t < t1:
+        until = t + 1
+        while until < t1 and n.active[until] == n.active[t]:
+            until += 1
+        a.p = f.p + (t - t0) * f.segment
+        d.p = n.d + (<Py_ssize_t> (t - t0) * n.groups + j) * n.B * PANEL + column
+        product(features, n.cols, out, n.cols, a, d, until - t, n.active[t], APART)
+        t = until
+
+
+cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil:
+    """One work item, over all deltas of the chunk."""
+    cdef int per_group = work_items(n) // n.groups, j = item // per_group, what = item % per_group
+    cdef int x_items = 1 if n.symbols else slabs(n.I), first
+    cdef vec* dwx = n.dwx + <Py_ssize_t> j * (n.I + 1) * n.cols
+    cdef vec* dwh = n.dwh + <Py_ssize_t> j * (n.K + 1) * n.cols
+    cdef Left f
+    if what == 0:
+        f.p = &ONE; f.segment = f.row = f.step = 0
+        add_products(n, t0, t1, 1, dwx + <Py_ssize_t> n.I * n.cols, f, j, 0)
+        if n.cell.h_column:              # else both biases have one gradient
+            add_products(n, t0, t1, 1, dwh + <Py_ssize_t> n.K * n.cols, f, j, n.cell.h_column)
+    elif what <= x_items and n.symbols:
+        symbol_gradient(n.keys, n.n_keys, n.cols, dwx, n.d + <Py_ssize_t> j * n.B * PANEL)
+    elif what <= x_items:
+        first = (what - 1) * SLAB
+        f.p = n.x + t0 * n.x_time + first; f.segment = n.x_time; f.row = 1; f.step = n.x_row
+        add_products(n, t0, t1, min(<int> SLAB, n.I - first), dwx + <Py_ssize_t> first * n.cols, f, j, 0)
+    else:
+        first = (what - 1 - x_items) * SLAB
+        f.p = <const real*> (n.hm + t0 * n.hm_time if n.mask else h_at(n, t0)) + first
+        f.segment = n.B * n.ld * LANES; f.row = 1; f.step = n.ld * LANES
+        add_products(n, t0, t1, min(<int> SLAB, n.K - first), dwh + <Py_ssize_t> first * n.cols, f, j,
+                     n.cell.h_column)
+
+
+# ---- packing: (K, G, H) weights to panels, and back -----------------------------------------------------------------
+
+cdef inline int unit(const Net* n, int j, int c) noexcept nogil:
+    """The first hidden unit of column c of group j."""
+    return (j * n.blocks + c // n.cell.gates) * LANES
+
+
+cdef inline Py_ssize_t gate_at(const Net* n, const int* gates, int k, int j, int c) noexcept nogil:
+    """Where that column's weights of feature k begin in (K, G, H)."""
+    return (<Py_ssize_t> k * n.cell.gates + gates[c % n.cell.gates]) * n.H + unit(n, j, c)
+
+
+cdef void pack(const Net* n, const int* gates, const real* w, int K, vec* out) noexcept nogil:
+    """(K, G, H) to (groups, K, cols)"""
+    cdef int k, j, c, i
+    cdef real* to
+    cdef const real* source
+    for j in range(n.groups):
+        for k in range(K):
+            for c in range(n.cols):
+                to = <real*> (out + (<Py_ssize_t> j * K + k) * n.cols + c)
+                source = w + gate_at(n, gates, k, j, c)
+                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
+                    to[i] = source[i]
+
+
+cdef void add_bias(const Net* n, const int* gates, int column, const real* b, vec* out) noexcept nogil:
+    """(G, H) to (groups, PANEL), from this column on; both biases meet where the columns do"""
+    cdef int j, c, i
+    cdef real* to
+    cdef const real* source
+    for j in range(n.groups):
+        for c in range(n.cols):
+            to = <real*> (out + j * PANEL + column + c)
+            source = b + gate_at(n, gates, 0, j, c)
+            for i in range(min(<int> LANES, n.H - unit(n, j, c))):
+                to[i] += source[i]
+
+
+cdef void unpack(const Net* n, const int* gates, const vec* w, int K, int rows, real* out) noexcept nogil:
+    """K of the `rows` features of (groups, rows, cols) to (K, G, H)"""
+    cdef int k, j, c, i
+    cdef const real* source
+    cdef real* to
+    for j in range(n.groups):
+        for k in range(K):
+            for c in range(n.cols):
+                source = <const real*> (w + (<Py_ssize_t> j * rows + k) * n.cols + c)
+                to = out + gate_at(n, gates, k, j, c)
+                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
+                    to[i] = source[i]
+
+
+cdef void transpose(const Net* n, const vec* w, int K, int width, vec* out) noexcept nogil:
+    """(groups, K, cols) to (panels of width vectors of K, groups, cols * LANES, width)"""
+    cdef int k, j, c, i
+    cdef Py_ssize_t rows = <Py_ssize_t> n.groups * n.cols * LANES, wide = width * LANES
+    cdef const real* source
+    cdef real* to
+    for j in range(n.groups):
+        for k in range(K):
+            for c in range(n.cols):
+                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
+                to = <real*> out + (k // wide) * rows * wide + <Py_ssize_t> (j * n.cols + c) * LANES * wide + k % wide
+                for i in range(LANES):
+                    to[i * wide] = source[i]

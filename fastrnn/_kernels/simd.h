@@ -1,0 +1,102 @@
+/* One vector type for every instruction set and both precisions.
+ *
+ *  - The instruction set follows from the compiler's -m flags, the precision from -DREAL_DOUBLE; nothing else
+ *    distinguishes the variants.
+ *  - `vec` is a GCC/Clang vector: + - * / work on it, also with a constant (`1 - z`), and so Cython, which is told
+ *    that it is a number, writes correct C for an equation.
+ *  - `vec` is aligned: buffers that hold it are padded and aligned, so that a row is a `vec*`, and `h[r]` a load.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+  #define VECTOR_BYTES 64
+  #define MM_(op) _mm512_##op
+#elif defined(__AVX2__)
+  #define VECTOR_BYTES 32
+  #define MM_(op) _mm256_##op
+#else
+  #define VECTOR_BYTES 16
+  #define MM_(op) _mm_##op
+#endif
+
+#ifdef REAL_DOUBLE
+  typedef double real;
+  typedef int64_t integer;
+  #define MM(op) MM_(op##_pd)
+  enum { MANTISSA = 52, BIAS = 1023 };
+#else
+  typedef float real;
+  typedef int32_t integer;
+  #define MM(op) MM_(op##_ps)
+  enum { MANTISSA = 23, BIAS = 127 };
+#endif
+
+typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef integer ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+enum { LANES = VECTOR_BYTES / sizeof(real) };
+
+INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane; the compiler makes it a broadcast */
+
+/* x < y ? x : y and x > y ? x : y, and so a NaN in y comes through. */
+#if defined(__SSE2__)
+  #include <immintrin.h>
+  INLINE vec vmin(vec x, vec y) { return (vec)MM(min)(x, y); }
+  INLINE vec vmax(vec x, vec y) { return (vec)MM(max)(x, y); }
+#else
+  INLINE vec vselect(ivec mask, vec x, vec y) { return (vec)((mask & (ivec)x) | (~mask & (ivec)y)); }
+  INLINE vec vmin(vec x, vec y) { return vselect((ivec)(x < y), x, y); }
+  INLINE vec vmax(vec x, vec y) { return vselect((ivec)(x > y), x, y); }
+#endif
+
+/* e^x - 1 = 2^n (e^r - 1) + (2^n - 1), |r| <= ln(2)/2. The caller has clamped x. n sits in the low bits of x / ln 2
+ * plus 1.5 * 2^MANTISSA; shifted into the exponent it is 2^n: no conversion to integers, same text for both types. */
+#ifdef REAL_DOUBLE
+  #define LN2_HIGH 6.93145751953125e-1
+  #define LN2_LOW 1.42860682030941723212e-6
+  static const real EXP[] = { /* (e^r - 1 - r) / r^2, highest power first: Taylor terms are enough at this width */
+    1. / 87178291200., 1. / 6227020800., 1. / 479001600., 1. / 39916800., 1. / 3628800., 1. / 362880., 1. / 40320.,
+    1. / 5040., 1. / 720., 1. / 120., 1. / 24., 1. / 6., .5 };
+#else
+  #define LN2_HIGH 0.693359375f
+  #define LN2_LOW -2.12194440e-4f
+  static const real EXP[] = { /* Cephes expf */
+    1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f };
+#endif
+#define LOG2_E ((real)1.44269504088896340736)
+#define ROUND ((real)1.5 * ((integer)1 << MANTISSA))
+
+INLINE void expm1_parts(vec x, vec *scale, vec *p) {
+  vec shifted = x * LOG2_E + ROUND, n = shifted - ROUND;
+  vec r = (x - n * LN2_HIGH) - n * LN2_LOW, q = vset(EXP[0]);
+  _Pragma("GCC unroll 16")
+  for (unsigned i = 1; i < sizeof EXP / sizeof *EXP; i++) q = q * r + EXP[i];
+  *p = q * (r * r) + r;                                          /* e^r - 1 */
+  *scale = (vec)(((ivec)shifted << MANTISSA) + ((integer)BIAS << MANTISSA)); /* 2^n */
+}
+#ifdef REAL_DOUBLE
+  #define EXP_MIN -708.
+  #define EXP_MAX 709.
+  #define TANH_MAX 40.
+#else
+  #define EXP_MIN -87.f
+  #define EXP_MAX 88.f
+  #define TANH_MAX 20.f
+#endif
+
+INLINE vec vexp(vec x) {          /* saturates outside [EXP_MIN, EXP_MAX]; NaN stays NaN */
+  vec s, p;
+  expm1_parts(vmin(vset(EXP_MAX), vmax(vset(EXP_MIN), x)), &s, &p);
+  return s * p + s;
+}
+INLINE vec vsigmoid(vec x) { return 1 / (1 + vexp(-x)); }
+INLINE vec vtanh(vec x) {         /* m / (m + 2), m = e^2x - 1: exact to a few ulp also near 0 */
+  vec s, p, m, y = x + x;
+  expm1_parts(vmin(vset(TANH_MAX), vmax(vset(-TANH_MAX), y)), &s, &p);
+  m = s * p + (s - 1);
+  return (vec)((ivec)(m / (m + 2)) | ((ivec)x & (ivec)vset(-(real)0)));   /* tanh(-0) is -0 */
+}
+INLINE vec vrelu(vec x) { return vmax(vset(0), x); }
+INLINE vec vpositive(vec x) { return (vec)((ivec)vset(1) & (ivec)(x > 0)); }  /* 1 where x > 0, else 0 */

@@ -1,0 +1,198 @@
+/* The register tile: sums of TILE_ROWS rows by TILE_COLS vectors stay in registers while k runs.
+ *
+ * `preactivation` is the forward product, bias + x Wx + h Wh in one visit of the registers. `product` is all others:
+ *
+ *      out[r, c] += sum over s, k of  A[s, r, k] * P[s, k, c]        r: rows, c: vectors, s: segments, k: steps
+ *
+ *      backward in time  rows = batch,    k = the deltas of a group, s = groups,     P = packed transposed weights
+ *      weight gradient   rows = features, k = batch, s = time steps,                 P = deltas
+ *
+ * Design
+ *  1. Every operand is a pointer and its strides: nothing is transposed or copied.
+ *  2. The sum over (s, k) of a row runs in one order, whatever the tiling: the same bits for any split of rows or
+ *     columns. Blocks of (s, k) are small enough for their part of P to stay in L1 while all rows pass over it.
+ *  3. Two ways to cut a long sum into blocks. Onward, a block takes up the sum where the last one left it: one sum,
+ *     one order, for what must not depend on blocks. Apart, a block is summed by itself and then added: a sum over
+ *     thousands of steps stays as accurate as one over a block; for the weight gradients.
+ *  4. Rows are shared out evenly: 16 rows are tiles of 6 + 5 + 5, not 6 + 6 + 4.
+ */
+#pragma once
+#include <stdlib.h>
+#include "simd.h"
+
+#if defined(__AVX512F__) || defined(__aarch64__)   /* 32 registers: 24 sums, 4 weights, 1 broadcast */
+  #define WIDE_TILE 1
+  enum { TILE_ROWS = 6, TILE_COLS = 4 };
+#else                                              /* 16 registers: 12 sums, 2 weights, 1 broadcast */
+  #define WIDE_TILE 0
+  enum { TILE_ROWS = 6, TILE_COLS = 2 };
+#endif
+enum { BLOCK_BYTES = 24576 };
+enum { PANEL = 4 };           /* vectors side by side in packed weights, tape and deltas */
+#ifdef __clang__              /* clang leaves the sums on the stack unless told in its own words */
+  #define UNROLL _Pragma("clang loop unroll(full)")
+#else
+  #define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define LOOP(i, n) UNROLL for (int i = 0; i < n; i++)
+
+typedef struct { const real *p; ptrdiff_t segment, row, step; } Left;   /* strides in scalars */
+typedef struct { const vec *p; ptrdiff_t segment, step; } Right;        /* strides in vectors */
+typedef struct { const int32_t *p; ptrdiff_t row; } Symbols;            /* one-hot rows by number; p NULL: none */
+
+INLINE int least(int a, int b) { return a < b ? a : b; }
+INLINE int tiles_of(int rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS; }
+INLINE int rows_of_tile(int rows_left, int tiles_left) { return (rows_left + tiles_left - 1) / tiles_left; }
+
+/* ---- forward ---------------------------------------------------------------------------------------------------- */
+
+/* `xn` columns of the tile, from 0, take the input's product, those from `h0` on the recurrent one: all of them but in
+ * the GRU, whose ax_n and ah_n stay apart. A symbol adds its row of weights, as the product with its one-hot row does. */
+INLINE void forward_tile(const int R, const int C, const int xn, const int h0, vec *out, const vec *bias, Symbols symbols,
+                         Left x, Right wx, int I, Left h, Right wh, int K) {
+  vec sum[TILE_ROWS][TILE_COLS];
+  LOOP(r, R) LOOP(c, C) sum[r][c] = bias[c];
+  if (symbols.p)
+    LOOP(r, R) { const vec *w = wx.p + symbols.p[r * symbols.row] * wx.step; LOOP(c, xn) sum[r][c] += w[c]; }
+  for (int k = 0; k < I; k++, x.p += x.step, wx.p += wx.step) {
+    vec w[TILE_COLS];
+    LOOP(c, xn) w[c] = wx.p[c];
+    LOOP(r, R) { vec v = vset(x.p[r * x.row]); LOOP(c, xn) sum[r][c] += v * w[c]; }
+  }
+  for (int k = 0; k < K; k++, h.p += h.step, wh.p += wh.step) {
+    vec w[TILE_COLS];
+    UNROLL for (int c = h0; c < C; c++) w[c] = wh.p[c];
+    LOOP(r, R) { vec v = vset(h.p[r * h.row]); UNROLL for (int c = h0; c < C; c++) sum[r][c] += v * w[c]; }
+  }
+  LOOP(r, R) LOOP(c, C) out[r * PANEL + c] = sum[r][c];
+}
+
+#define FORWARD(R, C, xn, h0) forward_tile(R, C, xn, h0, out, bias, symbols, x, wx, I, h, wh, K); break;
+#define FORWARD_ROWS(C, xn, h0) switch (R) { \
+    case 1: FORWARD(1, C, xn, h0) case 2: FORWARD(2, C, xn, h0) case 3: FORWARD(3, C, xn, h0) \
+    case 4: FORWARD(4, C, xn, h0) case 5: FORWARD(5, C, xn, h0) default: FORWARD(6, C, xn, h0) }
+
+/* `rows` rows of one group: `cols` columns of the input's product from column 0, as many of the recurrent one from
+ * `h_column`. With symbols there are no I steps of x. */
+static void preactivation(int rows, int cols, int h_column, vec *a, const vec *bias0, Symbols symbols0, Left x0, Right wx0,
+                          int I, Left h_, Right wh0, int K) {
+  int tiles = tiles_of(rows), total = cols + h_column;
+  for (int c = 0; c < total; c += TILE_COLS) {
+    int C = least(total - c, TILE_COLS), xn = least(cols - c, C), h0 = h_column > c ? h_column - c : 0;
+    for (int q = 0, first = 0; q < tiles; q++) {
+      int R = rows_of_tile(rows - first, tiles - q);
+      vec *out = a + first * PANEL + c;
+      const vec *bias = bias0 + c;
+      Symbols symbols = symbols0;
+      Left x = x0, h = h_;
+      Right wx = wx0, wh = wh0;
+      if (symbols.p) symbols.p += first * symbols.row;
+      else x.p += first * x.row;
+      h.p += first * h.row; wx.p += c; wh.p += c - h_column;
+      switch (C * 100 + xn * 10 + h0) {
+        case 110: FORWARD_ROWS(1, 1, 0) break;
+#if WIDE_TILE
+        case 220: FORWARD_ROWS(2, 2, 0) break;
+        case 330: FORWARD_ROWS(3, 3, 0) break;
+        case 431: FORWARD_ROWS(4, 3, 1) break;
+        default: FORWARD_ROWS(4, 4, 0)
+#else
+        case 221: FORWARD_ROWS(2, 2, 1) break;
+        case 210: FORWARD_ROWS(2, 1, 0) break;
+        default: FORWARD_ROWS(2, 2, 0)
+#endif
+      }
+      first += R;
+    }
+  }
+}
+
+/* ---- all other products ----------------------------------------------------------------------------------------- */
+
+enum { ONWARD = 0, APART = 1 };
+
+INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+  vec sum[TILE_ROWS][TILE_COLS];
+  if (apart) { LOOP(r, R) LOOP(c, C) sum[r][c] = vset(0); }
+  else { LOOP(r, R) LOOP(c, C) sum[r][c] = out[r * ld + c]; }
+  for (int s = 0; s < segments; s++) {
+    const real *a = A.p + s * A.segment;
+    const vec *p = P.p + s * P.segment;
+    for (int k = 0; k < steps; k++, a += A.step, p += P.step) {
+      vec w[TILE_COLS];
+      LOOP(c, C) w[c] = p[c];
+      LOOP(r, R) { vec x = vset(a[r * A.row]); LOOP(c, C) sum[r][c] += x * w[c]; }
+    }
+  }
+  if (apart) { LOOP(r, R) LOOP(c, C) out[r * ld + c] += sum[r][c]; }
+  else { LOOP(r, R) LOOP(c, C) out[r * ld + c] = sum[r][c]; }
+}
+
+#define TILE(R, C) tile(R, C, out, ld, A, P, segments, steps, apart); break;
+#define ROWS(C) switch (R) { case 1: TILE(1, C) case 2: TILE(2, C) case 3: TILE(3, C) \
+                             case 4: TILE(4, C) case 5: TILE(5, C) default: TILE(6, C) }
+static void any_tile(int R, int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+  switch (C) {
+    case 1: ROWS(1) break;
+#if WIDE_TILE
+    case 2: ROWS(2) break;
+    case 3: ROWS(3) break;
+    default: ROWS(4)
+#else
+    default: ROWS(2)
+#endif
+  }
+}
+
+/* all rows and columns over one block of segments and steps */
+static void block(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+  int tiles = tiles_of(rows);
+  for (int c = 0; c < cols; c += TILE_COLS)
+    for (int q = 0, r = 0; q < tiles; q++) {
+      int R = rows_of_tile(rows - r, tiles - q);
+      Left a = A;
+      Right p = P;
+      a.p += r * A.row; p.p += c;
+      any_tile(R, least(cols - c, TILE_COLS), out + r * ld + c, ld, a, p, segments, steps, apart);
+      r += R;
+    }
+}
+
+static void product(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+  int fit = BLOCK_BYTES / (PANEL * VECTOR_BYTES);                /* steps whose part of P fits into L1 */
+  if (steps == 0) return;
+  if (!apart && rows <= TILE_ROWS) fit = segments * steps;       /* nobody would read them twice */
+  int s_block = steps >= fit ? 1 : fit / steps, k_block = least(steps, fit);
+  for (int s = 0; s < segments; s += s_block)
+    for (int k = 0; k < steps; k += k_block) {
+      Left a = A;
+      Right p = P;
+      a.p += s * A.segment + k * A.step; p.p += s * P.segment + k * P.step;
+      block(rows, cols, out, ld, a, p, least(segments - s, s_block), least(steps - k, k_block), apart);
+    }
+}
+
+/* ---- weight gradient of symbols --------------------------------------------------------------------------------- */
+
+/* A symbol and where the deltas of its step lie; sorted, the deltas of a symbol stand together, in order of time. */
+INLINE uint64_t symbol_key(int32_t symbol, uint32_t position) { return (uint64_t)symbol << 32 | position; }
+
+static int compare_keys(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+static void sort_keys(uint64_t *keys, ptrdiff_t n) { qsort(keys, n, sizeof *keys, compare_keys); }
+
+/* out[symbol] += the sum of the symbol's deltas in this chunk */
+static void symbol_gradient(const uint64_t *keys, ptrdiff_t n, int cols, vec *out, const vec *deltas) {
+  for (ptrdiff_t i = 0; i < n;) {
+    uint64_t symbol = keys[i] >> 32;
+    vec sum[PANEL];
+    LOOP(c, PANEL) sum[c] = vset(0);
+    for (; i < n && keys[i] >> 32 == symbol; i++) {
+      const vec *d = deltas + (ptrdiff_t)(uint32_t)keys[i] * PANEL;
+      for (int c = 0; c < cols; c++) sum[c] += d[c];
+    }
+    for (int c = 0; c < cols; c++) out[symbol * cols + c] += sum[c];
+  }
+}
