@@ -3,6 +3,8 @@ import numpy as np
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange
 
+from fastrnn._kernels.steps import chunk_bounds, row_shares
+
 cdef extern from "cpu.h" nogil:
     int cpu_has_avx512()
     int cpu_has_avx2()
@@ -10,7 +12,6 @@ cdef extern from "cpu.h" nogil:
     enum: HAS_OPENMP
 
 DTYPE = np.dtype(np.float32 if sizeof(real) == 4 else np.float64)
-cdef enum: CHUNK_ROWS = 256             # deltas, in rows, kept before their products with x and h
 
 
 def config():
@@ -119,14 +120,6 @@ cdef class Saved:
     cdef object x, h, c, hm, a, mask
 
 
-cdef row_shares(lengths, int shares):
-    """Return bounds of contiguous shares of rows with equally many steps."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    total = ends[-1] if len(ends) else 0
-    bounds = np.searchsorted(ends, total * np.arange(1, shares) // shares, side="left")
-    return np.concatenate([[0], bounds, [len(lengths)]]).astype(np.int32)
-
-
 cdef set_run(Net* n, Saved s, run):
     """Point the net to the arrays of a run."""
     n.B = run.x.shape[0]; n.T = len(run.active)
@@ -175,16 +168,6 @@ def forward(Packed packed, run, state):
     if n.cell.states > 1:
         final.append(s.c[last if keep else 0, rows, :n.H])
     return s.h[:, :, :n.H], tuple(final), s if keep else None
-
-
-cdef chunk_bounds(active):
-    """Return bounds of chunks of steps, some CHUNK_ROWS rows each: from T, B and lengths alone."""
-    rows = np.cumsum(active[::-1], dtype=np.int64)               # backward begins at the end
-    cuts = [0]
-    while cuts[-1] < len(rows):
-        done = rows[cuts[-1] - 1] if cuts[-1] else 0
-        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(rows, done + CHUNK_ROWS, side="right"))))
-    return (len(rows) - np.array(cuts)).astype(np.int32)
 
 
 def backward(Packed packed, run, Saved s, dy, dstate, bint need_dx):

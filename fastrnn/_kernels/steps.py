@@ -9,6 +9,8 @@ import numpy as np
 
 from fastrnn._kernels.types import Array
 
+CHUNK_ROWS = 256  # deltas, in rows, that a backend keeps before their products with x and h: they stay in cache
+
 
 class Steps:
     """The way between the caller's rows and times and the kernel's rows and steps."""
@@ -59,3 +61,21 @@ class Steps:
     @property
     def _direction(self) -> slice:
         return slice(None, None, -1 if self.reverse else 1)
+
+
+def row_shares(lengths: Array, shares: int) -> Array:
+    """Return the bounds of contiguous shares of rows with about equally many steps; each thread takes one."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = ends[-1] if len(ends) else 0
+    bounds = np.searchsorted(ends, total * np.arange(1, shares) // shares, side="left")
+    return np.concatenate([[0], bounds, [len(lengths)]]).astype(np.int32)
+
+
+def chunk_bounds(active: Array) -> Array:
+    """Return the bounds of chunks of steps, last first, some CHUNK_ROWS rows each: from T, B and lengths alone."""
+    rows = np.cumsum(active[::-1], dtype=np.int64)
+    cuts = [0]
+    while cuts[-1] < len(rows):
+        done = rows[cuts[-1] - 1] if cuts[-1] else 0
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(rows, done + CHUNK_ROWS, side="right"))))
+    return (len(rows) - np.array(cuts)).astype(np.int32)
