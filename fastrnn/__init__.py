@@ -13,7 +13,16 @@ __version__ = "0.1.0"
 
 # Public names and the modules that hold them, loaded on first use: `import fastrnn` itself loads almost nothing.
 _MODULES = {
-    "_kernels": ("Tape", "Weights", "pack", "recurrent_backward", "recurrent_forward", "set_num_threads"),
+    "_kernels": (
+        "PackedWeights",
+        "Tape",
+        "Weights",
+        "pack",
+        "recurrent_backward",
+        "recurrent_forward",
+        "set_num_threads",
+        "show_config",
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = ["__version__", "cells", "testing", *_HOMES]

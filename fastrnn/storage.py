@@ -1,23 +1,24 @@
 """Trees of arrays, strings and numbers in HDF5: written atomically, read defensively.
 
 A tree is a dict with string keys whose values are arrays, numbers, strings, None, lists, tuples and dicts of these.
-What `write` stores, `read` returns: the same types, shapes and bits. Only the order of a dict's keys is not kept.
+What `write` stores `read` returns: the same types, shapes and bits. Only the order of a dict's keys is not kept.
 
 The file is an HDF5 image after a user block of 512 bytes (`_BLOCK`) that holds a magic, the version of the format, and
 the length and SHA-256 of the image. HDF5 viewers skip the block; `read` checks it before libhdf5 sees a byte.
+The same tree gives the same bytes: nothing depends on the clock or on the machine.
 
 A dict is a group, an array a dataset. Whatever else a node stands for is said by its attribute ``kind``:
 
-=========================  ===========================================================================================
-``none``                   None: a dataset without a value
-``scalar``                 a NumPy scalar
-``int``, ``str``, ...      a Python scalar (`_SCALARS`); an integer beyond 64 bits is hexadecimal text
-``list[int]``, ...         a list (or ``tuple[...]``) of Python scalars of one type: a one-dimensional dataset
-``list``, ``tuple``        any other list or tuple: a group with the members 0, 1, ...
-=========================  ===========================================================================================
+==================  ==================================================================================================
+``none``            None: a dataset without a value
+``scalar``          a NumPy scalar
+``int``, ...        a Python scalar (`_SCALARS`)
+``list[int]``, ...  a list, or ``tuple[int]`` a tuple, of Python scalars of one type: a dataset of one dimension
+``list``            any other list, or ``tuple`` a tuple: a group whose members are 0, 1, ...
+==================  ==================================================================================================
 
-Text is UTF-8 of fixed width, NUL written as C0 80 because HDF5 pads with NUL. The attribute ``dtype`` marks an array of
-text and holds its NumPy dtype. The same tree gives the same bytes: nothing depends on the clock or on the machine.
+Text is UTF-8 of fixed width with NUL written as C0 80, because HDF5 pads with NUL; an array of text has its NumPy type
+in the attribute ``dtype``. Integers beyond 64 bits are hexadecimal text.
 """
 
 import hashlib
@@ -27,9 +28,9 @@ import os
 import re
 import secrets
 import struct
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import h5py
 import numpy as np
@@ -39,9 +40,9 @@ __all__ = ["StorageError", "read", "write"]
 _MAGIC = b"\x89FRNN\r\n\n"
 _VERSION = 1
 _BLOCK = struct.Struct("<8sI4xQ32s456x")  # magic, version, length and SHA-256 of the HDF5 image
-_SCALARS: dict[type, str | None] = {bool: "?", int: "<i8", float: "<f8", complex: "<c16", str: None}
-_KINDS = {kind.__name__: kind for kind in _SCALARS}
-_NUMBERS = {np.dtype(code) for code in "? i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split()}
+_WIDEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}  # bytes, by kind of dtype; wider numbers differ between machines
+_SCALARS: dict[type, str] = {bool: "?", int: "<i8", float: "<f8", complex: "<c16", str: "S"}
+_NAMED_SCALARS = {kind.__name__: kind for kind in _SCALARS}
 
 
 class StorageError(ValueError):
@@ -56,31 +57,30 @@ def write(path: str | os.PathLike[str], tree: dict[str, Any]) -> None:
     path : path-like
         The file; its folder must exist.
     tree : dict
-        What to write, see the head of this module. Arrays: Boolean, integer, float (16 to 64 bits), complex, ``S``, ``U``.
+        The tree; arrays may be Boolean, integer, float of 16 to 64 bits, complex, bytes (``S``) or text (``U``).
 
     Raises
     ------
     TypeError
-        When the tree holds anything else, such as an array of objects; names its place in the tree.
+        When the tree holds anything else, such as an array of objects; the message names its place in the tree.
     StorageError
         When the file cannot be written.
     """
     if type(tree) is not dict:
-        raise TypeError(f"a tree is a dict, not {_a(type(tree))}")
+        raise TypeError(f"a tree must be a dict, not {type(tree).__qualname__}")
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=False) as file:
-        for key in sorted(tree, key=str):
-            _write(file, key, tree[key], "")
-    body = buffer.getbuffer()
-    block = _BLOCK.pack(_MAGIC, _VERSION, len(body), hashlib.sha256(body).digest())
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+        _write_members(file, tree, "")
+    image = buffer.getbuffer()
+    block = _BLOCK.pack(_MAGIC, _VERSION, len(image), hashlib.sha256(image).digest())
     try:
-        _replace(Path(os.path.realpath(path)), block, body)
+        _replace(Path(os.path.realpath(path)), block, image)
     except OSError as error:
         raise StorageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the tree that `write` has written.
+    """Read a tree that `write` has written.
 
     Parameters
     ----------
@@ -90,24 +90,31 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The tree, the keys of every dict sorted.
+        The tree, with the keys of every dict sorted.
 
     Raises
     ------
     StorageError
-        When the file is missing, cut, damaged, of a newer version, or holds what `write` never writes.
+        When the file is missing, cut short, damaged, of another version, or holds what `write` never writes.
     """
-    body = _read_body(Path(path))
+    path = Path(path)
     try:
-        with h5py.File(io.BytesIO(body), "r") as file:
-            return _Reader(len(body)).dict(file)
-    except Exception as error:  # libhdf5 reports an inconsistent file by whatever error it meets first
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StorageError(f"{os.fspath(path)}: not a valid tree: {reason}") from error
+        image = _read_image(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        with h5py.File(io.BytesIO(image), "r") as file:
+            return _Reader(len(image)).members(file)
+    except Exception as error:  # libhdf5 and h5py report an inconsistent image by errors of any class
+        reason = str(error.args[0] if isinstance(error, KeyError) else error).partition("\n")[0]
+        raise StorageError(f"{path}: holds no valid tree: {reason}") from error
+
+
+# The file -------------------------------------------------------------------------------------------------------------
 
 
 def _replace(path: Path, *parts: bytes | memoryview) -> None:
-    """Write `parts` beside `path`, then move them there in one step."""
+    """Write `parts` to a new file beside `path`, then move it there in one step."""
     if path.exists() and not path.is_file():
         raise OSError("it is not a regular file")
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -119,86 +126,228 @@ def _replace(path: Path, *parts: bytes | memoryview) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # a folder can be opened, and the move made durable, on POSIX only
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    if hasattr(os, "O_DIRECTORY"):  # only POSIX opens a folder, to make the move durable
+        folder = os.open(path.parent, os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
 
 
-def _read_body(path: Path) -> bytes:
-    """Return the HDF5 image of a file whose user block and checksum are right."""
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            block = file.read(_BLOCK.size)
-            if not block.startswith(_MAGIC[: len(block)]) or not block:
-                raise StorageError(f"{path}: not a file of fastrnn: it does not begin with the mark of one")
-            if len(block) < _BLOCK.size:
-                raise StorageError(f"{path}: cut short: {size} bytes, less than the first block of {_BLOCK.size}")
-            _, version, length, digest = _BLOCK.unpack(block)
-            if version != _VERSION:
-                raise StorageError(f"{path}: has format version {version}, this fastrnn reads version {_VERSION}")
-            if size != _BLOCK.size + length:
-                raise StorageError(f"{path}: has {size} bytes, but {_BLOCK.size + length} were written")
-            body = file.read(length)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    if hashlib.sha256(body).digest() != digest:
-        raise StorageError(f"{path}: damaged: its SHA-256 is not the one that was written")
-    return body
+def _read_image(path: Path) -> bytes:
+    """Return the HDF5 image of the file at `path`, whose block and checksum are right."""
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path}: is not a regular file")
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        block = file.read(_BLOCK.size)
+        if not block.startswith(_MAGIC):
+            raise StorageError(f"{path}: was not written by fastrnn: it begins with {block[:8]!r}, not {_MAGIC!r}")
+        if len(block) < _BLOCK.size:
+            raise StorageError(f"{path}: is cut short: {size} bytes, less than its first block of {_BLOCK.size}")
+        _, version, length, digest = _BLOCK.unpack(block)
+        if version != _VERSION:
+            raise StorageError(f"{path}: has version {version} of the format, but this fastrnn reads {_VERSION}")
+        if size != _BLOCK.size + length:
+            raise StorageError(f"{path}: is damaged: it has {size} bytes instead of {_BLOCK.size + length}")
+        image = file.read(length)
+    if hashlib.sha256(image).digest() != digest:
+        raise StorageError(f"{path}: is damaged: its SHA-256 is not the one written in it")
+    return image
 
 
-# Writing ------------------------------------------------------------------------------------------------------------
+# From the tree to HDF5 ------------------------------------------------------------------------------------------------
 
 
-def _write(group: h5py.Group, key: Any, value: Any, parent: str) -> None:
-    """Write `value` as the member `key` of `group`; `parent` is the group's place in the tree, for messages."""
-    if type(key) is not str:
-        raise TypeError(f"{parent or 'tree'}: a key must be a string, not {key!r}")
-    where, name = f"{parent}/{key}" if parent else key, _escape(key)
+def _write_members(group: h5py.Group, members: dict[Any, Any], place: str) -> None:
+    """Write a dict into `group`; `place` is its path in the tree, for error messages."""
+    for key in sorted(members, key=str):
+        if type(key) is not str:
+            raise TypeError(f"{place or 'tree'}: keys must be strings, not {key!r}")
+        _write(group, _escape(key), members[key], f"{place}/{key}" if place else key)
+
+
+def _write(group: h5py.Group, name: str, value: Any, place: str) -> None:
     kind = type(value)
     if kind is dict:
-        _write_group(group.create_group(name), value, where)
-    elif kind is np.ndarray:
-        _write_array(group, name, value, where)
-    elif isinstance(value, np.generic):  # before the Python scalars: np.float64 is a float, np.str_ a str
-        _mark(_write_array(group, name, np.asarray(value), where), kind="scalar")
-    elif value is None:
-        _mark(group.create_dataset(name, data=h5py.Empty("u1")), kind="none")
-    elif kind in _SCALARS:
-        _mark(group.create_dataset(name, data=_pack([value], kind)[0]), kind=kind.__name__)
+        _write_members(group.create_group(name), value, place)
     elif kind in (list, tuple):
-        _write_sequence(group, name, value, where)
+        _write_sequence(group, name, value, place)
+    elif value is None:
+        _mark(group.create_dataset(name, data=h5py.Empty("u1")), "kind", "none")
+    elif kind in _SCALARS:
+        _mark(group.create_dataset(name, data=_pack([value], kind).reshape(())), "kind", kind.__name__)
+    elif kind in (np.ndarray, np.memmap):
+        _write_array(group, name, value, place)
+    elif isinstance(value, np.generic):
+        _mark(_write_array(group, name, np.asarray(value), place), "kind", "scalar")
     else:
-        raise TypeError(f"{where}: cannot store {_a(kind)}")
+        raise TypeError(f"{place}: cannot store an object of type {kind.__module__}.{kind.__qualname__}")
 
 
-def _write_group(group: h5py.Group, members: dict[str, Any], where: str) -> None:
-    for key in sorted(members, key=str):
-        _write(group, key, members[key], where)
-
-
-def _write_sequence(group: h5py.Group, name: str, value: list | tuple, where: str) -> None:
-    kinds = {type(item) for item in value}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    if kind in _SCALARS:
-        node = group.create_dataset(name, data=_pack(value, kind))
-        _mark(node, kind=f"{type(value).__name__}[{kind.__name__}]")
+def _write_sequence(group: h5py.Group, name: str, items: list | tuple, place: str) -> None:
+    container = type(items).__name__
+    kind = type(items[0]) if items else None
+    if kind in _SCALARS and all(type(item) is kind for item in items):
+        _mark(group.create_dataset(name, data=_pack(items, kind)), "kind", f"{container}[{kind.__name__}]")
     else:
-        node = group.create_group(name)
-        _mark(node, kind=type(value).__name__)
-        _write_group(node, {str(i): item for i, item in enumerate(value)}, where)
+        members = group.create_group(name)
+        _mark(members, "kind", container)
+        for i, item in enumerate(items):
+            _write(members, str(i), item, f"{place}/{i}")
 
 
-def _write_array(group: h5py.Group, name: str, array: np.ndarray, where: str) -> h5py.Dataset:
-    if array.dtype.kind == "U":
-        width = array.dtype.itemsize // 4
-        texts = _encode(array.ravel().tolist(), width).reshape(array.shape)
-        node = group.create_dataset(name, data=texts)
-        _mark(node, dtype=array.dtype.str)
-        return node
-    if array.dtype.kind != "S" and array.dtype.newbyteorder("=") not in _NUMBERS:
-        raise TypeError(f"{where}: cannot store an array of dtype {array.dtype}")
+def _write_array(group: h5py.Group, name: str, array: np.ndarray, place: str) -> h5py.Dataset:
+    dtype = array.dtype
+    if dtype.kind == "U":
+        texts = _encode(array.ravel().tolist(), width=dtype.itemsize // 4).reshape(array.shape)
+        return _mark(group.create_dataset(name, data=texts), "dtype", dtype.str)
+    if not _is_plain(dtype):
+        raise TypeError(f"{place}: cannot store an array of dtype {dtype}")
     return group.create_dataset(name, data=array)
+
+
+def _mark(node: h5py.HLObject, attribute: str, text: str) -> h5py.HLObject:
+    node.attrs[attribute] = np.bytes_(text)
+    return node
+
+
+# From HDF5 to the tree ------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads nodes and refuses whatever `write` never makes.
+
+    Parameters
+    ----------
+    budget : int
+        How many bytes all arrays together may claim: the length of the image, since `write` stores every byte once.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.seen: set[int] = set()  # where the nodes read so far lie in the image; a loop would meet one again
+
+    def members(self, group: h5py.Group) -> dict[str, Any]:
+        return {key: self.node(group, name) for key, name in sorted((_unescape(name), name) for name in group)}
+
+    def node(self, group: h5py.Group, name: str) -> Any:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name!r} in {group.name!r} is a soft or an external link")
+        node = group[name]
+        address = h5py.h5o.get_info(node.id).addr
+        if address in self.seen:
+            raise ValueError(f"{node.name!r} has two names")
+        self.seen.add(address)
+        kind = _attribute(node, "kind")
+        if isinstance(node, h5py.Group):
+            return self.group(node, kind)
+        if isinstance(node, h5py.Dataset):
+            return self.dataset(node, kind)
+        raise ValueError(f"{node.name!r} is neither a group nor a dataset")
+
+    def group(self, node: h5py.Group, kind: str) -> dict[str, Any] | list[Any] | tuple[Any, ...]:
+        members = self.members(node)
+        if not kind:
+            return members
+        if kind in ("list", "tuple") and members.keys() == {str(i) for i in range(len(members))}:
+            items = [members[str(i)] for i in range(len(members))]
+            return items if kind == "list" else tuple(items)
+        raise ValueError(f"{node.name!r} is a group of kind {kind!r} with members {list(members)[:5]}")
+
+    def dataset(self, node: h5py.Dataset, kind: str) -> Any:
+        if kind == "none" and node.shape is None:
+            return None
+        array = self.array(node)
+        container, _, item = kind.rstrip("]").partition("[")
+        if not kind:
+            return array
+        if array.ndim == 0 and kind == "scalar":
+            return array[()]
+        if array.ndim == 0 and kind in _NAMED_SCALARS:
+            return _unpack(array.reshape(1), _NAMED_SCALARS[kind])[0]
+        if array.ndim == 1 and container in ("list", "tuple") and item in _NAMED_SCALARS:
+            items = _unpack(array, _NAMED_SCALARS[item])
+            return items if container == "list" else tuple(items)
+        raise ValueError(f"{node.name!r} is a dataset of shape {node.shape} and of kind {kind!r}")
+
+    def array(self, node: h5py.Dataset) -> np.ndarray:
+        layout = node.id.get_create_plist()
+        if layout.get_layout() not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS) or layout.get_external_count():
+            raise ValueError(f"{node.name!r} is chunked, virtual or stored in another file")
+        dtype = node.dtype
+        if node.shape is None or not _is_plain(dtype):
+            raise ValueError(f"{node.name!r} has dtype {dtype} and shape {node.shape}")
+        size = math.prod(node.shape) * dtype.itemsize
+        if size > min(self.budget, node.id.get_storage_size()):
+            raise ValueError(f"{node.name!r} claims {size} bytes, more than there are")
+        self.budget -= size
+        array = np.empty(node.shape, dtype)
+        if size:
+            node.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        array = array.view(dtype.str)  # without the metadata that h5py attaches
+        if dtype.kind == "b" and (array.view("u1") > 1).any():
+            raise ValueError(f"{node.name!r} is Boolean but holds other values than 0 and 1")
+        if not (text_dtype := _attribute(node, "dtype")):
+            return array
+        target = np.dtype(text_dtype)
+        if target.kind != "U" or dtype.kind != "S" or target.itemsize > 4 * dtype.itemsize:
+            raise ValueError(f"{node.name!r} has dtype {dtype}, which cannot become {text_dtype!r}")
+        return np.array(_decode(array), dtype=target).reshape(array.shape)
+
+
+def _attribute(node: h5py.HLObject, name: str) -> str:
+    """Return a short text attribute, "" when `node` has none of this name."""
+    if name not in node.attrs:
+        return ""
+    attribute = node.attrs.get_id(name)
+    if attribute.shape != () or attribute.dtype.kind != "S" or attribute.dtype.itemsize > 32:
+        raise ValueError(f"the attribute {name!r} of {node.name!r} is not a short text")
+    return node.attrs[name].decode()
+
+
+# Scalars, text and names ----------------------------------------------------------------------------------------------
+
+
+def _is_plain(dtype: np.dtype) -> bool:
+    """Tell whether HDF5 stores the dtype as it stands, in fixed size."""
+    return dtype.kind == "S" or dtype.itemsize <= _WIDEST.get(dtype.kind, 0)
+
+
+def _pack(items: Sequence[Any], kind: type) -> np.ndarray:
+    """Return Python scalars of one type as an array (N,); `_unpack` inverts it."""
+    if kind is str:
+        return _encode(items)
+    if kind is int and not all(-(2**63) <= item < 2**63 for item in items):
+        return _encode(map(hex, items))
+    return np.array(items, dtype=_SCALARS[kind])
+
+
+def _unpack(array: np.ndarray, kind: type) -> list[Any]:
+    if kind is str and array.dtype.kind == "S":
+        return _decode(array)
+    if kind is int and array.dtype.kind == "S":
+        return [int(text, 16) for text in _decode(array)]
+    if array.dtype == _SCALARS[kind]:
+        return array.tolist()
+    raise ValueError(f"an array of dtype {array.dtype} cannot hold values of type {kind.__name__}")
+
+
+def _encode(texts: Iterable[str], width: int = 1) -> np.ndarray:
+    """Return texts as an array (N,) of UTF-8, each element at least `width` bytes."""
+    encoded = [text.encode("utf-8", "surrogatepass").replace(b"\0", b"\xc0\x80") for text in texts]
+    width = max([width, 1, *map(len, encoded)])
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
+
+
+def _decode(array: np.ndarray) -> list[str]:
+    return [item.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass") for item in array.ravel().tolist()]
+
+
+def _escape(key: str) -> str:
+    """Return a key as the name of an HDF5 link: not empty, not ".", without slash, NUL and lone surrogates."""
+    return re.sub(r"[%/\0\ud800-\udfff]|\A\.\Z", lambda match: f"%{ord(match[0]):04X}", key) or "%"
+
+
+def _unescape(name: str) -> str:
+    return re.sub(r"%([0-9A-F]{4})?", lambda match: chr(int(match[1], 16)) if match[1] else "", name)

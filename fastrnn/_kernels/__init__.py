@@ -3,8 +3,6 @@
 Arrays in, arrays out; knows no layer, no file, no option.
 """
 
-
-
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import (
     check_array,
@@ -14,6 +12,7 @@ from fastrnn._kernels.checks import (
     check_weights,
     check_x,
 )
+from fastrnn._kernels.config import show_config
 from fastrnn._kernels.dense import dense_backward, dense_forward
 from fastrnn._kernels.steps import Steps
 from fastrnn._kernels.threads import choose_threads, set_num_threads
@@ -30,6 +29,7 @@ __all__ = [
     "recurrent_backward",
     "recurrent_forward",
     "set_num_threads",
+    "show_config",
 ]
 
 
@@ -60,7 +60,10 @@ def pack(cell: str | Cell, weights: Weights, *, backend: str | None = None) -> P
     weights = check_weights(cell, weights)
     module = backends.choose(backend, cell)
     payload = module.pack(cell, weights)
-    return PackedWeights(cell, weights.Wx.shape, weights.Wx.dtype, weights.bh is not None, module, payload)
+    I, G, H = weights.Wx.shape
+    return PackedWeights(
+        cell, (I, G, H), weights.Wx.dtype, weights.bh is not None, module, module.instruction_set, payload
+    )
 
 
 def recurrent_forward(

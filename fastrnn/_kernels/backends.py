@@ -4,7 +4,6 @@ A backend is a module with `instruction_set`, `pack`, `forward` and `backward`, 
 """
 
 import importlib
-import importlib.util
 import os
 import warnings
 from types import ModuleType
@@ -16,10 +15,10 @@ BACKENDS = ("native", "numba", "reference")
 _warned = False
 
 
-def _native() -> ModuleType | None:
+def native() -> ModuleType | None:
     """Return the native backend, or None where no kernel was built."""
-    native = importlib.import_module("fastrnn._kernels.native")
-    return native if native.instruction_set else None
+    module = importlib.import_module("fastrnn._kernels.native")
+    return module if module.instruction_set else None
 
 
 def _jit() -> ModuleType:
@@ -36,17 +35,17 @@ def choose(backend: str | None, cell: Cell) -> ModuleType:
         return reference
     if backend == "numba":
         return _jit()
-    native = _native()
-    compiled = native is not None and cell in native.CELLS
+    compiled = native()
+    has_kernel = compiled is not None and cell in compiled.CELLS
     if backend == "native":
-        if native is None:
-            raise ValueError("backend 'native' is not available: the kernels were not compiled when fastrnn was installed")
-        if not compiled:
+        if compiled is None:
+            raise ValueError("backend 'native' is not available: no kernel was compiled when fastrnn was installed")
+        if not has_kernel:
             raise ValueError(f"backend 'native' has no kernel for cell {cell.name!r}; use 'numba' or None")
-        return native
-    if native is not None and compiled:
-        return native
-    if native is None and not _warned:
+        return compiled
+    if compiled is not None and has_kernel:
+        return compiled
+    if compiled is None and not _warned:
         _warned = True
         warnings.warn(
             "fastrnn was installed without its native kernels (no C compiler?) and runs on Numba, several times "
@@ -59,8 +58,8 @@ def choose(backend: str | None, cell: Cell) -> ModuleType:
 
 def openmp_threads() -> int:
     """Return what OpenMP would take: OMP_NUM_THREADS, limits of threadpoolctl and joblib; all CPUs without OpenMP."""
-    native = _native()
-    if native is not None:
-        return native.max_threads()
+    compiled = native()
+    if compiled is not None:
+        return compiled.max_threads()
     value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(value) if value.isdigit() and int(value) > 0 else os.cpu_count() or 1

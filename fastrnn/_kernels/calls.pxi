@@ -65,7 +65,31 @@ cdef strided(array, Py_ssize_t* row, Py_ssize_t* time):
     return array
 
 
-# ---- weights --------------------------------------------------------------------------------------------------------
+# ---- the tape -------------------------------------------------------------------------------------------------------
+
+cdef class Saved:
+    """The tape: what forward leaves for backward."""
+    cdef object x, h, c, hm, a, mask
+
+
+cdef set_run(Net* n, Saved s, run):
+    """Point the net to the arrays of a run."""
+    n.B = run.x.shape[0]; n.T = len(run.active)
+    n.active = <const int32_t*> data(run.active)
+    if s.x is None:
+        s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
+    if run.symbols:
+        n.symbols = <const int32_t*> data(s.x); n.x = NULL
+    else:
+        strided(s.x, &n.x_row, &n.x_time)
+        n.symbols = NULL; n.x = <const real*> data(s.x)
+    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
+    n.mask = <vec*> data(s.mask)
+    n.all_steps = run.sequences or run.keep_tape
+    n.c_time = n.hm_time = n.B * n.ld if run.keep_tape else 0
+
+
+# ---- weights, and the two calls on them ------------------------------------------------------------------------------
 
 cdef class Packed:
     """Weights in panels: a snapshot that any number of calls may use, also at once."""
@@ -112,121 +136,95 @@ cdef class Packed:
             transpose(n, n.wx, n.I, n.x_width, <vec*> data(wx_t))
             self.wx_t = wx_t
 
+    def forward(self, run, state):
+        """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
+        cdef Net n = self.net
+        cdef Saved s = Saved()
+        cdef int p, n_threads
+        cdef Py_ssize_t B = run.x.shape[0], T = len(run.active), slots
+        cdef const int32_t* bounds
+        keep = run.keep_tape
+        slots = T + 1 if keep or run.sequences else 2
+        s.h = padded((slots, B, n.ld))
+        s.h[0] = padded_rows(state[0], n.ld)
+        if n.cell.states > 1:
+            s.c = padded((T + 1 if keep else 1, B, n.ld))
+            s.c[0] = padded_rows(state[1], n.ld)
+        if keep and n.cell.taped:
+            s.a = padded((T, n.groups, B, PANEL))
+        if run.mask is not None:
+            s.mask = padded_rows(run.mask, n.ld)
+            s.hm = padded((T if keep else 1, B, n.ld))
+        set_run(&n, s, run)
+        n_threads = max(1, min(run.n_threads, B))
+        shares = row_shares(run.lengths, n_threads)
+        bounds = <const int32_t*> data(shares)
+        for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
+            forward_rows(&n, bounds[p], bounds[p + 1])
+        last = run.lengths if slots == T + 1 else run.lengths & 1
+        rows = np.arange(B)
+        final = [s.h[last, rows, :n.H]]
+        if n.cell.states > 1:
+            final.append(s.c[last if keep else 0, rows, :n.H])
+        return s.h[:, :, :n.H], tuple(final), s if keep else None
 
-# ---- the two calls --------------------------------------------------------------------------------------------------
-
-cdef class Saved:
-    """The tape: what forward leaves for backward."""
-    cdef object x, h, c, hm, a, mask
-
-
-cdef set_run(Net* n, Saved s, run):
-    """Point the net to the arrays of a run."""
-    n.B = run.x.shape[0]; n.T = len(run.active)
-    n.active = <const int32_t*> data(run.active)
-    if s.x is None:
-        s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
-    if run.symbols:
-        n.symbols = <const int32_t*> data(s.x); n.x = NULL
-    else:
-        strided(s.x, &n.x_row, &n.x_time)
-        n.symbols = NULL; n.x = <const real*> data(s.x)
-    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
-    n.mask = <vec*> data(s.mask)
-    n.all_steps = run.sequences or run.keep_tape
-    n.c_time = n.hm_time = n.B * n.ld if run.keep_tape else 0
-
-
-def forward(Packed packed, run, state):
-    """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
-    cdef Net n = packed.net
-    cdef Saved s = Saved()
-    cdef int p, n_threads
-    cdef Py_ssize_t B = run.x.shape[0], T = len(run.active), slots
-    cdef const int32_t* bounds
-    keep = run.keep_tape
-    slots = T + 1 if keep or run.sequences else 2
-    s.h = padded((slots, B, n.ld))
-    s.h[0] = padded_rows(state[0], n.ld)
-    if n.cell.states > 1:
-        s.c = padded((T + 1 if keep else 1, B, n.ld))
-        s.c[0] = padded_rows(state[1], n.ld)
-    if keep and n.cell.taped:
-        s.a = padded((T, n.groups, B, PANEL))
-    if run.mask is not None:
-        s.mask = padded_rows(run.mask, n.ld)
-        s.hm = padded((T if keep else 1, B, n.ld))
-    set_run(&n, s, run)
-    n_threads = max(1, min(run.n_threads, B))
-    shares = row_shares(run.lengths, n_threads)
-    bounds = <const int32_t*> data(shares)
-    for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-        forward_rows(&n, bounds[p], bounds[p + 1])
-    last = run.lengths if slots == T + 1 else run.lengths & 1
-    rows = np.arange(B)
-    final = [s.h[last, rows, :n.H]]
-    if n.cell.states > 1:
-        final.append(s.c[last if keep else 0, rows, :n.H])
-    return s.h[:, :, :n.H], tuple(final), s if keep else None
-
-
-def backward(Packed packed, run, Saved s, dy, dstate, bint need_dx):
-    """Return dx (B, T, I) or None, (dWx, dWh, dbx, dbh), and the gradients of the initial states."""
-    cdef Net n
-    cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1
-    cdef const int32_t* shares
-    cdef const int32_t* chunks
-    packed.transpose_for(need_dx)
-    n = packed.net
-    set_run(&n, s, run)
-    n.wh_t = <vec*> data(packed.wh_t)
-    if dy is not None:
-        dy = strided(dy, &n.dy_row, &n.dy_time)
-    n.dy = <const real*> data(dy)
-    dx = None
-    if need_dx:
-        n.wx_t = <vec*> data(packed.wx_t)
-        dx = padded((n.B, n.T, n.x_ld), True)
-        n.dx = <vec*> data(dx)
-    dh = padded_rows(dstate[0], n.ld)
-    n.dh = <vec*> data(dh)
-    dc = padded_rows(dstate[1], n.ld) if n.cell.states > 1 else None
-    n.dc = <vec*> data(dc)
-    dm = padded((n.B, n.ld)) if s.mask is not None else None
-    n.dm = <vec*> data(dm)
-    cuts = chunk_bounds(run.active)
-    chunks = <const int32_t*> data(cuts)
-    n_chunks = len(cuts) - 1
-    longest = int((cuts[:-1] - cuts[1:]).max()) if n_chunks else 0
-    d = padded((longest, n.groups, n.B, PANEL))
-    n.d = <vec*> data(d)
-    keys = np.empty(longest * n.B, np.uint64) if run.symbols else None
-    n.keys = <uint64_t*> data(keys)
-    dwx = padded((n.groups, n.I + 1, n.cols), True)
-    dwh = padded((n.groups, n.K + 1, n.cols), True)
-    n.dwx = <vec*> data(dwx); n.dwh = <vec*> data(dwh)
-    items = work_items(&n)
-    all_threads = run.n_threads
-    row_threads = max(1, min(all_threads, n.B))
-    bounds = row_shares(run.lengths, row_threads)
-    shares = <const int32_t*> data(bounds)
-    with nogil:
-        for i in range(n_chunks):
-            t1 = chunks[i]; t0 = chunks[i + 1]
-            if n.symbols:
-                collect_symbols(&n, t0, t1)
-            for p in prange(row_threads, num_threads=row_threads, schedule="static", chunksize=1):
-                backward_rows(&n, t0, t1, shares[p], shares[p + 1])
-            for q in prange(items, num_threads=all_threads, schedule="dynamic", chunksize=1):
-                weight_gradient(&n, t0, t1, q)
-    dWx = np.empty((n.I + 1, n.cell.gates, n.H), DTYPE)
-    dWh = np.empty((n.K + 1, n.cell.gates, n.H), DTYPE)
-    unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))
-    unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, n.K + 1, <real*> data(dWh))
-    dbx = dWx[n.I]
-    dbh = dWh[n.K] if n.cell.h_column else dbx.copy()
-    initial = [dh[:, :n.H].copy()] + ([dc[:, :n.H].copy()] if dc is not None else [])
-    return dx[:, :, :n.I] if need_dx else None, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
+    def backward(self, run, Saved s, dy, dstate, bint need_dx):
+        """Return dx (B, T, I) or None, (dWx, dWh, dbx, dbh), and the gradients of the initial states."""
+        cdef Net n
+        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1
+        cdef const int32_t* shares
+        cdef const int32_t* chunks
+        self.transpose_for(need_dx)
+        n = self.net
+        set_run(&n, s, run)
+        n.wh_t = <vec*> data(self.wh_t)
+        if dy is not None:
+            dy = strided(dy, &n.dy_row, &n.dy_time)
+        n.dy = <const real*> data(dy)
+        dx = None
+        if need_dx:
+            n.wx_t = <vec*> data(self.wx_t)
+            dx = padded((n.B, n.T, n.x_ld), True)
+            n.dx = <vec*> data(dx)
+        dh = padded_rows(dstate[0], n.ld)
+        n.dh = <vec*> data(dh)
+        dc = padded_rows(dstate[1], n.ld) if n.cell.states > 1 else None
+        n.dc = <vec*> data(dc)
+        dm = padded((n.B, n.ld)) if s.mask is not None else None
+        n.dm = <vec*> data(dm)
+        cuts = chunk_bounds(run.active)
+        chunks = <const int32_t*> data(cuts)
+        n_chunks = len(cuts) - 1
+        longest = int((cuts[:-1] - cuts[1:]).max()) if n_chunks else 0
+        d = padded((longest, n.groups, n.B, PANEL))
+        n.d = <vec*> data(d)
+        keys = np.empty(longest * n.B, np.uint64) if run.symbols else None
+        n.keys = <uint64_t*> data(keys)
+        dwx = padded((n.groups, n.I + 1, n.cols), True)
+        dwh = padded((n.groups, n.K + 1, n.cols), True)
+        n.dwx = <vec*> data(dwx); n.dwh = <vec*> data(dwh)
+        items = work_items(&n)
+        all_threads = run.n_threads
+        row_threads = max(1, min(all_threads, n.B))
+        bounds = row_shares(run.lengths, row_threads)
+        shares = <const int32_t*> data(bounds)
+        with nogil:
+            for i in range(n_chunks):
+                t1 = chunks[i]; t0 = chunks[i + 1]
+                if n.symbols:
+                    collect_symbols(&n, t0, t1)
+                for p in prange(row_threads, num_threads=row_threads, schedule="static", chunksize=1):
+                    backward_rows(&n, t0, t1, shares[p], shares[p + 1])
+                for q in prange(items, num_threads=all_threads, schedule="dynamic", chunksize=1):
+                    weight_gradient(&n, t0, t1, q)
+        dWx = np.empty((n.I + 1, n.cell.gates, n.H), DTYPE)
+        dWh = np.empty((n.K + 1, n.cell.gates, n.H), DTYPE)
+        unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))
+        unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, n.K + 1, <real*> data(dWh))
+        dbx = dWx[n.I]
+        dbh = dWh[n.K] if n.cell.h_column else dbx.copy()
+        initial = [dh[:, :n.H].copy()] + ([dc[:, :n.H].copy()] if dc is not None else [])
+        return dx[:, :, :n.I] if need_dx else None, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
 
 
 def apply(str name, values):

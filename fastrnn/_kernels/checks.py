@@ -16,15 +16,15 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[A
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}, the dtype of the weights")
     if array.ndim != len(shape) or any(want not in (-1, got) for got, want in zip(array.shape, shape, strict=True)):
-        expected = "(" + ", ".join("any" if size == -1 else str(size) for size in shape) + ("," * (len(shape) == 1)) + ")"
-        raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+        sizes = ", ".join("any" if size == -1 else str(size) for size in shape)
+        raise ValueError(f"{name} has shape {array.shape}, expected ({sizes}{',' if len(shape) == 1 else ''})")
     return array
 
 
 def check_weights(cell: Cell, weights: Any) -> Weights:
     """Return weights whose shapes fit together and to the cell."""
     if not isinstance(weights, tuple) or len(weights) not in (3, 4):
-        raise TypeError(f"weights must be a fastrnn.Weights or what fastrnn.pack returns, but is {type(weights).__name__}")
+        raise TypeError(f"weights must be a fastrnn.Weights or made by fastrnn.pack, but is {type(weights).__name__}")
     Wx, Wh, bx, bh = Weights(*weights)
     Wx = np.asarray(Wx)
     if Wx.dtype not in DTYPES:

@@ -35,7 +35,7 @@ def _as_steps(a: Array) -> Array:
     N, K = a.shape
     rows = max(1, min(N, ROWS))
     steps = -(-N // rows)
-    if N != rows * steps:
+    if rows * steps != N:
         a = np.concatenate([a, np.zeros((rows * steps - N, K), a.dtype)])
     return a.reshape(steps, rows, K).swapaxes(0, 1)
 
@@ -95,7 +95,7 @@ def dense_forward(
     x = check_array("x", x, (-1,) * (x.ndim - 1) + (I,), W.dtype)
     module = backends.choose(backend, cell)
     weights = Weights(W[:, None], np.zeros((0, 1, U), W.dtype), b[None], None)
-    packed = PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.pack(cell, weights))
+    packed = PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
     N = int(np.prod(x.shape[:-1], dtype=int))
     steps = _as_steps(x.reshape(N, I))
     B, T = steps.shape[:2]

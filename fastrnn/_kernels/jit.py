@@ -15,11 +15,12 @@ Design
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
 
@@ -240,7 +241,7 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
 
 def _share(function: Callable[[int, int], None], bounds: Array) -> None:
     """Call function(begin, end) for every share, each in its own thread where there are several."""
-    shares = [(int(begin), int(end)) for begin, end in zip(bounds[:-1], bounds[1:], strict=True) if begin < end]
+    shares = [(int(begin), int(end)) for begin, end in pairwise(bounds) if begin < end]
     if len(shares) > 1:
         list(_pool(len(shares)).map(lambda share: function(*share), shares))
     else:
@@ -302,7 +303,7 @@ def backward(
     shares = row_shares(run.lengths, max(1, min(run.n_threads, B)))
     columns = J * np.arange(run.n_threads + 1) // run.n_threads
     cuts = chunk_bounds(active)
-    for t1, t0 in zip(cuts[:-1], cuts[1:], strict=True):
+    for t1, t0 in pairwise(cuts):
         dax = np.zeros((t1 - t0, B, J), dtype)
         dah = np.zeros_like(dax)
         deltas = (packed.Wx_t, packed.Wh_t, mask, states, kept, active, dy, d, dax, dah, dx, t0, t1)
@@ -317,3 +318,26 @@ def backward(
     G = J // H
     dweights = Weights(dWx.reshape(I, G, H), dWh.reshape(K, G, H), dbx.reshape(G, H), dbh.reshape(G, H))
     return dx if need_dx else None, dweights, tuple(d)
+
+
+def double_results(cell: Cell) -> list[str]:
+    """Name the results of the equations that, compiled for float32, do not stay float32."""
+
+    def values(count: int) -> types.BaseTuple:
+        return types.UniTuple(types.float32, count) if count else types.Tuple(())
+
+    loops, G, S = compiled(cell), cell.n_gates, cell.n_states
+    equations = {
+        "step": (loops.step, (G, G, S), ("new", "kept")),
+        "step_vjp": (loops.step_vjp, (cell.n_kept, S, S, S), ("dax", "dah", "ds")),
+    }
+    wrong = []
+    for which, (function, counts, names) in equations.items():
+        try:
+            function.compile(tuple(values(count) for count in counts))
+        except NumbaError as error:
+            raise _compile_error(cell, error) from error
+        returned = function.overloads[tuple(values(count) for count in counts)].signature.return_type
+        for name, result in zip(names, returned, strict=True):
+            wrong += [f"{which}: {name}[{i}]" for i, value in enumerate(result) if value != types.float32]
+    return wrong

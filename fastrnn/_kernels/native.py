@@ -72,12 +72,12 @@ def pack(cell: Cell, weights: Weights) -> Any:
 
 def forward(cell: Cell, packed: Any, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
-    return variant(state[0].dtype).forward(packed, run, state)
+    return packed.forward(run, state)
 
 
 def backward(
     cell: Cell, packed: Any, run: Run, saved: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
 ) -> tuple[Array | None, Weights, tuple[Array, ...]]:
     """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
-    dx, dweights, dinitial = variant(dstate[0].dtype).backward(packed, run, saved, dy, dstate, need_dx)
+    dx, dweights, dinitial = packed.backward(run, saved, dy, dstate, need_dx)
     return dx, Weights(*dweights), dinitial

@@ -1,8 +1,8 @@
 """The oracle: NumPy over `step` and `step_vjp`. Slow, obvious, for any dtype, also complex.
 
 Like every backend it takes `Wh` of shape (K, G, H), where K is H, or 0 for a cell without recurrent product (a dense
-layer). Like every backend it sees rows sorted by length, longest first, each from its own first step: at step t the first
-`active[t]` rows run (see `steps.py`). Arrays inside are time first.
+layer), and sees rows sorted by length, longest first, each from its own first step: at step t the first `active[t]`
+rows run (see `steps.py`). Arrays inside are time first.
 """
 
 from typing import Any
@@ -29,6 +29,7 @@ def masked(h: Array, run: Run, rows: slice) -> Array:
 def forward(cell: Cell, weights: Weights, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
     T, K = len(run.active), len(weights.Wh)
+    assert weights.bh is not None  # as packed
     s = tuple(value.astype(weights.Wx.dtype) for value in state)
     h = np.empty((T + 1, *s[0].shape), weights.Wx.dtype)
     h[0] = s[0]

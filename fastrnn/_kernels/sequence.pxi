@@ -35,8 +35,8 @@ cdef extern from "tile.h" nogil:
     vec vtanh(vec x)
     vec vrelu(vec x)
     vec vpositive(vec x)
-    void preactivation(int rows, int cols, int h_column, vec* a, const vec* bias, Symbols symbols, Left x, Right wx, int I,
-                       Left h, Right wh, int K)
+    void preactivation(int rows, int cols, int h_column, vec* a, const vec* bias, Symbols symbols, Left x, Right wx,
+                       int I, Left h, Right wh, int K)
     void product(int rows, int cols, vec* out, Py_ssize_t ld, Left A, Right P, int segments, int steps, int apart)
     uint64_t symbol_key(int32_t symbol, uint32_t position)
     void sort_keys(uint64_t* keys, Py_ssize_t n)
@@ -202,7 +202,8 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
                 at = q * n.h_width
                 w.p = n.wh_t + at * n.groups * n.cols * LANES
                 w.segment = n.cols * LANES * n.h_width; w.step = n.h_width
-                product(rows, min(n.h_width, n.ld - at), to + row + at, n.ld, deltas, w, n.groups, n.cols * LANES, ONWARD)
+                product(rows, min(n.h_width, n.ld - at), to + row + at, n.ld, deltas, w, n.groups, n.cols * LANES,
+                        ONWARD)
             if n.mask:
                 for i in range(row, row + rows * n.ld):
                     n.dh[i] += n.dm[i] * n.mask[i]

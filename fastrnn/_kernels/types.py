@@ -66,6 +66,8 @@ class PackedWeights:
         float32 or float64.
     has_bh : bool
         Whether there was a bias of the recurrent product.
+    instruction_set : str
+        What the backend was compiled for.
     """
 
     cell: Cell
@@ -73,6 +75,7 @@ class PackedWeights:
     dtype: np.dtype[Any]
     has_bh: bool
     backend: ModuleType
+    instruction_set: str
     payload: Any
 
     def __repr__(self) -> str:
@@ -122,7 +125,7 @@ class Tape:
     @property
     def instruction_set(self) -> str:
         """What it was compiled for."""
-        return self.packed.backend.instruction_set
+        return self.packed.instruction_set
 
     @property
     def n_threads(self) -> int:

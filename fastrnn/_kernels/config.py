@@ -1,0 +1,47 @@
+"""What this installation runs on."""
+
+import platform
+from typing import Any
+
+import numpy as np
+
+from fastrnn._kernels import backends
+from fastrnn._kernels.threads import available_threads
+
+
+def config() -> dict[str, str]:
+    """Return what `show_config` prints, a label and a value each."""
+    import fastrnn
+
+    native = backends.native()
+    if native is None:
+        backend = "numba (several times slower: the native kernels were not compiled when fastrnn was installed)"
+        openmp = "no"
+    else:
+        available = ", ".join(native.SUPPORTED)
+        backend = f"native, {native.instruction_set} (this CPU and installation run: {available})"
+        openmp = "yes" if native.has_openmp() else "no (the compiler had none: one thread)"
+    return {
+        "fastrnn": fastrnn.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "backend": backend,
+        "threads": str(available_threads()),
+        "OpenMP": openmp,
+        "NumPy": f"{np.__version__} with {_blas()}",
+    }
+
+
+def _blas() -> str:
+    """Name the BLAS that NumPy was built with; fastrnn itself calls none."""
+    built: Any = np.show_config(mode="dicts")
+    blas = built.get("Build Dependencies", {}).get("blas", {})
+    return f"{blas.get('name', 'unknown BLAS')} {blas.get('version', '')}".strip()
+
+
+def show_config() -> None:
+    """Print version, backend, instruction set, threads, OpenMP and BLAS; nothing is changed."""
+    entries = config()
+    width = max(map(len, entries)) + 1
+    for label, value in entries.items():
+        print(f"{label + ':':<{width}} {value}")

@@ -1,0 +1,52 @@
+"""Make the golden vectors: outputs and all gradients of PyTorch's own RNN, LSTM and GRU in float64.
+
+python tests/golden/make_golden.py        (needs torch; the tests need only the .npz that it writes)
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+B, T, I, H = 3, 5, 4, 7
+MODULES = {
+    "rnn_tanh": lambda: torch.nn.RNN(I, H, nonlinearity="tanh", batch_first=True),
+    "rnn_relu": lambda: torch.nn.RNN(I, H, nonlinearity="relu", batch_first=True),
+    "lstm": lambda: torch.nn.LSTM(I, H, batch_first=True),
+    "gru": lambda: torch.nn.GRU(I, H, batch_first=True),
+}
+PARAMETERS = {"Wx": "weight_ih_l0", "Wh": "weight_hh_l0", "bx": "bias_ih_l0", "bh": "bias_hh_l0"}
+
+
+def golden(name: str) -> dict[str, np.ndarray]:
+    """Run one module forward and backward; return its inputs, weights, outputs and gradients."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    torch.manual_seed(0)
+    module = MODULES[name]().double()  # weights and biases uniform in +-1/sqrt(H)
+    G = module.weight_ih_l0.shape[0] // H
+    states = ("h", "c")[: 2 if name == "lstm" else 1]
+    x = torch.tensor(rng.normal(size=(B, T, I)), requires_grad=True)
+    state = [torch.tensor(rng.normal(size=(1, B, H)), requires_grad=True) for _ in states]
+    dy = torch.tensor(rng.normal(size=(B, T, H)))
+    dstate = [torch.tensor(rng.normal(size=(1, B, H))) for _ in states]
+
+    y, final = module(x, tuple(state) if len(state) > 1 else state[0])
+    final = final if isinstance(final, tuple) else (final,)
+    ((y * dy).sum() + sum((s * d).sum() for s, d in zip(final, dstate, strict=True))).backward()
+
+    def ours(w: torch.Tensor) -> np.ndarray:  # (G * H, K) or (G * H,) to (K, G, H) or (G, H)
+        return w.detach().numpy().T.reshape(*w.shape[1:], G, H).copy()
+
+    out = {"x": x.detach().numpy(), "dy": dy.numpy(), "y": y.detach().numpy(), "dx": x.grad.numpy()}
+    for ours_name, theirs in PARAMETERS.items():
+        w = getattr(module, theirs)
+        out[ours_name], out["d" + ours_name] = ours(w), ours(w.grad)
+    for s, initial, last, d in zip(states, state, final, dstate, strict=True):
+        out[f"initial_{s}"], out[f"dinitial_{s}"] = initial.detach().numpy()[0], initial.grad.numpy()[0]
+        out[f"final_{s}"], out[f"dfinal_{s}"] = last.detach().numpy()[0], d.numpy()[0]
+    return out
+
+
+if __name__ == "__main__":
+    for name in MODULES:
+        np.savez(Path(__file__).with_name(f"{name}.npz"), **golden(name))

@@ -1,0 +1,113 @@
+"""Cells: they check themselves when made, and `check_cell` proves them, and refuses wrong ones."""
+
+import numpy as np
+import pytest
+
+from fastrnn.cells import CELLS, Cell, constant, get_cell, one, pointwise, positive, relu, sigmoid, tanh, zero
+from fastrnn.testing import check_cell
+
+
+def step(ax, ah, s):
+    return (tanh(ax[0] + ah[0]),), ()
+
+
+def step_vjp(kept, s, new, d):
+    da = d[0] * (one(d[0]) - new[0] * new[0])
+    return (da,), (da,), (zero(da),)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_are_right(name):
+    check_cell(name)
+
+
+def test_a_cell_of_ones_own():
+    """A minimal gated unit (Zhou et al. 2016), reset after the product, with a helper and a constant."""
+
+    @pointwise
+    def leaky(x):
+        return constant(x, 0.9) * x
+
+    def step(ax, ah, s):
+        f = sigmoid(ax[0] + ah[0])
+        n = tanh(leaky(ax[1]) + f * ah[1])
+        return (n + (one(f) - f) * (s[0] - n),), (f, n, ah[1])
+
+    def step_vjp(kept, s, new, d):
+        f, n, ah_n = kept
+        dn = d[0] * f * (one(n) - n * n)
+        df = (d[0] * (n - s[0]) + dn * ah_n) * f * (one(f) - f)
+        return (df, leaky(dn)), (df, dn * f), (d[0] * (one(f) - f),)
+
+    check_cell(Cell("mgu", "fn", "h", step, step_vjp))
+
+
+@pytest.mark.parametrize(
+    ("wrong_vjp", "message"),
+    [
+        (lambda k, s, n, d: ((-d[0],), (-d[0],), (zero(d[0]),)), "gradient of x from step_vjp differs"),
+        (lambda k, s, n, d: (*step_vjp(k, s, n, d)[:2], (d[0],)), "gradient of x|gradient of state h"),
+    ],
+)
+def test_check_cell_refuses_wrong_gradients(wrong_vjp, message):
+    with pytest.raises(AssertionError, match=message):
+        check_cell(Cell("wrong", "h", "h", step, wrong_vjp))
+
+
+def test_check_cell_refuses_float64_literals():
+    def widening(kept, s, new, d):
+        da = d[0] * (1 - new[0] * new[0])
+        return (da,), (da,), (zero(da),)
+
+    with pytest.raises(AssertionError, match=r"step_vjp: dax\[0\].* become float64; write numbers as one"):
+        check_cell(Cell("widening", "h", "h", step, widening))
+
+
+def test_check_cell_refuses_plain_functions():
+    def plain(x):
+        return np.tanh(x)
+
+    def calls_it(ax, ah, s):
+        return (plain(ax[0] + ah[0]),), ()
+
+    with pytest.raises(TypeError, match=r"cannot compile cell 'plain'.*decorated with fastrnn.cells.pointwise"):
+        check_cell(Cell("plain", "h", "h", calls_it, step_vjp))
+
+
+@pytest.mark.parametrize(
+    ("gates", "states", "bad_step", "message"),
+    [
+        ("", "h", step, "at least one gate"),
+        ("h", "hc", step, "must return new as a tuple of 2"),
+        ("h", "h", lambda ax, ah, s: ax[0], r"must return the 2 tuples \(new, kept\)"),
+        ("h", "h", lambda ax, ah, s: ((ax[0].sum(),), ()), r"new\[0\] has shape \(\)"),
+        ("h", "h", lambda ax, ah, s: ((ax[0].astype(float),), ()), "dtype float64"),
+        ("h", "h", lambda ax, ah, s: ((np.tanh(ax[0], out=ax[0]),), ()), "changes its argument ax"),
+    ],
+)
+def test_a_cell_checks_itself_when_made(gates, states, bad_step, message):
+    with pytest.raises(ValueError, match=message):
+        Cell("bad", gates, states, bad_step, step_vjp)
+
+
+def test_names():
+    assert get_cell("rnn") is CELLS["rnn_tanh"]
+    with pytest.raises(ValueError, match="cell 'ltsm' is unknown; expected one of 'rnn', 'rnn_tanh'"):
+        get_cell("ltsm")
+    with pytest.raises(TypeError, match="cell must be a name"):
+        get_cell(3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_the_vocabulary_keeps_the_dtype(dtype):
+    x = np.linspace(-3, 3, 7).astype(dtype)
+    assert (one(x) - constant(x, 0.5) * x).dtype == dtype
+    for function in (tanh, sigmoid, relu, positive, zero):
+        assert function(x).dtype == dtype
+
+
+def test_the_vocabulary_is_right():
+    x = np.array([-800.0, -1.0, 0.0, 2.0, 800.0, np.nan])
+    np.testing.assert_allclose(sigmoid(x), [0, 1 / (1 + np.e), 0.5, 1 / (1 + np.exp(-2)), 1, np.nan], rtol=1e-15)
+    np.testing.assert_array_equal(relu(x), [0, 0, 0, 2, 800, np.nan])
+    np.testing.assert_array_equal(positive(x), [0, 0, 0, 1, 1, 0])

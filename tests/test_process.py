@@ -1,0 +1,138 @@
+"""Processes and threads around the kernels: fork, concurrent calls, limits, an installation without a compiler."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from kernels import BACKENDS, Problem, assert_same_bits
+
+import fastrnn
+from fastrnn._kernels import native, threads
+
+
+def run_python(code: str, **environment: str) -> str:
+    """Run code in a fresh interpreter; return what it printed."""
+    process = start_python(code, **environment)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
+
+
+def start_python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_forked_child_runs_on_one_thread_with_the_same_bits(name):
+    """In a process of its own, because fork and the threads of a test runner do not mix."""
+    instruction_set = name if name != "numba" else ""
+    code = f"""if True:
+        import os, sys, warnings
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from kernels import Problem, assert_same_bits
+        import fastrnn
+        p = Problem("lstm", (13, 40, 5, 33), "float32")
+        backend = {{"backend": {"numba" if name == "numba" else "native"!r}}}
+        expected = p.run(n_threads=2, **backend)
+        warnings.simplefilter("ignore")  # Python warns of fork beside threads
+        child = os.fork()
+        if child == 0:
+            for a, b in zip(p.run(n_threads=2, **backend), expected):
+                assert_same_bits(a, b)
+            tape = fastrnn.recurrent_forward(p.cell, p.x, p.weights, n_threads=2, **backend)[2]
+            os._exit(40 + tape.n_threads)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert run_python(code, FASTRNN_INSTRUCTION_SET=instruction_set) == "41"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_two_threads_may_call_at_once(name, use_backend):
+    backend = use_backend(name)
+    problems = [Problem("gru", (9, 30, 5, 33), "float32"), Problem("lstm", (5, 20, 3, 17), "float32")]
+    expected = [p.run(n_threads=2, **backend) for p in problems]
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(p.run, n_threads=2, **backend) for p in problems * 10]
+        for run, truth in zip(runs, expected * 10, strict=True):
+            for a, b in zip(run.result(), truth, strict=True):
+                assert_same_bits(a, b)
+
+
+def test_limits_of_threads_hold(monkeypatch):
+    work = 1e12
+    explicit = threads.choose_threads(7, 1)
+    assert explicit == 7  # obeyed as it stands
+    assert threads.choose_threads(None, 1) == 1  # not worth a second one
+    monkeypatch.setattr(threads, "_limit", None)
+    fastrnn.set_num_threads(3)
+    assert threads.choose_threads(None, work) == 3
+    fastrnn.set_num_threads(None)
+    assert threads.choose_threads(None, work) <= os.cpu_count()
+
+
+@pytest.mark.skipif(not native.SUPPORTED or not native.has_openmp(), reason="needs native kernels with OpenMP")
+def test_limits_of_others_hold():
+    code = "from fastrnn._kernels import threads; print(threads.choose_threads(None, 1e12))"
+    assert run_python(code, OMP_NUM_THREADS="1") == "1"
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(1):
+        assert threads.choose_threads(None, 1e12) == 1
+
+
+WITHOUT_KERNELS = """if True:
+    import sys, warnings
+    class Hide:
+        def find_spec(self, name, path=None, target=None):
+            if name.startswith("fastrnn._kernels.native_"):
+                raise ModuleNotFoundError(name)
+    sys.meta_path.insert(0, Hide())
+    warnings.simplefilter("error")
+    import numpy as np, fastrnn
+    fastrnn.show_config()
+    from fastrnn.testing import random_weights
+    w = random_weights("gru", 4, 7, np.random.default_rng(0))
+    warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        for _ in range(2):
+            y, _, tape = fastrnn.recurrent_forward("gru", np.ones((3, 5, 4)), w)
+    print(tape.backend, len(caught), caught[0].category.__name__, caught[0].filename, caught[0].message)
+    try:
+        fastrnn.recurrent_forward("gru", np.ones((3, 5, 4)), w, backend="native")
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_without_compiled_kernels_numba_runs_after_one_warning():
+    lines = run_python(WITHOUT_KERNELS).splitlines()
+    assert any(line.startswith("backend:") and "numba (several times slower" in line for line in lines)
+    assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn was installed without its native kernels")
+    assert lines[-1] == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
+
+
+def test_the_instruction_set_can_be_forced():
+    code = "import fastrnn._kernels.native as n; print(n.instruction_set)"
+    for name in native.SUPPORTED:
+        assert run_python(code, FASTRNN_INSTRUCTION_SET=name) == name
+    process = start_python(code, FASTRNN_INSTRUCTION_SET="avx1024")
+    assert process.returncode == 1
+    assert "FASTRNN_INSTRUCTION_SET is 'avx1024'; this installation on this CPU runs: " in process.stderr
+
+
+def test_import_is_light():
+    loaded = run_python("import sys, fastrnn, fastrnn._kernels; print(*sorted(m.split('.')[0] for m in sys.modules))")
+    assert not {"numba", "scipy", "sklearn", "h5py", "matplotlib", "typer", "rich"} & set(loaded.split())
+
+
+def test_show_config(capsys):
+    fastrnn.show_config()
+    printed = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert printed["fastrnn"].strip() == fastrnn.__version__
+    assert int(printed["threads"]) == threads.available_threads()
+    if native.SUPPORTED:
+        assert f"native, {native.instruction_set}" in printed["backend"]
+    assert np.__version__ in printed["NumPy"]
