@@ -23,15 +23,24 @@ _MODULES = {
         "set_num_threads",
         "show_config",
     ),
+    "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Gaussian", "Recurrent"),
+    "model": ("Sequential",),
+    "optimizers": ("SGD", "Adam"),
+    "schedules": ("CosineSchedule", "PlateauSchedule", "StepSchedule"),
+    "training": ("DivergenceError", "Trainer"),
+    "history": ("History",),
+    "storage": ("StorageError",),
+    "estimators": ("RecurrentClassifier", "RecurrentRegressor", "load"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["__version__", "cells", "testing", *_HOMES]
+_SUBMODULES = ("cells", "data", "layers", "losses", "plots", "testing")
+__all__ = ["__version__", *_SUBMODULES, *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"fastrnn.{_HOMES[name]}"), name)
-    if name in ("cells", "data", "plots", "testing"):
+    if name in _SUBMODULES:
         return importlib.import_module(f"fastrnn.{name}")
     raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
 

@@ -1,9 +1,8 @@
 """Every figure, one function each: figures without pyplot, hence without windows, global state or a display."""
 
+import io
 import os
-import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
+
+from fastrnn._files import replace_file
 
 __all__ = ["confusion_matrix", "learning_curves", "save"]
 
@@ -48,7 +49,8 @@ _STYLE: dict[Any, Any] = {
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, 150 dots an inch; the same figure gives the same file.
+    """
+    Write a figure as PNG, 150 dots an inch; the same figure gives the same file.
 
     Parameters
     ----------
@@ -62,18 +64,15 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     OSError
         When the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150, metadata={"Software": None})
+    replace_file(path, image.getbuffer())
 
 
 @rc_context(_STYLE)
 def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
-    """Draw loss and accuracy by epoch, for training and validation.
+    """
+    Draw loss and accuracy by epoch, for training and validation.
 
     Parameters
     ----------
@@ -125,7 +124,8 @@ def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], measure: st
 
 @rc_context(_STYLE)
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> Figure:
-    """Draw how often examples of each class were taken for each class.
+    """
+    Draw how often examples of each class were taken for each class.
 
     A cell shows its count and its share of all examples of the true class, which is also its colour. With more than 12
     classes the shares are left to the colour, with more than 25 the counts too.

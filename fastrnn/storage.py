@@ -26,7 +26,6 @@ import io
 import math
 import os
 import re
-import secrets
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +33,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+
+from fastrnn._files import replace_file
 
 __all__ = ["StorageError", "read", "write"]
 
@@ -50,7 +51,8 @@ class StorageError(ValueError):
 
 
 def write(path: str | os.PathLike[str], tree: dict[str, Any]) -> None:
-    """Write a tree to a file, atomically: the old file stays until the new one is complete and on the disk.
+    """
+    Write a tree to a file, atomically: the old file stays until the new one is complete and on the disk.
 
     Parameters
     ----------
@@ -74,13 +76,14 @@ def write(path: str | os.PathLike[str], tree: dict[str, Any]) -> None:
     image = buffer.getbuffer()
     block = _BLOCK.pack(_MAGIC, _VERSION, len(image), hashlib.sha256(image).digest())
     try:
-        _replace(Path(os.path.realpath(path)), block, image)
+        replace_file(path, block, image)
     except OSError as error:
         raise StorageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a tree that `write` has written.
+    """
+    Read a tree that `write` has written.
 
     Parameters
     ----------
@@ -111,27 +114,6 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 # The file -------------------------------------------------------------------------------------------------------------
-
-
-def _replace(path: Path, *parts: bytes | memoryview) -> None:
-    """Write `parts` to a new file beside `path`, then move it there in one step."""
-    if path.exists() and not path.is_file():
-        raise OSError("it is not a regular file")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # only POSIX opens a folder, to make the move durable
-        folder = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _read_image(path: Path) -> bytes:
@@ -216,7 +198,8 @@ def _mark(node: h5py.HLObject, attribute: str, text: str) -> h5py.HLObject:
 
 
 class _Reader:
-    """Reads nodes and refuses whatever `write` never makes.
+    """
+    Reads nodes and refuses whatever `write` never makes.
 
     Parameters
     ----------

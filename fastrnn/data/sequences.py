@@ -29,7 +29,8 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled sequences to train on and, where there are any, to test on.
+    """
+    Labelled sequences to train on and, where there are any, to test on.
 
     Attributes
     ----------
@@ -49,7 +50,8 @@ class Dataset:
 
 
 def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | None = None) -> Dataset:
-    """Load labelled sequences from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``) file.
+    """
+    Load labelled sequences from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``) file.
 
     The arrays are looked for under the names trX, trY, tstX, tstY, then X_train, y_train, X_test, y_test (or x_train,
     x_test), then X, y. The test set may be absent. Labels are integers, one-hot rows or texts. The names of the classes
@@ -98,7 +100,8 @@ def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | No
 
 
 def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndarray:
-    """Load sequences without labels, to predict on.
+    """
+    Load sequences without labels, to predict on.
 
     Parameters
     ----------
@@ -126,7 +129,8 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
 
 
 def digits() -> Dataset:
-    """Return the hand-written digits inside scikit-learn as sequences of their rows, from the top.
+    """
+    Return the hand-written digits inside scikit-learn as sequences of their rows, from the top.
 
     Returns
     -------
@@ -140,7 +144,8 @@ def digits() -> Dataset:
 
 
 class _File:
-    """An open HDF5 or npz file: the names of its arrays, the arrays, and errors that name it.
+    """
+    An open HDF5 or npz file: the names of its arrays, the arrays, and errors that name it.
 
     Parameters
     ----------

@@ -1,0 +1,32 @@
+"""Options from outside: every error names the option, what it was, and what was expected."""
+
+from typing import Any
+
+import numpy as np
+
+
+def check_integer(name: str, value: Any, minimum: int) -> int:
+    """Return a whole number that is at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}, expected a whole number")
+    if value < minimum:
+        raise ValueError(f"{name} is {value}, expected at least {minimum}")
+    return int(value)
+
+
+def check_number(name: str, value: Any, interval: str) -> float:
+    """Return a number that lies in an interval, written as ``"[0, 1)"``."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} is {value!r}, expected a number in {interval}")
+    low, high = map(float, interval[1:-1].split(","))
+    inside_low = value >= low if interval[0] == "[" else value > low
+    inside_high = value <= high if interval[-1] == "]" else value < high
+    if not (inside_low and inside_high):  # NaN is outside
+        raise ValueError(f"{name} is {value}, expected a number in {interval}")
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Refuse what is not one of the choices."""
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")

@@ -1,0 +1,76 @@
+"""Examples with their targets, and batches of them."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrnn._kernels.checks import check_lengths
+from fastrnn._kernels.types import Array
+
+
+class Examples(NamedTuple):
+    """
+    Arrays of the same examples.
+
+    A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step.
+    """
+
+    x: Array
+    y: Array
+    lengths: Array | None = None
+    weights: Array | None = None
+    mask: Array | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """What a mean over these examples counts: valid steps where each has a target, else examples."""
+        return len(self.x) if self.mask is None else int(np.count_nonzero(self.mask))
+
+    def take(self, rows: Array | slice) -> "Examples":
+        """Return some of the examples, their weights scaled to the mean 1."""
+        x, y, lengths, weights = self._rows(rows)
+        if weights is not None:
+            if not weights.sum() > 0:
+                raise ValueError("sample_weight is 0 for all examples of a set, expected some above 0")
+            weights = weights / weights.mean()
+        return Examples(x, y, lengths, weights)
+
+    def batches(self, order: Array, batch_size: int, steps: bool) -> Iterator["Examples"]:
+        """Return batches in an order of rows; `steps` says that there is a target for each step."""
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            x, y, lengths, weights = self._rows(rows)
+            if lengths is not None:
+                x = x[:, : lengths.max()]
+            if not steps:
+                yield Examples(x, y, lengths, weights)
+                continue
+            T = x.shape[1]
+            mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
+            yield Examples(x, y[:, :T], lengths, weights, mask)
+
+    def _rows(self, rows: Array | slice) -> tuple[Array, Array, Array | None, Array | None]:
+        lengths, weights = (None if array is None else array[rows] for array in (self.lengths, self.weights))
+        return self.x[rows], self.y[rows], lengths, weights
+
+
+def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+    """Return arrays that have the same number of examples; what a model or loss takes they check themselves."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I) with at least one example")
+    if y.shape[:1] != x.shape[:1]:
+        raise ValueError(f"y has shape {y.shape}, expected ({len(x)}, ...): a target for each example of x")
+    if steps and y.shape[1:2] != x.shape[1:2]:
+        raise ValueError(f"y has shape {y.shape}, expected {x.shape[:2]} and more: the model gives an output each step")
+    if lengths is not None:
+        lengths = check_lengths(lengths, *x.shape[:2])
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight, np.float64)
+        if sample_weight.shape != (len(x),):
+            raise ValueError(f"sample_weight has shape {sample_weight.shape}, expected ({len(x)},)")
+        wrong = np.flatnonzero(~((sample_weight >= 0) & (sample_weight < np.inf)))
+        if len(wrong):
+            raise ValueError(f"sample_weight[{wrong[0]}] is {sample_weight[wrong[0]]}, expected a finite number >= 0")
+    return Examples(x, y, lengths, sample_weight)

@@ -1,0 +1,86 @@
+"""What a training run knows besides the weights of its model."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from fastrnn._kernels.types import Array
+from fastrnn._random import generator, streams
+from fastrnn.history import History
+
+
+@dataclass
+class Run:
+    """The state of a training run at the end of a batch."""
+
+    seed: int
+    optimizer: dict[str, Any]
+    order: Mapping[str, Any]  # state of the stream where the present epoch began: its order is drawn from it again
+    dropout: np.random.Generator
+    history: History
+    best: Array  # weights of the best epoch, or of the beginning; replaced, never changed
+    # The present epoch so far:
+    batches: int = 0
+    loss: float = 0.0  # sums over steps
+    correct: float = 0.0
+    steps: int = 0
+    seconds: float = 0.0
+    # The weights to go on from, when the model has been given the best ones:
+    last: Array | None = None
+
+    @classmethod
+    def begin(cls, seed: int, optimizer: dict[str, Any], weights: Array) -> Self:
+        """Return the state before the first epoch."""
+        random = streams(seed)
+        return cls(seed, optimizer, random.order.bit_generator.state, random.dropout, History(), weights.copy())
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch, from 1."""
+        return self.history.n_epochs + 1
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the present epoch so far."""
+        return self.loss / max(self.steps, 1)
+
+    @property
+    def accuracy(self) -> float:
+        """Of the present epoch so far."""
+        return self.correct / max(self.steps, 1)
+
+    def end_epoch(self, order: np.random.Generator) -> None:
+        """Go to the beginning of the next epoch."""
+        self.order = order.bit_generator.state
+        self.batches, self.loss, self.correct, self.steps, self.seconds = 0, 0.0, 0.0, 0, 0.0
+
+    def to_tree(self, weights: Array) -> dict[str, Any]:
+        """Return copies of everything, and of the weights of the model, as arrays, strings and numbers."""
+        return {
+            "kind": "training",
+            "seed": self.seed,
+            "weights": weights.copy() if self.last is None else self.last,
+            "best": self.best,
+            "optimizer": deepcopy(self.optimizer),
+            "order": self.order,
+            "dropout": self.dropout.bit_generator.state,
+            "history": {name: list(column) for name, column in self.history.items()},
+            "best_epoch": self.history.best_epoch,
+            "present": {name: getattr(self, name) for name in ("batches", "loss", "correct", "steps", "seconds")},
+        }
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> Self:
+        """Return the run that `to_tree` has described."""
+        return cls(
+            seed=tree["seed"],
+            optimizer=deepcopy(tree["optimizer"]),
+            order=tree["order"],
+            dropout=generator(tree["dropout"]),
+            history=History(tree["history"], tree["best_epoch"]),
+            best=tree["best"],
+            **tree["present"],
+        )

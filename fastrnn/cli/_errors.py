@@ -1,0 +1,31 @@
+"""Bad input ends with exit code 2 and one line on standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class UsageError(ValueError):
+    """What the user can mend; the message is one sentence."""
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and end with exit code 2."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn errors about the user's input into one line; what is our own fault keeps its traceback."""
+    from fastrnn.data import DataError
+    from fastrnn.storage import StorageError
+    from fastrnn.training import DivergenceError
+
+    try:
+        yield
+    except (UsageError, DataError, StorageError, DivergenceError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -1,0 +1,184 @@
+"""Options of the commands: the only place that knows both the short names and those of the estimators.
+
+An option that is not given is None, and then is what the configuration file says, or else the default of the task. So
+help texts show defaults by `show_default` alone.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrnn.cli._errors import UsageError
+
+MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
+
+
+def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
+
+
+# ---- for every task -------------------------------------------------------------------------------------------------
+
+Out = Annotated[
+    Path | None,
+    _option("--out", help="Folder of the run.", panel=RUN, default="runs/TASK-YYYYMMDD-HHMMSS", file_okay=True),
+]
+Config = Annotated[
+    Path | None,
+    _option("--config", help="Parameters from a TOML file, as a run's config.toml; the command line wins.", panel=RUN),
+]
+Resume = Annotated[
+    Path | None, _option("--resume", help="Go on with the run in this folder; needs nothing else.", panel=RUN)
+]
+Overwrite = Annotated[bool, _option("--overwrite", help="Replace a run that is in the folder already.", panel=RUN)]
+Seed = Annotated[
+    int | None, _option("--seed", "--random-state", help="Seed of all that is random.", panel=RUN, default="0", min=0)
+]
+Threads = Annotated[
+    int | None,
+    _option("--threads", "--n-threads", help="Number of threads.", panel=RUN, default="all, where it pays", min=1),
+]
+
+# ---- the net --------------------------------------------------------------------------------------------------------
+
+Cell = Annotated[
+    str | None, _option("--cell", help="rnn (tanh), rnn_relu, rnn_sigmoid, lstm or gru.", panel=MODEL, default="gru")
+]
+Hidden = Annotated[
+    int | None, _option("--hidden", "--hidden-size", help="Hidden units of a layer.", panel=MODEL, default="128")
+]
+Layers = Annotated[
+    int | None, _option("--layers", help="Recurrent layers on top of each other.", panel=MODEL, default="1")
+]
+Bidirectional = Annotated[
+    bool | None,
+    _option("--bidirectional/--one-direction", help="Read sequences from both ends.", panel=MODEL, default="one"),
+]
+Head = Annotated[
+    str | None,
+    _option(
+        "--head", help="Widths of dense layers after the recurrent ones: 64,32 or none.", panel=MODEL, default="64"
+    ),
+]
+Dropout = Annotated[float | None, _option("--dropout", help="Rate between layers.", panel=MODEL, default="0")]
+RecurrentDropout = Annotated[
+    float | None, _option("--recurrent-dropout", help="Rate within the recurrence.", panel=MODEL, default="0")
+]
+Initializer = Annotated[
+    str | None, _option("--initializer", help="xavier, orthogonal or gaussian.", panel=MODEL, default="xavier")
+]
+ForgetBias = Annotated[
+    float | None, _option("--forget-bias", help="Initial bias of the LSTM's forget gate.", panel=MODEL, default="0")
+]
+Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+Epochs = Annotated[int | None, _option("--epochs", help="Most epochs.", panel=TRAINING, default="50")]
+BatchSize = Annotated[int | None, _option("--batch-size", help="Examples in a batch.", panel=TRAINING, default="32")]
+OptimizerName = Annotated[str | None, _option("--optimizer", help="adam or sgd.", panel=TRAINING, default="adam")]
+LearningRate = Annotated[
+    float | None, _option("--learning-rate", help="Step size.", panel=TRAINING, default="0.001; sgd 0.1")
+]
+Momentum = Annotated[float | None, _option("--momentum", help="Momentum of sgd.", panel=TRAINING, default="0")]
+MomentumForm = Annotated[
+    str | None,
+    _option(
+        "--momentum-form",
+        help="classical, nesterov, or averaged (v = a v + (1 - a) g).",
+        panel=TRAINING,
+        default="classical",
+    ),
+]
+ScheduleName = Annotated[
+    str | None,
+    _option("--schedule", help="Of the learning rate: step, cosine, plateau or none.", panel=TRAINING, default="none"),
+]
+Clip = Annotated[
+    float | None,
+    _option("--clip", "--clip-norm", help="Largest norm of a gradient; 0 does not clip.", panel=TRAINING, default="1"),
+]
+Validation = Annotated[
+    float | None,
+    _option(
+        "--validation",
+        "--validation-fraction",
+        help="Share held out to know when to stop.",
+        panel=TRAINING,
+        default="0.1",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    _option(
+        "--patience",
+        help="Epochs without a better validation loss before it stops; 0: never.",
+        panel=TRAINING,
+        default="7",
+    ),
+]
+ClassWeight = Annotated[
+    str | None,
+    _option("--class-weight", help="balanced: all classes count alike; or none.", panel=TRAINING, default="none"),
+]
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+Standardize = Annotated[
+    bool | None,
+    _option("--standardize/--raw", help="Bring channels to mean 0 and deviation 1.", panel=DATA, default="standardize"),
+]
+XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
+YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]
+XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequences.", panel=DATA)]
+YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", panel=DATA)]
+
+
+def read_config(path: Path, task: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a TOML file; paths in it count from its folder."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from error
+    if values.pop("task", task) != task:
+        raise UsageError(f"{path}: is the configuration of another task, expected {task!r}")
+    for key, value in values.items():
+        if key not in known:
+            raise UsageError(f"{path}: {key} is no parameter of {task}; expected one of {', '.join(known)}")
+        _check_kind(f"{path}: {key}", value, known[key])
+    if isinstance(values.get("data"), str):
+        values["data"] = str((path.parent / values["data"]).resolve())
+    return values
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    """Refuse a value of another kind than the default; None as a default takes any."""
+    kinds = {bool: bool, int: int, float: int | float, str: str, list: list}
+    kind = kinds.get(type(default))
+    if kind is not None and (not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool)):
+        raise UsageError(f"{name} is {value!r}, expected {type(default).__name__} such as {default!r}")
+
+
+def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """Return all parameters: of the command line, else of the configuration, else the defaults."""
+    values = dict(defaults)
+    if config is not None:
+        values |= read_config(config, task, defaults)
+    return values | {name: value for name, value in given.items() if value is not None}
+
+
+def widths(text: str | None) -> list[int] | None:
+    """Return the numbers of ``64,32``; ``none`` is no number."""
+    if text is None:
+        return None
+    if text in ("", "none"):
+        return []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--head is {text!r}, expected whole numbers such as 64,32, or none") from None

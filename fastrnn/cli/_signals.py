@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM: finish the batch, save, say how to go on, end with the code that shells expect."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Interrupted(BaseException):
+    """A signal that ends the run; `code` is its exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+
+class Interrupts:
+    """While a batch is computed a signal is only noted; `check` raises it once the batch is done."""
+
+    def __init__(self) -> None:
+        self._noted: int | None = None
+        self._deferred = False
+
+    @property
+    def noted(self) -> bool:
+        """Has a signal come?"""
+        return self._noted is not None
+
+    def check(self) -> None:
+        """Raise what was noted."""
+        if self._noted is not None:
+            raise Interrupted(self._noted)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Note signals within, rather than raise them at once."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.check()
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch the signals within; a second one ends the program at once."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before: dict[int, Any] = {number: signal.signal(number, self._catch) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._noted = number
+        if not self._deferred:
+            raise Interrupted(number)

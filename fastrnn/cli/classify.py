@@ -1,0 +1,201 @@
+"""``fastrnn-train classify``: sequences in, classes out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError, one_line_errors
+
+TASK = "classify"
+HELD_OUT = 0.2  # share of the data that is the test set where the file has none
+ROLES = {"x_train": "X_train", "y_train": "y_train", "x_test": "X_test", "y_test": "y_test"}
+
+# Parameters by the names of the estimator, as in config.toml; None: not set.
+DEFAULTS: dict[str, Any] = {
+    "data": None,
+    "cell": "gru",
+    "hidden_size": 128,
+    "layers": 1,
+    "bidirectional": False,
+    "head": [64],
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "initializer": "xavier",
+    "forget_bias": 0.0,
+    "optimizer": "adam",
+    "learning_rate": None,
+    "momentum": 0.0,
+    "momentum_form": "classical",
+    "schedule": "none",
+    "epochs": 50,
+    "batch_size": 32,
+    "validation_fraction": 0.1,
+    "patience": 7,
+    "clip_norm": 1.0,
+    "class_weight": "none",
+    "standardize": True,
+    "dtype": "float32",
+    "n_threads": None,
+    "random_state": 0,
+    "x_train": None,
+    "y_train": None,
+    "x_test": None,
+    "y_test": None,
+}
+
+
+def classify(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="HDF5 or npz file with trX, trY, tstX, tstY or X_train, y_train, X_test, y_test; without it, the "
+            "hand-written digits inside scikit-learn, row by row. Without a test set, 20 % are held out as one.",
+            show_default=False,
+        ),
+    ] = None,
+    cell: options.Cell = None,
+    hidden_size: options.Hidden = None,
+    layers: options.Layers = None,
+    bidirectional: options.Bidirectional = None,
+    head: options.Head = None,
+    dropout: options.Dropout = None,
+    recurrent_dropout: options.RecurrentDropout = None,
+    initializer: options.Initializer = None,
+    forget_bias: options.ForgetBias = None,
+    dtype: options.Dtype = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.OptimizerName = None,
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    momentum_form: options.MomentumForm = None,
+    schedule: options.ScheduleName = None,
+    clip_norm: options.Clip = None,
+    validation_fraction: options.Validation = None,
+    patience: options.Patience = None,
+    class_weight: options.ClassWeight = None,
+    standardize: options.Standardize = None,
+    x_train: options.XTrain = None,
+    y_train: options.YTrain = None,
+    x_test: options.XTest = None,
+    y_test: options.YTest = None,
+    out: options.Out = None,
+    random_state: options.Seed = None,
+    n_threads: options.Threads = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Train a classifier of sequences, and look at its confusion matrix."""
+    given = dict(locals())
+    with one_line_errors():
+        given["head"] = options.widths(head)
+        given["data"] = None if data is None else str(data.resolve())
+        given = {name: value for name, value in given.items() if name in DEFAULTS and value is not None}
+        if resume is not None:
+            if given or out or config or overwrite:
+                raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
+            parameters = options.merge(TASK, DEFAULTS, {}, resume / "config.toml")
+        else:
+            parameters = options.merge(TASK, DEFAULTS, given, config)
+        run(parameters, out, resume=resume, overwrite=overwrite)
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, resume: Path | None, overwrite: bool) -> None:
+    """Load, train, evaluate, and leave everything in the folder of the run."""
+    from rich.console import Console
+
+    from fastrnn.cli._report import report
+    from fastrnn.cli._run import RunFolder
+    from fastrnn.cli._training import train
+
+    console = Console()
+    if resume is not None:
+        folder = RunFolder.open(resume)
+        if folder.is_finished:
+            console.print(f"The run in {folder.path} is finished; its result is in metrics.json.")
+            return
+    dataset = load(parameters)
+    classifier = make_classifier(parameters)
+    try:
+        fitting = classifier.prepare(dataset.X_train, dataset.y_train)
+    except (TypeError, ValueError) as error:  # of data and parameters, before anything is written
+        raise UsageError(str(error)) from error
+    if resume is None:
+        folder = RunFolder.create(TASK, out, overwrite=overwrite)
+        folder.write_config(TASK, parameters)
+    console.print(f"run: {folder.path}")
+    console.print(f"{describe(dataset, parameters)}\n", highlight=False)
+    train(classifier, fitting, folder, console, task=TASK)
+    report(classifier, dataset, folder, console)
+    console.print(f"run: {folder.path}")
+
+
+def load(parameters: dict[str, Any]) -> Any:
+    """Return the data set with names as labels where the file has them, and always with a test set."""
+    from dataclasses import replace
+
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    from fastrnn import data
+
+    path = parameters["data"]
+    if path is None:
+        dataset = data.digits()
+    else:
+        keys = {role: parameters[name] for name, role in ROLES.items() if parameters[name] is not None}
+        dataset = data.load_sequences(path, keys=keys)
+    if dataset.X_test is None:
+        options = {"test_size": HELD_OUT, "random_state": parameters["random_state"]}
+        try:
+            parts = train_test_split(dataset.X_train, dataset.y_train, stratify=dataset.y_train, **options)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error} (20 % are held out as a test set)") from error
+        dataset = replace(dataset, X_train=parts[0], X_test=parts[1], y_train=parts[2], y_test=parts[3])
+    if dataset.classes is not None:
+        names = np.array(dataset.classes)
+        dataset = replace(dataset, y_train=names[dataset.y_train], y_test=names[dataset.y_test])
+    unknown = set(dataset.y_test) - set(dataset.y_train)  # type: ignore[arg-type]
+    if unknown:
+        raise UsageError(f"{path}: the test set has class {min(unknown)}, of which the training set has no example")
+    return dataset
+
+
+def make_classifier(parameters: dict[str, Any]) -> Any:
+    """Return the estimator with these parameters."""
+    from fastrnn import SGD, RecurrentClassifier
+
+    values = {name: value for name, value in parameters.items() if name not in ("data", *ROLES)}
+    momentum, form = values.pop("momentum"), values.pop("momentum_form")
+    if values["learning_rate"] is None:
+        values["learning_rate"] = 0.1 if values["optimizer"] == "sgd" else 1e-3
+        parameters["learning_rate"] = values["learning_rate"]
+    try:
+        if values["optimizer"] == "sgd":
+            values["optimizer"] = SGD(values["learning_rate"], momentum=momentum, form=form)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    if values["optimizer"] == "adam" and momentum:
+        raise UsageError(f"momentum is {momentum}, but the optimizer is adam; expected --optimizer sgd with it")
+    for name in ("schedule", "class_weight"):
+        values[name] = None if values[name] == "none" else values[name]
+    for name in ("validation_fraction", "patience", "clip_norm"):
+        values[name] = values[name] or None
+    return RecurrentClassifier(**{**values, "head": tuple(values["head"])})
+
+
+def describe(dataset: Any, parameters: dict[str, Any]) -> str:
+    """Say in a line what is trained on what."""
+    import numpy as np
+
+    X = dataset.X_train
+    channels = X.shape[2] if X.ndim == 3 else 1
+    source = parameters["data"] or "the digits inside scikit-learn, row by row"
+    classes = len(np.unique(dataset.y_train))
+    return (
+        f"{source}: {len(X)} sequences to train and {len(dataset.X_test)} to test, "
+        f"{X.shape[1]} steps of {channels} channels, {classes} classes"
+    )

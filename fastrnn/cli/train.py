@@ -1,0 +1,22 @@
+"""``fastrnn-train``: a task, its data, and where the run goes."""
+
+import typer
+
+from fastrnn.cli import classify
+
+app = typer.Typer(
+    help="Train a recurrent net from a file; each run leaves a folder with model, history, metrics and figures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def tasks() -> None:
+    """Train a recurrent net from a file; each run leaves a folder with model, history, metrics and figures."""
+
+
+app.command("classify")(classify.classify)

@@ -1,0 +1,7 @@
+"""The scikit-learn face of fastrnn, and `load` for all that it saves."""
+
+from fastrnn.estimators.classifier import RecurrentClassifier
+from fastrnn.estimators.files import load
+from fastrnn.estimators.regressor import RecurrentRegressor
+
+__all__ = ["RecurrentClassifier", "RecurrentRegressor", "load"]

@@ -1,0 +1,399 @@
+"""What the recurrent classifier and the regressor share: the net, training, and files."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from fastrnn import storage
+from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._kernels.types import Array
+from fastrnn._random import streams
+from fastrnn.cells import Cell
+from fastrnn.estimators._parameters import plain, revive
+from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
+from fastrnn.history import History
+from fastrnn.layers import Dense, Dropout, Layer, Recurrent
+from fastrnn.model import Sequential, load_model
+from fastrnn.splits import validation_split
+from fastrnn.training import BatchReport, Trainer
+
+
+class Fitting(NamedTuple):
+    """What a call of `fit` trains, and with what: inputs as the net takes them, and the validation set."""
+
+    trainer: Trainer
+    x: Any
+    y: Any
+    lengths: Array | None
+    sample_weight: Array | None
+    validation: tuple[Any, ...] | None
+
+
+@dataclass(eq=False, repr=False)
+class RecurrentEstimator(BaseEstimator):
+    """Base of the estimators: recurrent layers, dense ones on their last output, and a `Trainer`.
+
+    A dataclass, and so its constructor does what scikit-learn asks of one: to store its arguments as they are.
+    """
+
+    _loss: ClassVar[str]
+
+    cell: str | Cell = "gru"
+    hidden_size: int = 128
+    layers: int = 1
+    bidirectional: bool = False
+    head: Sequence[int] = (64,)
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    optimizer: Any = "adam"
+    learning_rate: float = 1e-3
+    schedule: Any = None
+    epochs: int = 50
+    batch_size: int = 32
+    validation_fraction: float | None = 0.1
+    patience: int | None = 7
+    clip_norm: float | None = 1.0
+    initializer: Any = "xavier"
+    forget_bias: float = 0.0
+    standardize: bool = True
+    n_threads: int | None = None
+    random_state: Any = None
+    dtype: Any = "float32"
+    warm_start: bool = False
+    verbose: int = 0
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        groups: Any = None,
+        callbacks: Iterable[Callable[[int, History], Any]] = (),
+        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        state: dict[str, Any] | None = None,
+    ) -> Self:
+        """
+        Train on sequences.
+
+        Ctrl-C ends training early with the best weights so far.
+
+        Parameters
+        ----------
+        X : array (N, T, I), table (N, T), or list of N arrays (T_n, I)
+            The sequences; a table has one channel, also if it is a DataFrame or holds integers.
+        y : array-like
+            Targets: (N,) labels of any kind for a classifier, (N,) or (N, K) numbers for a regressor.
+        sample_weight : array-like (N,), optional
+            Weights of the examples in the loss.
+        validation_data : tuple (X, y), optional
+            A validation set, in place of `validation_fraction`.
+        groups : array-like (N,), optional
+            Group of each example, such as the person measured: none is divided between training and validation.
+        callbacks : iterable of callable
+            Called after each epoch with its number, from 1, and the `History`.
+        batch_callbacks : iterable of callable
+            Called after each batch with a `BatchReport`.
+        state : dict, optional
+            From ``trainer_.state()`` of a run with the same data and parameters: go on from there.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or a parameter cannot be used; the message names it.
+        DivergenceError
+            If training diverges.
+        """
+        fitting = self.prepare(X, y, sample_weight, validation_data=validation_data, groups=groups)
+        fitting.trainer.callbacks += tuple(callbacks)
+        fitting.trainer.batch_callbacks += tuple(batch_callbacks)
+        if state is not None:
+            fitting.trainer.restore(state)
+        return self.train(fitting)
+
+    def prepare(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        groups: Any = None,
+    ) -> Fitting:
+        """
+        Do all of `fit` but the training: check data and parameters, and build net and trainer.
+
+        Parameters
+        ----------
+        X, y, sample_weight, validation_data, groups
+            As in `fit`.
+
+        Returns
+        -------
+        Fitting
+            For `train`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or a parameter cannot be used; the message names it.
+        """
+        again = self.warm_start and hasattr(self, "model_")
+        check_choice("standardize", self.standardize, (False, True))
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        sequences = check_sequences(self, X, reset=not again)
+        n = len(sequences.x)
+        targets = self._learn_targets(y, n, again)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, sequences.x, dtype=np.float64)
+        sample_weight = self._class_weights(targets, sample_weight)
+        seed = self._seed()
+        training, held_out = self._divide(targets, n, seed, validation_data, groups)
+        if not again:
+            self.inputs_ = Standardizer.of_sequences(sequences.take(training)) if self.standardize else None
+            self._learn_scale(targets[training])
+            self.model_ = self._build(sequences.x.shape[2], seed)
+        examples = (*self._standardized(sequences), self._scaled(targets), sample_weight)
+        x, lengths, y, weights = (None if a is None else a[training] for a in examples)
+        validation = None
+        if validation_data is not None:
+            validation = self._validation_set(*validation_data)
+        elif len(held_out):
+            x_held, lengths_held, y_held, weights_held = (None if a is None else a[held_out] for a in examples)
+            validation = (x_held, y_held, lengths_held, weights_held)
+        self.validation_rows_ = held_out
+        self.trainer_ = Trainer(
+            self.model_,
+            self._loss,
+            self.optimizer,
+            learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
+            schedule=self.schedule,
+            clip_norm=self.clip_norm,
+            patience=self.patience,
+            callbacks=[_print_epoch] if self.verbose else [],
+            seed=seed,
+            n_threads=self.n_threads,
+        )
+        return Fitting(self.trainer_, x, y, lengths, weights, validation)
+
+    def train(self, fitting: Fitting) -> Self:
+        """
+        Train what `prepare` has prepared.
+
+        Parameters
+        ----------
+        fitting : Fitting
+            From `prepare`.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        DivergenceError
+            If training diverges.
+        """
+        self.history_ = fitting.trainer.fit(
+            fitting.x,
+            fitting.y,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            validation=fitting.validation,
+            lengths=fitting.lengths,
+            sample_weight=fitting.sample_weight,
+        )
+        self.n_iter_ = self.history_.n_epochs
+        self.best_epoch_ = self.history_.best_epoch
+        return self
+
+    # ---- what the classifier and the regressor decide ----------------------------------------------------------------
+
+    @abstractmethod
+    def _learn_targets(self, y: Any, n: int, again: bool) -> Array:
+        """Check y against n examples, and return it as the loss takes it, but for its scale."""
+
+    @abstractmethod
+    def _n_outputs(self) -> int:
+        """Return the number of units of the last layer."""
+
+    def _class_weights(self, targets: Array, sample_weight: Array | None) -> Array | None:
+        return sample_weight
+
+    def _strata(self, targets: Array) -> Array | None:
+        """Return the classes by which examples are held out for validation."""
+        return None
+
+    def _learn_scale(self, targets: Array) -> None:
+        """Learn the scale of targets."""
+
+    def _scaled(self, targets: Array) -> Array:
+        return targets
+
+    def _fitted_tree(self) -> dict[str, Any]:
+        """Return what else is to be stored."""
+        return {}
+
+    def _set_fitted(self, tree: dict[str, Any]) -> None:
+        """Take what `_fitted_tree` has stored."""
+
+    # ---- fitting ----------------------------------------------------------------------------------------------------
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
+            check_random_state(int(self.random_state) % 2**32)
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _divide(self, targets: Array, n: int, seed: int, validation_data: Any, groups: Any) -> tuple[Array, Array]:
+        """Return the rows to train with and the rows held out."""
+        everything, nothing = np.arange(n), np.arange(0)
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != (n,):
+                raise ValueError(f"groups has shape {groups.shape}, expected ({n},): one for each example of X")
+        if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+                raise ValueError(f"validation_data has type {type(validation_data).__name__}, expected a tuple (X, y)")
+            return everything, nothing
+        if not self.validation_fraction:
+            return everything, nothing
+        fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
+        if n == 1:
+            raise ValueError("X has 1 sample, expected at least 2: one to train with and one held out for validation")
+        return validation_split(n, fraction, streams(seed).split, classes=self._strata(targets), groups=groups)
+
+    def _validation_set(self, X: Any, y: Any) -> tuple[Any, ...]:
+        sequences = check_sequences(self, X, reset=False)
+        targets = self._scaled(self._learn_targets(y, len(sequences.x), again=True))
+        x, lengths = self._standardized(sequences)
+        return x, targets, lengths
+
+    def _standardized(self, sequences: Sequences) -> Sequences:
+        if self.inputs_ is None:
+            return sequences
+        return Sequences(self.inputs_.apply(sequences.x), sequences.lengths)
+
+    def _build(self, channels: int, seed: int) -> Sequential:
+        if isinstance(self.head, int | np.integer | str):
+            raise TypeError(f"head is {self.head!r}, expected a tuple of layer widths such as (64,)")
+        recurrent = Recurrent(
+            self.cell,
+            self.hidden_size,
+            bidirectional=self.bidirectional,
+            layers=self.layers,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            initializer=self.initializer,
+            forget_bias=self.forget_bias,
+        )
+        stack: list[Layer] = [recurrent]
+        for units in self.head:
+            stack += [Dropout(self.dropout)] if self.dropout else []
+            stack.append(Dense(units, "relu"))
+        stack += [Dropout(self.dropout)] if self.dropout else []
+        stack.append(Dense(self._n_outputs()))
+        return Sequential(stack).build((None, channels), self.dtype, seed)
+
+    # ---- using ------------------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the outputs (N, U) of the net."""
+        check_is_fitted(self, "model_")
+        x, lengths = self._standardized(check_sequences(self, X, reset=False))
+        return self.model_.predict(x, lengths, n_threads=self.n_threads)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """
+        Write the fitted estimator to an HDF5 file, which `fastrnn.load` reads.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it is replaced as a whole.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        StorageError
+            If the file cannot be written.
+        """
+        storage.write(path, self.to_tree())
+
+    def to_tree(self) -> dict[str, Any]:
+        """
+        Return the fitted estimator as a tree of arrays, strings and numbers.
+
+        Returns
+        -------
+        dict
+            What `save` writes: parameters, weights, scales, history.
+        """
+        check_is_fitted(self, "model_")
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "kind": type(self).__name__,
+            "parameters": {name: plain(value) for name, value in self.get_params(deep=False).items()},
+            "model": self.model_.to_tree(),
+            "inputs": None if self.inputs_ is None else self.inputs_._asdict(),
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else list(names),
+            "history": dict(self.history_),
+            "best_epoch": self.best_epoch_,
+        } | self._fitted_tree()
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Self:
+        """
+        Return the estimator that `to_tree` has described.
+
+        Parameters
+        ----------
+        tree : dict
+            From `to_tree`.
+        cells : sequence of Cell
+            Cells of one's own that it may name.
+
+        Returns
+        -------
+        RecurrentEstimator
+            The fitted estimator.
+        """
+        estimator = cls(**{name: revive(value, cells) for name, value in tree["parameters"].items()})
+        estimator.model_ = load_model(tree["model"], cells)
+        estimator.inputs_ = None if tree["inputs"] is None else Standardizer(**tree["inputs"])
+        estimator.n_features_in_ = tree["n_features_in"]
+        if tree["feature_names_in"] is not None:
+            estimator.feature_names_in_ = np.array(tree["feature_names_in"], dtype=object)
+        estimator.history_ = History(tree["history"], tree["best_epoch"])
+        estimator.n_iter_, estimator.best_epoch_ = estimator.history_.n_epochs, tree["best_epoch"]
+        estimator._set_fitted(tree)
+        return estimator
+
+
+def _print_epoch(epoch: int, history: History) -> None:
+    values = [f"{name.replace('_', ' ')} {history[name][-1]:.4f}" for name in history if name.endswith(("loss", "acy"))]
+    print(f"epoch {epoch}: {', '.join(values)} ({history['seconds'][-1]:.1f} s)")

@@ -1,0 +1,51 @@
+"""Models and estimators from files."""
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from fastrnn import storage
+from fastrnn.cells import Cell
+from fastrnn.estimators.classifier import RecurrentClassifier
+from fastrnn.estimators.regressor import RecurrentRegressor
+from fastrnn.model import load_model
+
+KINDS = {
+    "Sequential": load_model,
+    "RecurrentClassifier": RecurrentClassifier.from_tree,
+    "RecurrentRegressor": RecurrentRegressor.from_tree,
+}
+
+
+def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
+    """
+    Read a model or estimator that its `save` has written.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    cells : sequence of Cell
+        Cells of one's own that the model uses: files hold their names, not their equations.
+
+    Returns
+    -------
+    Sequential, RecurrentClassifier or RecurrentRegressor
+        What was saved.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be read, is damaged, or holds no model.
+    ValueError
+        If it uses a cell that is not in `cells`.
+    """
+    tree = storage.read(path)
+    kind = str(tree.get("kind"))
+    make = KINDS.get(kind)
+    if make is None:
+        raise storage.StorageError(f"{fspath(path)}: holds {kind!r}, expected one of {', '.join(KINDS)}")
+    try:
+        return make(tree, cells)
+    except (KeyError, TypeError) as error:
+        raise storage.StorageError(f"{fspath(path)}: is no complete {kind}: {error!r}") from error

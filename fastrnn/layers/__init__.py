@@ -1,0 +1,27 @@
+"""Layers, one file each; a new layer is one file here and one name in `LAYERS`."""
+
+from fastrnn.layers._base import Call, Layer, LayerBackprop, ModelState, Parameters, Shape, State
+from fastrnn.layers.dense import Dense
+from fastrnn.layers.dropout import Dropout
+from fastrnn.layers.initializers import Gaussian
+from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
+
+LAYERS = {layer.__name__: layer for layer in (Recurrent, RNN, LSTM, GRU, Dense, Dropout)}
+
+__all__ = [
+    "GRU",
+    "LAYERS",
+    "LSTM",
+    "RNN",
+    "Call",
+    "Dense",
+    "Dropout",
+    "Gaussian",
+    "Layer",
+    "LayerBackprop",
+    "ModelState",
+    "Parameters",
+    "Recurrent",
+    "Shape",
+    "State",
+]

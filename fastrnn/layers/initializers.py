@@ -1,0 +1,78 @@
+"""Initial weights, drawn in float64 whatever the dtype of the model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn._checks import check_choice, check_number
+from fastrnn._kernels.types import Array
+
+INITIALIZERS = ("xavier", "orthogonal", "gaussian")
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """
+    Normal weights with mean 0.
+
+    Parameters
+    ----------
+    deviation : float
+        Standard deviation, above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `deviation` is not a number above 0.
+    """
+
+    deviation: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_number("deviation", self.deviation, "(0, inf)")
+
+
+Initializer = str | Gaussian
+
+
+def check_initializer(initializer: Initializer) -> None:
+    """Refuse what `draw` does not know."""
+    if not isinstance(initializer, Gaussian):
+        check_choice("initializer", initializer, INITIALIZERS)
+
+
+def draw(
+    initializer: Initializer, rng: np.random.Generator, shape: tuple[int, ...], *, recurrent: bool = False
+) -> Array:
+    """
+    Draw a weight array.
+
+    Parameters
+    ----------
+    initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
+        ``"xavier"`` is uniform in +-sqrt(6 / (L_in + L_out)) (Glorot and Bengio 2010), L_in the first axis and L_out
+        the last: each gate is a matrix of its own. ``"orthogonal"`` is Xavier but for recurrent weights, of which each
+        gate is an orthogonal matrix (Saxe et al. 2014). ``"gaussian"`` is ``Gaussian(0.01)``.
+    rng : numpy.random.Generator
+        Where the numbers come from.
+    shape : tuple of int
+        (inputs, outputs) or (inputs, gates, outputs).
+    recurrent : bool
+        Whether these are recurrent weights, (H, G, H).
+
+    Returns
+    -------
+    ndarray
+        float64 weights of this shape.
+    """
+    if initializer == "gaussian":
+        initializer = Gaussian()
+    if isinstance(initializer, Gaussian):
+        return rng.normal(0.0, initializer.deviation, shape)
+    if initializer == "orthogonal" and recurrent:
+        H, G, _ = shape
+        q, r = np.linalg.qr(rng.normal(size=(G, H, H)))
+        q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]  # makes the distribution uniform (Mezzadri 2007)
+        return q.swapaxes(0, 1)
+    limit = np.sqrt(6 / (shape[0] + shape[-1]))
+    return rng.uniform(-limit, limit, shape)

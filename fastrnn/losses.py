@@ -1,0 +1,290 @@
+"""Losses on logits, with their gradients.
+
+``value, dy = loss(y, target, mask, sample_weight)``: the mean over the valid steps (and outputs), each times its
+example's weight. Outputs `y` are (B, U), or (B, T, U) for a target at each step; steps outside of `mask` are never
+read, and their `dy` is 0. Numbers are summed in float64.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastrnn._checks import check_choice
+from fastrnn._kernels.types import Array
+
+
+class Loss(Protocol):
+    """What the trainer calls; a loss of one's own is a function like this."""
+
+    def __call__(
+        self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """
+        Compare outputs with targets.
+
+        Parameters
+        ----------
+        y : ndarray (B, U) or (B, T, U)
+            Outputs of the model.
+        target : ndarray
+            What they should be.
+        mask : bool ndarray (B, T), optional
+            Which steps count; None is all.
+        sample_weight : ndarray (B,), optional
+            Weights of the examples; None is 1.
+
+        Returns
+        -------
+        value : float
+            The loss.
+        dy : ndarray
+            Its gradient, in the shape and dtype of `y`.
+        """
+
+
+def cross_entropy(
+    y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+) -> tuple[float, Array]:
+    """
+    Compare logits with classes: the mean of ``-log softmax(y)[target]``.
+
+    Parameters
+    ----------
+    y : ndarray (B, C) or (B, T, C)
+        Logits.
+    target : integers (B,) or (B, T), or one-hot rows in the shape of `y`
+        Classes, 0..C-1.
+    mask : bool ndarray (B, T), optional
+        Which steps count; None is all.
+    sample_weight : ndarray (B,), optional
+        Weights of the examples; None is 1.
+
+    Returns
+    -------
+    value : float
+        The loss.
+    dy : ndarray
+        Its gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the targets are no classes of these logits, or a shape is wrong.
+    """
+    valid = _check_mask(y, mask)
+    classes = _check_classes(y, target, valid)
+    logits = y[valid] - y[valid].max(axis=-1, keepdims=True)
+    rows = np.arange(len(classes))
+    exponents = np.exp(logits)
+    sums = exponents.sum(axis=-1, keepdims=True)
+    losses = np.log(sums[:, 0]) - logits[rows, classes]
+    d = exponents / sums
+    d[rows, classes] -= 1
+    return _mean(y, valid, losses[:, None], d, sample_weight, len(rows))
+
+
+def mse(y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None) -> tuple[float, Array]:
+    """
+    Compare numbers: the mean of ``(y - target) ** 2`` over steps and outputs.
+
+    Parameters
+    ----------
+    y : ndarray (B, U) or (B, T, U)
+        Outputs.
+    target : ndarray
+        Numbers in the shape of `y`; the last axis may be left out if U is 1.
+    mask : bool ndarray (B, T), optional
+        Which steps count; None is all.
+    sample_weight : ndarray (B,), optional
+        Weights of the examples; None is 1.
+
+    Returns
+    -------
+    value : float
+        The loss.
+    dy : ndarray
+        Its gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the targets are no numbers, or a shape is wrong.
+    """
+    valid = _check_mask(y, mask)
+    difference = y[valid] - _check_numbers(y, target)[valid]
+    return _mean(y, valid, difference**2, 2 * difference, sample_weight, difference.size)
+
+
+def binary_cross_entropy(
+    y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+) -> tuple[float, Array]:
+    """
+    Compare logits with probabilities, each output by itself: the mean of ``log(1 + exp(y)) - target * y``.
+
+    Parameters
+    ----------
+    y : ndarray (B, U) or (B, T, U)
+        Logits.
+    target : ndarray
+        Numbers in 0..1 in the shape of `y`; the last axis may be left out if U is 1.
+    mask : bool ndarray (B, T), optional
+        Which steps count; None is all.
+    sample_weight : ndarray (B,), optional
+        Weights of the examples; None is 1.
+
+    Returns
+    -------
+    value : float
+        The loss.
+    dy : ndarray
+        Its gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the targets are not in 0..1, or a shape is wrong.
+    """
+    valid = _check_mask(y, mask)
+    logits, target = y[valid], _check_numbers(y, target)[valid]
+    if not ((target >= 0) & (target <= 1)).all():
+        wrong = target[~((target >= 0) & (target <= 1))][0]
+        raise ValueError(f"target holds {wrong}, expected numbers in 0..1 for binary_cross_entropy")
+    small = np.exp(-np.abs(logits))  # never overflows
+    losses = np.maximum(logits, 0) + np.log1p(small) - target * logits
+    probability = np.where(logits >= 0, 1, small) / (1 + small)
+    return _mean(y, valid, losses, probability - target, sample_weight, losses.size)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse, "binary_cross_entropy": binary_cross_entropy}
+
+
+def get_loss(loss: str | Loss) -> Loss:
+    """
+    Return the loss of this name, or the function itself.
+
+    Parameters
+    ----------
+    loss : {"cross_entropy", "mse", "binary_cross_entropy"} or callable
+        A name, or a function like `cross_entropy`.
+
+    Returns
+    -------
+    callable
+        The loss.
+
+    Raises
+    ------
+    ValueError
+        If no loss has this name.
+    """
+    if callable(loss):
+        return loss
+    check_choice("loss", loss, tuple(LOSSES))
+    return LOSSES[loss]
+
+
+def count_correct(y: Array, target: Array, mask: Array | None = None) -> float:
+    """
+    Count the steps whose largest logit is that of the target.
+
+    Parameters
+    ----------
+    y, target, mask
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    float
+        How many.
+    """
+    valid = _check_mask(y, mask)
+    return float(np.count_nonzero(y[valid].argmax(axis=-1) == _check_classes(y, target, valid)))
+
+
+def count_correct_binary(y: Array, target: Array, mask: Array | None = None) -> float:
+    """
+    Count the steps, as shares of their outputs, where the logit is positive just where the target is above 1/2.
+
+    Parameters
+    ----------
+    y, target, mask
+        As in `binary_cross_entropy`.
+
+    Returns
+    -------
+    float
+        How many.
+    """
+    valid = _check_mask(y, mask)
+    return float(((y[valid] > 0) == (_check_numbers(y, target)[valid] > 0.5)).mean(axis=-1).sum())
+
+
+# Counters of right answers, for the losses that have such.
+COUNTERS: tuple[tuple[Loss, Callable[..., float]], ...] = (
+    (cross_entropy, count_correct),
+    (binary_cross_entropy, count_correct_binary),
+)
+
+
+def _mean(
+    y: Array, valid: Any, losses: Array, d: Array, sample_weight: Array | None, count: int
+) -> tuple[float, Array]:
+    """Return the weighted mean of the losses of the valid steps, and its gradient at its place in `y`."""
+    weights = (_step_weights(y, valid, sample_weight) / max(count, 1))[:, None]
+    dy = np.zeros_like(y)
+    dy[valid] = d * weights.astype(y.dtype)
+    return float((losses * weights).sum()), dy
+
+
+def _step_weights(y: Array, valid: Array, sample_weight: Array | None) -> Array:
+    """Return the weight of each valid step, in float64."""
+    if sample_weight is None:
+        return np.ones(np.count_nonzero(valid))
+    weights = np.asarray(sample_weight, np.float64)
+    if weights.shape != y.shape[:1]:
+        raise ValueError(f"sample_weight has shape {weights.shape}, expected {y.shape[:1]}: one for each example")
+    return np.broadcast_to(weights.reshape(-1, *(1,) * (y.ndim - 2)), y.shape[:-1])[valid]
+
+
+def _check_mask(y: Array, mask: Array | None) -> Array:
+    """Return which steps count."""
+    steps = y.shape[:-1]
+    if mask is None:
+        return np.ones(steps, bool)
+    mask = np.asarray(mask)
+    if mask.shape != steps or mask.dtype != bool:
+        raise ValueError(f"mask has shape {mask.shape} and dtype {mask.dtype}, expected {steps} and bool")
+    return mask
+
+
+def _check_classes(y: Array, target: Array, valid: Array) -> Array:
+    """Return the classes of the valid steps."""
+    target = np.asarray(target)
+    C = y.shape[-1]
+    if target.shape == y.shape:
+        rows = target[valid]
+        if not (((rows == 0) | (rows == 1)).all() and (rows.sum(axis=-1) == 1).all()):
+            raise ValueError(f"target has the shape of y, {y.shape}, expected one-hot rows: a single 1 among zeros")
+        return rows.argmax(axis=-1)
+    if target.shape != y.shape[:-1]:
+        raise ValueError(f"target has shape {target.shape}, expected classes {y.shape[:-1]} or one-hot rows {y.shape}")
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"target has dtype {target.dtype}, expected classes 0..{C - 1} of an integer dtype")
+    classes = target[valid]
+    wrong = classes[(classes < 0) | (classes >= C)]
+    if len(wrong):
+        raise ValueError(f"target holds the class {wrong[0]}, expected 0..{C - 1}, as y has {C} logits")
+    return classes
+
+
+def _check_numbers(y: Array, target: Array) -> Array:
+    """Return targets in the shape and dtype of `y`."""
+    target = np.asarray(target)
+    if target.dtype.kind not in "biuf":
+        raise TypeError(f"target has dtype {target.dtype}, expected numbers")
+    if target.shape == y.shape[:-1] and y.shape[-1] == 1:
+        target = target[..., None]
+    if target.shape != y.shape:
+        raise ValueError(f"target has shape {target.shape}, expected {y.shape}, the shape of y")
+    return target.astype(y.dtype, copy=False)

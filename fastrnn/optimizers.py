@@ -1,0 +1,226 @@
+"""Optimizers: they change one flat vector of parameters in place.
+
+An optimizer is its constants. What it remembers between updates is a dict of arrays and numbers, which belongs to the
+caller and can be stored as it is; the learning rate of an update may differ from the optimizer's own.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastrnn._checks import check_choice, check_number
+from fastrnn._kernels.types import Array
+
+FORMS = ("classical", "nesterov", "averaged")
+
+
+class Optimizer(Protocol):
+    """What the trainer calls."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate at the start."""
+
+    def initial_state(self, parameters: Array) -> dict[str, Any]:
+        """
+        Return what is remembered before the first update.
+
+        Parameters
+        ----------
+        parameters : ndarray
+            The flat vector.
+
+        Returns
+        -------
+        dict of str to ndarray or number
+            The state, which `update` changes in place.
+        """
+
+    def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
+        """
+        Make one step down.
+
+        Parameters
+        ----------
+        parameters : ndarray
+            The flat vector; changed in place.
+        gradients : ndarray
+            Its gradient; left as it is.
+        state : dict
+            From `initial_state`; changed in place.
+        learning_rate : float
+            Of this step.
+        """
+
+
+@dataclass(frozen=True)
+class SGD:
+    """
+    Gradient descent with momentum.
+
+    With the gradient g, learning rate e and momentum a: ``w -= e * v``, where v is ``a * v + g`` (classical), or
+    ``a * v + (1 - a) * g`` (averaged), which at equal rates makes steps smaller by 1 - a; in the Nesterov form v is
+    classical, and ``w -= e * (g + a * v)`` (Sutskever et al. 2013). All begin with v = 0.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Above 0.
+    momentum : float
+        In [0, 1).
+    form : {"classical", "nesterov", "averaged"}
+        Which momentum.
+    weight_decay : float
+        This times w is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    form: str = "classical"
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("form", self.form, FORMS)
+        _check_numbers(self, learning_rate="(0, inf)", momentum="[0, 1)", weight_decay="[0, inf)")
+
+    def initial_state(self, parameters: Array) -> dict[str, Any]:
+        return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
+
+    def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
+        step = gradients + self.weight_decay * parameters if self.weight_decay else gradients
+        if self.momentum:
+            velocity = state["velocity"]
+            velocity *= self.momentum
+            velocity += (1 - self.momentum) * step if self.form == "averaged" else step
+            step = step + self.momentum * velocity if self.form == "nesterov" else velocity
+        parameters -= learning_rate * step
+
+
+@dataclass(frozen=True)
+class Adam:
+    """
+    Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    learning_rate : float
+        Above 0.
+    beta1, beta2 : float
+        Memory of the means of the gradient and of its square, in [0, 1).
+    epsilon : float
+        Added to the root of the second mean; above 0.
+    weight_decay : float
+        Each step first takes ``learning_rate * weight_decay * w`` off w.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(
+            self,
+            learning_rate="(0, inf)",
+            beta1="[0, 1)",
+            beta2="[0, 1)",
+            epsilon="(0, inf)",
+            weight_decay="[0, inf)",
+        )
+
+    def initial_state(self, parameters: Array) -> dict[str, Any]:
+        return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "updates": 0}
+
+    def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
+        mean, square = state["mean"], state["square"]
+        state["updates"] += 1
+        mean *= self.beta1
+        mean += (1 - self.beta1) * gradients
+        square *= self.beta2
+        square += (1 - self.beta2) * gradients**2
+        # Both means start at 0; dividing them by these sums of their weights undoes the bias.
+        sum1, sum2 = 1 - self.beta1 ** state["updates"], 1 - self.beta2 ** state["updates"]
+        if self.weight_decay:
+            parameters *= 1 - learning_rate * self.weight_decay
+        step = np.sqrt(square / sum2)
+        step += self.epsilon
+        np.divide(mean, step, out=step)
+        step *= learning_rate / sum1
+        parameters -= step
+
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+
+
+def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None) -> Optimizer:
+    """
+    Return the optimizer of this name, or the object itself.
+
+    Parameters
+    ----------
+    optimizer : {"adam", "sgd"} or Optimizer
+        A name, or an object, which has its own learning rate.
+    learning_rate : float, optional
+        For a name; None is 0.001 for Adam and 0.01 for SGD.
+
+    Returns
+    -------
+    Optimizer
+        The optimizer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If no optimizer has this name, or the learning rate is not above 0.
+    """
+    if not isinstance(optimizer, str):
+        if not hasattr(optimizer, "update"):
+            raise TypeError(
+                f"optimizer is {optimizer!r}, expected 'adam', 'sgd', or an object such as fastrnn.SGD(0.1)"
+            )
+        return optimizer
+    check_choice("optimizer", optimizer, tuple(OPTIMIZERS))
+    if learning_rate is None:
+        learning_rate = 1e-3 if optimizer == "adam" else 1e-2
+    return OPTIMIZERS[optimizer](learning_rate)
+
+
+def clip_by_global_norm(gradients: Array, limit: float | None) -> float:
+    """
+    Scale gradients down to a norm (Pascanu et al. 2013).
+
+    Parameters
+    ----------
+    gradients : ndarray
+        The flat vector; changed in place where its norm is above the limit and finite.
+    limit : float or None
+        Largest Euclidean norm; None changes nothing.
+
+    Returns
+    -------
+    float
+        The norm before.
+    """
+    # Summed by NumPy, not by BLAS, whose sums depend on its number of threads.
+    norm = float(np.sqrt(np.square(gradients, dtype=np.float64).sum()))
+    if limit is not None and limit < norm < np.inf:
+        gradients *= limit / norm
+    return norm
+
+
+def _check_numbers(optimizer: Optimizer, **intervals: str) -> None:
+    """Check the constants of a frozen dataclass, and make Python floats of them: a float64 scalar widens arrays."""
+    for name, interval in intervals.items():
+        object.__setattr__(optimizer, name, check_number(name, getattr(optimizer, name), interval))

@@ -1,0 +1,381 @@
+"""Training: epochs of shuffled mini-batches, validation, early stopping, and a state that can be put away."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._examples import Examples, check_examples
+from fastrnn._kernels.types import Array
+from fastrnn._passes import DivergenceError, Passes
+from fastrnn._random import fresh_seed, generator, streams
+from fastrnn._run import Run
+from fastrnn.history import History
+from fastrnn.losses import Loss, cross_entropy, get_loss
+from fastrnn.model import Sequential
+from fastrnn.optimizers import Optimizer, get_optimizer
+from fastrnn.schedules import Schedule, get_schedule
+from fastrnn.splits import validation_split
+
+__all__ = ["BatchReport", "DivergenceError", "Trainer"]
+
+MONITORS = (None, "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+class BatchReport(NamedTuple):
+    """
+    What a batch callback is told; loss and accuracy are means over the epoch so far.
+
+    Parameters
+    ----------
+    epoch, epochs : int
+        The present epoch, from 1, and the number of all.
+    batch, batches : int
+        The batch just done, from 1, and the number of all in the epoch.
+    loss : float
+        Training loss.
+    accuracy : float or None
+        Training accuracy.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    accuracy: float | None
+
+
+class Trainer:
+    """
+    Train a model.
+
+    The order of examples, dropout and the validation split draw from streams of their own, so that switching one on
+    moves no other. Equal seeds give equal bits, with any number of threads.
+
+    Parameters
+    ----------
+    model : Sequential
+        A model that is built.
+    loss : {"cross_entropy", "mse", "binary_cross_entropy"} or callable
+        See `fastrnn.losses`.
+    optimizer : {"adam", "sgd"} or Optimizer
+        A name, or an object such as ``SGD(0.1, momentum=0.9)``.
+    learning_rate : float, optional
+        For an optimizer given by name.
+    schedule : {"step", "cosine", "plateau"}, Schedule or None
+        See `fastrnn.schedules`; None keeps the learning rate.
+    clip_norm : float, optional
+        Largest Euclidean norm of the gradient of a batch; None does not clip.
+    patience : int, optional
+        Stop after so many epochs without a better monitored value; None never stops early.
+    monitor : {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy"}, optional
+        What makes an epoch the best, whose weights the model has in the end. None is the validation loss; where there
+        is no validation set, the training loss if there is a patience, or else nothing: the last weights stay.
+    callbacks : iterable of callable
+        Called after each epoch with its number, from 1, and the `History`.
+    batch_callbacks : iterable of callable
+        Called after each batch with a `BatchReport`.
+    seed : int, optional
+        Of all that is random; None for another run each time.
+    n_threads : int, optional
+        Number of threads; see `recurrent_forward`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import GRU, Dense, Sequential, Trainer
+    >>> x = np.random.default_rng(0).normal(size=(100, 10, 3)).astype("float32")
+    >>> y = (x.sum(axis=(1, 2)) > 0).astype(int)
+    >>> model = Sequential([GRU(8), Dense(2)]).build(x.shape[1:])
+    >>> history = Trainer(model, "cross_entropy").fit(x, y, epochs=2, batch_size=20, validation=0.2)
+    >>> history.n_epochs
+    2
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: str | Loss,
+        optimizer: str | Optimizer = "adam",
+        *,
+        learning_rate: float | None = None,
+        schedule: str | Schedule | None = None,
+        clip_norm: float | None = None,
+        patience: int | None = None,
+        monitor: str | None = None,
+        callbacks: Iterable[Callable[[int, History], Any]] = (),
+        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        seed: int | None = 0,
+        n_threads: int | None = None,
+    ) -> None:
+        model._check_built()
+        clip_norm = None if clip_norm is None else check_number("clip_norm", clip_norm, "(0, inf)")
+        self.model = model
+        self.optimizer = get_optimizer(optimizer, learning_rate)
+        self.schedule = get_schedule(schedule)
+        self.patience = None if patience is None else check_integer("patience", patience, 1)
+        check_choice("monitor", monitor, MONITORS)
+        self.monitor = monitor
+        self.callbacks = tuple(callbacks)
+        self.batch_callbacks = tuple(batch_callbacks)
+        self.seed = seed
+        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads)
+        self._run: Run | None = None
+        self._continues = False
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        epochs: int,
+        batch_size: int = 32,
+        validation: float | tuple[Array, ...] | None = None,
+        lengths: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> History:
+        """
+        Train the model, from its present weights or, after `restore`, from where that run was.
+
+        Ctrl-C ends it like the last epoch: the model gets the best weights of the finished epochs.
+
+        Parameters
+        ----------
+        x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
+            Inputs in the dtype of the model.
+        y : ndarray (N, ...)
+            Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step.
+        epochs : int
+            Number of epochs, with those before `restore`.
+        batch_size : int
+            Examples in a batch; the last one of an epoch has what is left.
+        validation : float or tuple, optional
+            Share of the examples to hold out (by class, where `y` holds a class for each), or a set of its own,
+            (x, y), (x, y, lengths) or (x, y, lengths, sample_weight).
+        lengths : integers (N,), optional
+            Steps of each row; each batch is cut to its longest.
+        sample_weight : ndarray (N,), optional
+            Weights of the examples in the loss; scaled to the mean 1.
+
+        Returns
+        -------
+        History
+            What each epoch gave.
+
+        Raises
+        ------
+        DivergenceError
+            If a loss, the norm of a gradient or the weights are not finite. It comes before the update, and the model
+            has the weights of the last finite epoch.
+        TypeError, ValueError
+            If an argument has the wrong type, shape or value.
+        """
+        epochs = check_integer("epochs", epochs, 1)
+        batch_size = check_integer("batch_size", batch_size, 1)
+        run = self._run if self._run is not None and self._continues else self._begin()
+        examples = check_examples(self._passes.steps, x, y, lengths, sample_weight)
+        training, held_out = self._divide(run, examples, validation)
+        monitor = self._choose_monitor(held_out is not None)
+        self._run, self._continues = run, False
+        finished = self.state()
+        try:
+            while run.history.n_epochs < epochs and not self._is_out_of_patience(run.history):
+                self._train_epoch(run, training, held_out, monitor, epochs, batch_size)
+                finished = self.state()
+                for callback in self.callbacks:
+                    callback(run.history.n_epochs, run.history)
+        except KeyboardInterrupt:
+            run = self._load(finished)
+        except DivergenceError:
+            self._load(finished)
+            raise
+        run.last = self.model.flat_parameters.copy()
+        self.model.flat_parameters[...] = run.best
+        return run.history
+
+    def evaluate(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        lengths: Array | None = None,
+        sample_weight: Array | None = None,
+        batch_size: int = 256,
+    ) -> tuple[float, float | None]:
+        """
+        Compare the model's predictions with targets.
+
+        Parameters
+        ----------
+        x, y, lengths, sample_weight
+            As in `fit`.
+        batch_size : int
+            Number of examples at a time.
+
+        Returns
+        -------
+        loss : float
+            The loss.
+        accuracy : float or None
+            Share of right answers, unweighted; None where the loss knows no such.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, shape or value.
+        """
+        check_integer("batch_size", batch_size, 1)
+        examples = check_examples(self._passes.steps, x, y, lengths, sample_weight)
+        return self._passes.evaluate(examples.take(slice(None)), batch_size)
+
+    def state(self) -> dict[str, Any]:
+        """
+        Return the state of the run: at its end, or from within a callback of either kind.
+
+        Returns
+        -------
+        dict
+            A tree of arrays, strings and numbers, none of which training changes: last and best weights, optimizer,
+            random streams, history, and how far the present epoch is.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no run yet.
+        """
+        if self._run is None:
+            raise RuntimeError("there is no training run yet: call fit first")
+        return self._run.to_tree(self.model.flat_parameters)
+
+    def restore(self, tree: dict[str, Any]) -> None:
+        """
+        Go back to a state; the next `fit`, called as the one before, ends with the same bits as if never interrupted.
+
+        Parameters
+        ----------
+        tree : dict
+            From `state`.
+
+        Raises
+        ------
+        ValueError
+            If it is not the state of such a model and optimizer.
+        """
+        if not isinstance(tree, dict) or tree.get("kind") != "training":
+            raise ValueError("this is no state of a training run, expected what Trainer.state returns")
+        expected = self.model.flat_parameters
+        if tree["weights"].shape != expected.shape or tree["weights"].dtype != expected.dtype:
+            raise ValueError(
+                f"the state has {tree['weights'].size} weights of {tree['weights'].dtype}, "
+                f"but the model has {expected.size} of {expected.dtype}"
+            )
+        remembered = self.optimizer.initial_state(expected).keys()
+        if tree["optimizer"].keys() != remembered:
+            raise ValueError(
+                f"the state's optimizer remembers {sorted(tree['optimizer'])}, "
+                f"but {self.optimizer!r} remembers {sorted(remembered)}"
+            )
+        self._load(tree)
+        self._continues = True
+
+    def _begin(self) -> Run:
+        weights = self.model.flat_parameters
+        seed = fresh_seed() if self.seed is None else self.seed
+        return Run.begin(seed, self.optimizer.initial_state(weights), weights)
+
+    def _load(self, tree: dict[str, Any]) -> Run:
+        self._run = Run.from_tree(tree)
+        self.model.flat_parameters[...] = tree["weights"]
+        return self._run
+
+    def _divide(
+        self, run: Run, examples: Examples, validation: float | tuple[Array, ...] | None
+    ) -> tuple[Examples, Examples | None]:
+        """Return the examples to train with, and those to validate with."""
+        if validation is None:
+            return examples.take(slice(None)), None
+        if isinstance(validation, tuple | list):
+            if len(validation) not in (2, 3, 4):
+                raise ValueError(f"validation has {len(validation)} entries, expected (x, y, lengths, sample_weight)")
+            held_out = check_examples(self._passes.steps, *validation)
+            return examples.take(slice(None)), held_out.take(slice(None))
+        classes = None
+        if self._passes.loss is cross_entropy and not self._passes.steps:
+            classes = examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+        parts = validation_split(len(examples.x), validation, streams(run.seed).split, classes=classes)
+        return examples.take(parts[0]), examples.take(parts[1])
+
+    def _choose_monitor(self, has_validation: bool) -> str | None:
+        """Return the column that makes an epoch the best, or None if the last one is to be."""
+        if self.monitor is None:
+            if has_validation:
+                return "validation_loss"
+            return None if self.patience is None else "train_loss"
+        if self.monitor.startswith("validation") and not has_validation:
+            raise ValueError(f"monitor is {self.monitor!r}, but fit got no validation set")
+        if self.monitor.endswith("accuracy") and self._passes.count is None:
+            raise ValueError(f"monitor is {self.monitor!r}, but the loss knows no accuracy")
+        return self.monitor
+
+    def _is_out_of_patience(self, history: History) -> bool:
+        return self.patience is not None and history.n_epochs - (history.best_epoch or 0) >= self.patience
+
+    def _train_epoch(
+        self,
+        run: Run,
+        training: Examples,
+        held_out: Examples | None,
+        monitor: str | None,
+        epochs: int,
+        batch_size: int,
+    ) -> None:
+        """Do an epoch, or what is left of one."""
+        passes, epoch, start = self._passes, run.epoch, time.perf_counter() - run.seconds
+        losses = _oriented(run.history, monitor or "train_loss")
+        learning_rate = self.optimizer.learning_rate
+        if self.schedule is not None:
+            learning_rate = self.schedule(learning_rate, epoch, epochs, losses)
+        stream = generator(run.order)
+        order = stream.permutation(len(training.x))
+        batches = -(-len(order) // batch_size)
+        for batch in training.batches(order[run.batches * batch_size :], batch_size, passes.steps):
+            passes.update(run, batch, learning_rate)
+            run.seconds = time.perf_counter() - start
+            accuracy = passes.accuracy(run.correct, run.steps)
+            report = BatchReport(epoch, epochs, run.batches, batches, run.mean_loss, accuracy)
+            for callback in self.batch_callbacks:
+                callback(report)
+        weights = self.model.flat_parameters
+        passes.check_finite("weights are", weights, epoch, learning_rate)
+        validation_loss, validation_accuracy = None, None
+        if held_out is not None:
+            validation_loss, validation_accuracy = passes.evaluate(held_out, max(batch_size, 256))
+            passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
+        run.history.append(
+            {
+                "epoch": epoch,
+                "train_loss": run.mean_loss,
+                "train_accuracy": passes.accuracy(run.correct, run.steps),
+                "validation_loss": validation_loss,
+                "validation_accuracy": validation_accuracy,
+                "learning_rate": learning_rate,
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        if monitor is None or _oriented(run.history, monitor)[-1] < min(losses, default=np.inf):
+            run.history.best_epoch, run.best = epoch, weights.copy()
+        run.end_epoch(stream)
+
+
+def _oriented(history: History, column: str) -> list[float]:
+    """Return a column so that small is good."""
+    sign = -1 if column.endswith("accuracy") else 1
+    return [sign * value for value in history.get(column, ())]

@@ -1,0 +1,72 @@
+"""Estimators and models through files."""
+
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import SGD, RecurrentClassifier, RecurrentRegressor, storage
+from fastrnn.cells import CELLS, Cell
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(3, 2, (40, 6, 3))
+LABELS = np.arange(40) % 3
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS, LABELS == 1, np.array(["a", "b", "ü"])[LABELS], np.array(["x", "yy", "z"], object)[LABELS]],
+    ids=["integers", "bools", "strings", "objects"],
+)  # fmt: skip
+def test_classifier(tmp_path, labels):
+    fitted = RecurrentClassifier(
+        "lstm", 7, layers=2, bidirectional=True, head=(5, 4), optimizer=SGD(0.1, momentum=0.85, form="averaged"),
+        class_weight={label: 1.0 + index for index, label in enumerate(np.unique(labels).tolist())}, epochs=2,
+        random_state=0, dtype="float64",
+    ).fit(X, labels)  # fmt: skip
+    fitted.save(tmp_path / "model.h5")
+    loaded = fastrnn.load(tmp_path / "model.h5")
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    assert loaded.classes_.dtype == fitted.classes_.dtype
+    assert loaded.get_params() == {**fitted.get_params(), "head": [5, 4]} or loaded.get_params() == fitted.get_params()
+    assert dict(loaded.history_) == dict(fitted.history_)
+    assert repr(loaded) == repr(fitted)
+
+
+def test_regressor(tmp_path):
+    fitted = RecurrentRegressor(hidden_size=5, epochs=2, random_state=0).fit(X, X.mean(1) * 100)
+    fitted.save(tmp_path / "model.h5")
+    loaded = fastrnn.load(tmp_path / "model.h5")
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    loaded.set_params(warm_start=True).fit(X, X.mean(1) * 100)
+
+
+def test_a_cell_of_ones_own_is_given_to_load(tmp_path):
+    mine = Cell("mine", "h", "h", CELLS["rnn_tanh"].step, CELLS["rnn_tanh"].step_vjp)
+    fitted = RecurrentClassifier(mine, 5, epochs=1, random_state=0).fit(X, LABELS)
+    fitted.save(tmp_path / "model.h5")
+    np.testing.assert_array_equal(fastrnn.load(tmp_path / "model.h5", [mine]).predict_proba(X), fitted.predict_proba(X))
+    with pytest.raises(ValueError, match="cell 'mine'"):
+        fastrnn.load(tmp_path / "model.h5")
+
+
+def test_equal_runs_give_equal_files(tmp_path):
+    for name in ("a", "b"):
+        RecurrentClassifier(hidden_size=5, epochs=1, random_state=0).fit(X, LABELS).model_.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_other_files_are_refused(tmp_path):
+    storage.write(tmp_path / "other.h5", {"kind": "recipe"})
+    with pytest.raises(fastrnn.StorageError, match=r"other.h5: holds 'recipe', expected one of Sequential"):
+        fastrnn.load(tmp_path / "other.h5")
+    storage.write(tmp_path / "part.h5", {"kind": "RecurrentClassifier"})
+    with pytest.raises(fastrnn.StorageError, match=r"part.h5: is no complete RecurrentClassifier"):
+        fastrnn.load(tmp_path / "part.h5")
+    with pytest.raises(fastrnn.StorageError, match=r"none.h5"):
+        fastrnn.load(tmp_path / "none.h5")
+
+
+def test_nothing_is_saved_before_fit(tmp_path):
+    with pytest.raises(ValueError, match="not fitted"):
+        RecurrentClassifier().save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())
