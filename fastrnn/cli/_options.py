@@ -137,8 +137,8 @@ XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequenc
 YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", panel=DATA)]
 
 
-def read_config(path: Path, task: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a TOML file; paths in it count from its folder."""
+def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a TOML file, else the defaults; paths in it count from its folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -148,12 +148,12 @@ def read_config(path: Path, task: str, known: Mapping[str, Any]) -> dict[str, An
     if values.pop("task", task) != task:
         raise UsageError(f"{path}: is the configuration of another task, expected {task!r}")
     for key, value in values.items():
-        if key not in known:
-            raise UsageError(f"{path}: {key} is no parameter of {task}; expected one of {', '.join(known)}")
-        _check_kind(f"{path}: {key}", value, known[key])
+        if key not in defaults:
+            raise UsageError(f"{path}: {key} is no parameter of {task}; expected one of {', '.join(defaults)}")
+        _check_kind(f"{path}: {key}", value, defaults[key])
     if isinstance(values.get("data"), str):
         values["data"] = str((path.parent / values["data"]).resolve())
-    return values
+    return dict(defaults) | values
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
@@ -166,9 +166,7 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
 
 def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
     """Return all parameters: of the command line, else of the configuration, else the defaults."""
-    values = dict(defaults)
-    if config is not None:
-        values |= read_config(config, task, defaults)
+    values = dict(defaults) if config is None else read_config(config, task, defaults)
     return values | {name: value for name, value in given.items() if value is not None}
 
 

@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from fastrnn.history import History
 from fastrnn.training import BatchReport
 
-
 # Columns of a History: header and format.
 COLUMNS = {
     "epoch": ("epoch", "d"),

@@ -61,10 +61,11 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Has the run come to its end?"""
-        return self._metrics.exists()
+        return self.metrics.exists()
 
     @property
-    def _metrics(self) -> Path:
+    def metrics(self) -> Path:
+        """The result."""
         return self.path / "metrics.json"
 
     @property
@@ -87,4 +88,4 @@ class RunFolder:
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write the result; it is the last file, and says that the run is finished."""
-        replace_file(self._metrics, json.dumps(metrics, indent=2).encode() + b"\n")
+        replace_file(self.metrics, json.dumps(metrics, indent=2).encode() + b"\n")

@@ -94,17 +94,27 @@ def classify(
         given["head"] = options.widths(head)
         given["data"] = None if data is None else str(data.resolve())
         given = {name: value for name, value in given.items() if name in DEFAULTS and value is not None}
-        if resume is not None:
-            if given or out or config or overwrite:
-                raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
-            parameters = options.merge(TASK, DEFAULTS, {}, resume / "config.toml")
+        if resume is None:
+            run(options.merge(TASK, DEFAULTS, given, config), out, overwrite=overwrite)
+        elif given or out or config or overwrite:
+            raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
         else:
-            parameters = options.merge(TASK, DEFAULTS, given, config)
-        run(parameters, out, resume=resume, overwrite=overwrite)
+            go_on(resume)
 
 
-def run(parameters: dict[str, Any], out: Path | None, *, resume: Path | None, overwrite: bool) -> None:
-    """Load, train, evaluate, and leave everything in the folder of the run."""
+def go_on(path: Path) -> None:
+    """Resume the run in this folder."""
+    from fastrnn.cli._run import RunFolder
+
+    folder = RunFolder.open(path)
+    if folder.is_finished:
+        print(f"The run in {path} is finished; its result is in {folder.metrics}.")
+    else:
+        run(options.read_config(folder.config, TASK, DEFAULTS), path, folder=folder)
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
+    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
     from rich.console import Console
 
     from fastrnn.cli._report import report
@@ -112,18 +122,13 @@ def run(parameters: dict[str, Any], out: Path | None, *, resume: Path | None, ov
     from fastrnn.cli._training import train
 
     console = Console()
-    if resume is not None:
-        folder = RunFolder.open(resume)
-        if folder.is_finished:
-            console.print(f"The run in {folder.path} is finished; its result is in metrics.json.")
-            return
     dataset = load(parameters)
     classifier = make_classifier(parameters)
     try:
         fitting = classifier.prepare(dataset.X_train, dataset.y_train)
     except (TypeError, ValueError) as error:  # of data and parameters, before anything is written
         raise UsageError(str(error)) from error
-    if resume is None:
+    if folder is None:
         folder = RunFolder.create(TASK, out, overwrite=overwrite)
         folder.write_config(TASK, parameters)
     console.print(f"run: {folder.path}")
