@@ -1,6 +1,7 @@
 """Bad input ends with exit code 2 and one line on standard error."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -18,11 +19,12 @@ def fail(message: str) -> NoReturn:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn errors about the user's input into one line; what is our own fault keeps its traceback."""
+    """Turn errors about the user's input into one line, and warnings too; what is our fault keeps its traceback."""
     from fastrnn.data import DataError
     from fastrnn.storage import StorageError
     from fastrnn.training import DivergenceError
 
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         yield
     except (UsageError, DataError, StorageError, DivergenceError) as error:
