@@ -3,7 +3,7 @@ import threadpoolctl
 
 from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import CELLS, DTYPES, Case, Problem
-from benchmarks.engines import installed, load, numpy_engine
+from benchmarks.engines import installed, load, numpy_cells, numpy_net
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,8 @@ def test_engines_agree_with_the_reference(cell, dtype, engine):
 @pytest.mark.parametrize("cell", CELLS)
 def test_numpy_engine_in_any_stretches(cell, steps, monkeypatch):
     problem = Problem(cell, Case("tiny", 3, 5, 4, 7), "float64")
-    blocks = numpy_engine.NETS[cell].blocks
-    monkeypatch.setattr(numpy_engine, "CACHE", steps * blocks * 3 * 7 * 8)
+    blocks = numpy_cells.NETS[cell].blocks
+    monkeypatch.setattr(numpy_net, "CACHE", steps * blocks * 3 * 7 * 8)
     engine = load("numpy")(problem, 1)
     assert engine.net.stretch == steps
     for _ in range(2):  # the buffers are used again

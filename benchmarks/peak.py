@@ -1,0 +1,71 @@
+"""The machine's own limit: fused multiply-adds of the widest vectors, in registers alone.
+
+*Design.* The loop is LLVM's intermediate language, compiled for this CPU by the LLVM that Numba brings: no compiler
+is asked to find the vectors, none can remove or reorder the work, and nothing of fastrnn's kernels takes part. The
+chains are independent, more of them than latency times units (4 x 2 on x86, 4 x 4 on the widest ARM), and fit with
+the factor and the term into the registers (32 with AVX-512 and on ARM, 16 with AVX).
+"""
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+
+import llvmlite.binding as llvm
+
+_SCALARS = {"float32": ("float", "f32", 32), "float64": ("double", "f64", 64)}
+
+
+class Peak:
+    """Callable: every thread does its chains once, some 5 milliseconds of work; `operations` counts all of it."""
+
+    ROUNDS = 2_000_000
+
+    def __init__(self, dtype: str, n_threads: int) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        features = llvm.get_host_cpu_features()
+        bits = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
+        chains = 12 if bits == 256 else 24
+        lanes = bits // _SCALARS[dtype][2]
+        target = llvm.Target.from_default_triple().create_target_machine(
+            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3
+        )
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_text(dtype, lanes, chains)), target)
+        self._engine.finalize_object()
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)  # ctypes releases the GIL
+        self._loop = signature(self._engine.get_function_address("chains"))
+        self._threads = ThreadPoolExecutor(n_threads)
+        self._scratch = [ctypes.create_string_buffer(bits // 8) for _ in range(n_threads)]
+        self.operations = 2 * lanes * chains * self.ROUNDS * n_threads
+
+    def __call__(self) -> None:
+        list(self._threads.map(lambda scratch: self._loop(self.ROUNDS, ctypes.addressof(scratch)), self._scratch))
+
+
+def _text(dtype: str, lanes: int, chains: int) -> str:
+    """Return the loop: `chains` sums, each `sum = sum * factor + term` a round, loaded and stored where LLVM must."""
+    scalar, suffix, _ = _SCALARS[dtype]
+    vector = f"<{lanes} x {scalar}>"
+    fma = f"{vector} @llvm.fmuladd.v{lanes}{suffix}"
+
+    def lines(template: str) -> str:
+        return "\n".join(template.format(k=k, vector=vector, fma=fma) for k in range(chains))
+
+    return f"""
+declare {fma}({vector}, {vector}, {vector})
+define void @chains(i64 %rounds, ptr %scratch) {{
+entry:
+{lines("%first{k} = load volatile {vector}, ptr %scratch, align 1")}
+%factor = load volatile {vector}, ptr %scratch, align 1
+%term = load volatile {vector}, ptr %scratch, align 1
+br label %loop
+loop:
+%round = phi i64 [ 0, %entry ], [ %next, %loop ]
+{lines("%sum{k} = phi {vector} [ %first{k}, %entry ], [ %new{k}, %loop ]")}
+{lines("%new{k} = call {fma}({vector} %sum{k}, {vector} %factor, {vector} %term)")}
+%next = add i64 %round, 1
+%more = icmp ult i64 %next, %rounds
+br i1 %more, label %loop, label %exit
+exit:
+{lines("store volatile {vector} %new{k}, ptr %scratch, align 1")}
+ret void
+}}"""
