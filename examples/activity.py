@@ -1,4 +1,4 @@
-"""Which of three motions does a noisy sensor of two channels see? Sequences of unequal lengths, and a held-out score."""
+"""Which of three motions does a noisy sensor see? Sequences of unequal lengths, and a held-out score."""
 
 import numpy as np
 

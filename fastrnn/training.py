@@ -236,6 +236,11 @@ class Trainer:
         examples = check_examples(self._passes.steps, x, y, lengths, sample_weight)
         return self._passes.evaluate(examples.take(slice(None)), batch_size)
 
+    @property
+    def history(self) -> History:
+        """What the epochs so far gave."""
+        return History() if self._run is None else self._run.history
+
     def state(self) -> dict[str, Any]:
         """
         Return the state of the run: at its end, or from within a callback of either kind.

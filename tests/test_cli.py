@@ -266,6 +266,7 @@ def test_divergence_is_one_line(tmp_path):
     ]
     line = refused("train", "classify", *arguments, "--out", "run", cwd=tmp_path)
     assert "epoch 1, batch 2: try a learning_rate below 1e+30" in line
+    assert np.isfinite(fastrnn.load(tmp_path / "run" / "model.h5").model_.flat_parameters).all()
 
 
 def test_help_is_quick_and_names_all_options():

@@ -11,7 +11,7 @@ import fastrnn
 from fastrnn import plots
 from fastrnn._kernels import backends
 from fastrnn._kernels.threads import available_threads
-from fastrnn.cli._run import RunFolder
+from fastrnn.cli._folder import RunFolder
 
 
 def evaluate(classifier: Any, X: Any, y: Any, classes: list[Any]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
+from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._progress import TrainingProgress
-from fastrnn.cli._run import RunFolder
 from fastrnn.cli._signals import Interrupted, Interrupts
 from fastrnn.history import History
-from fastrnn.training import BatchReport
+from fastrnn.training import BatchReport, DivergenceError
 
 
 def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, task: str) -> None:
@@ -38,6 +38,9 @@ def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, 
             with progress, interrupts.deferred():
                 estimator.train(fitting)
             estimator.save(folder.model)
+        except DivergenceError as error:
+            estimator.save(folder.model)
+            raise DivergenceError(f"{error}, and so has {folder.model}") from error
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
             console.print(f"fastrnn-train {task} --resume {folder.path}", highlight=False, soft_wrap=True)

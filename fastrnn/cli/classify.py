@@ -104,7 +104,7 @@ def classify(
 
 def go_on(path: Path) -> None:
     """Resume the run in this folder."""
-    from fastrnn.cli._run import RunFolder
+    from fastrnn.cli._folder import RunFolder
 
     folder = RunFolder.open(path)
     if folder.is_finished:
@@ -117,8 +117,8 @@ def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False
     """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
     from rich.console import Console
 
+    from fastrnn.cli._folder import RunFolder
     from fastrnn.cli._report import report
-    from fastrnn.cli._run import RunFolder
     from fastrnn.cli._training import train
 
     console = Console()

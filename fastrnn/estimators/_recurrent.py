@@ -207,19 +207,21 @@ class RecurrentEstimator(BaseEstimator):
         Raises
         ------
         DivergenceError
-            If training diverges.
+            If training diverges; the estimator then has the weights of the last finite epoch.
         """
-        self.history_ = fitting.trainer.fit(
-            fitting.x,
-            fitting.y,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            validation=fitting.validation,
-            lengths=fitting.lengths,
-            sample_weight=fitting.sample_weight,
-        )
-        self.n_iter_ = self.history_.n_epochs
-        self.best_epoch_ = self.history_.best_epoch
+        try:
+            fitting.trainer.fit(
+                fitting.x,
+                fitting.y,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                validation=fitting.validation,
+                lengths=fitting.lengths,
+                sample_weight=fitting.sample_weight,
+            )
+        finally:
+            self.history_ = fitting.trainer.history
+            self.n_iter_, self.best_epoch_ = self.history_.n_epochs, self.history_.best_epoch
         return self
 
     # ---- what the classifier and the regressor decide ----------------------------------------------------------------

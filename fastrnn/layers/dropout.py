@@ -11,7 +11,30 @@ from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Sha
 
 
 def draw_mask(call: Call, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Array | None:
-    """Return 0 with probability `rate`, else 1 / (1 - rate); None where dropout does not act."""
+    """
+    Draw what outputs are multiplied with.
+
+    Parameters
+    ----------
+    call : Call
+        The pass: its random numbers, and whether it trains.
+    shape : tuple of int
+        Of the mask.
+    rate : float
+        Probability of 0, in [0, 1).
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    ndarray or None
+        0 with probability `rate`, else 1 / (1 - rate); None where dropout does not act.
+
+    Raises
+    ------
+    ValueError
+        If the pass trains, but has no random numbers.
+    """
     if not call.training or rate == 0:
         return None
     if call.rng is None:

@@ -36,7 +36,19 @@ Initializer = str | Gaussian
 
 
 def check_initializer(initializer: Initializer) -> None:
-    """Refuse what `draw` does not know."""
+    """
+    Refuse what `draw` does not know.
+
+    Parameters
+    ----------
+    initializer : str or Gaussian
+        What was asked for.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown.
+    """
     if not isinstance(initializer, Gaussian):
         check_choice("initializer", initializer, INITIALIZERS)
 
