@@ -1,6 +1,5 @@
 """data: sequences and labels out of HDF5 and npz files, and one clear sentence for whatever is wrong with them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,9 +164,8 @@ def test_digits() -> None:
     assert dataset.X_test is None
 
 
-@pytest.mark.skipif("FASTRNN_DATA" not in os.environ, reason="FASTRNN_DATA does not name the folder of the real data")
-def test_human_activity() -> None:
-    path = Path(os.environ["FASTRNN_DATA"]) / "data3.h5"
+def test_human_activity(data_folder: Path) -> None:
+    path = data_folder / "data3.h5"
     dataset = load_sequences(path)
     assert dataset.X_train.shape == (3000, 150, 3)
     assert dataset.classes == ["walking", "upstairs", "downstairs", "sitting", "standing", "laying"]

@@ -171,6 +171,18 @@ def test_early_stopping_restores_the_best_weights(monitor):
     assert (loss, accuracy) == (history["validation_loss"][best], history["validation_accuracy"][best])
 
 
+def test_the_first_of_equal_epochs_is_the_best():
+    def loss(y, target, mask=None, sample_weight=None):
+        return 1.0, np.ones_like(y)
+
+    weights = []
+    trainer = Trainer(build(), loss, SGD(0.1), patience=2)
+    trainer.callbacks = (lambda *_: weights.append(trainer.model.flat_parameters.copy()),)
+    history = trainer.fit(X, Y, epochs=9, batch_size=5)
+    assert (history.n_epochs, history.best_epoch) == (3, 1)
+    np.testing.assert_array_equal(trainer.model.flat_parameters, weights[0])
+
+
 def test_without_anything_to_monitor_the_last_weights_stay():
     weights = []
     trainer = Trainer(
@@ -221,7 +233,23 @@ def test_more_epochs_continue_and_a_finished_run_does_nothing():
 
 def test_fit_without_restore_is_a_new_run():
     trainer = Trainer(build(), "cross_entropy", seed=2)
-    assert [trainer.fit(X, Y, epochs=2)["epoch"] for _ in range(2)] == [[1, 2], [1, 2]]
+    trainer.fit(X, Y, epochs=2)
+    trainer.restore(trainer.state())
+    epochs = [trainer.fit(X, Y, epochs=3)["epoch"][-1:], *(trainer.fit(X, Y, epochs=2)["epoch"] for _ in range(2))]
+    assert epochs == [[3], [1, 2], [1, 2]]
+
+
+def test_batches_are_cut_to_their_longest_row():
+    shapes = []
+
+    def loss(y, target, mask=None, sample_weight=None):
+        shapes.append((y.shape[1], target.shape[1], mask.sum(axis=1).max()))
+        return cross_entropy(y, target, mask, sample_weight)
+
+    lengths = np.minimum(LENGTHS, 4)
+    Trainer(build(sequences=True), loss).fit(X, RNG.integers(0, C, (N, T)), epochs=1, batch_size=3, lengths=lengths)
+    assert {shape for shape in shapes if len(set(shape)) > 1} == set()
+    assert max(shapes)[0] == 4
 
 
 def test_state_does_not_change_later():
@@ -322,6 +350,26 @@ def test_interruption_keeps_the_best_weights(batch):
     trainer.fit(X, Y, epochs=3, batch_size=5, validation=(X_OTHER, Y_OTHER))
     whole = Trainer(build(), "cross_entropy")
     whole.fit(X, Y, epochs=3, batch_size=5, validation=(X_OTHER, Y_OTHER))
+    assert_same_run(trainer, whole)
+
+
+def test_interruption_within_an_update_loses_only_that_epoch():
+    class Interrupted(SGD):
+        def update(self, parameters, gradients, state, learning_rate):
+            parameters[: len(parameters) // 2] = 7
+            state["velocity"][...] = 7
+            raise KeyboardInterrupt
+
+    trainer, whole = (Trainer(build(dropout=0.3), "cross_entropy", SGD(0.1, 0.5)) for _ in range(2))
+    trainer.fit(X, Y, epochs=1, batch_size=5)
+    before, state = trainer.model.flat_parameters.copy(), trainer.state()
+    interrupted = Trainer(trainer.model, "cross_entropy", Interrupted(0.1, 0.5))
+    interrupted.restore(state)
+    assert interrupted.fit(X, Y, epochs=3, batch_size=5)["epoch"] == [1]
+    np.testing.assert_array_equal(trainer.model.flat_parameters, before)
+    trainer.restore(interrupted.state())
+    for run in (trainer, whole):
+        run.fit(X, Y, epochs=3, batch_size=5)
     assert_same_run(trainer, whole)
 
 
