@@ -6,6 +6,7 @@ A backend is a module with `instruction_set`, `pack`, `forward` and `backward`, 
 import importlib
 import os
 import warnings
+from functools import cache
 from types import ModuleType
 
 from fastrnn._kernels import reference
@@ -15,6 +16,7 @@ BACKENDS = ("native", "numba", "reference")
 _warned = False
 
 
+@cache
 def native() -> ModuleType | None:
     """Return the native backend, or None where no kernel was built."""
     module = importlib.import_module("fastrnn._kernels.native")

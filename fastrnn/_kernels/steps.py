@@ -65,10 +65,12 @@ class Steps:
 
 def row_shares(lengths: Array, shares: int) -> Array:
     """Return the bounds of contiguous shares of rows with about equally many steps; each thread takes one."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    total = ends[-1] if len(ends) else 0
-    bounds = np.searchsorted(ends, total * np.arange(1, shares) // shares, side="left")
-    return np.concatenate([[0], bounds, [len(lengths)]]).astype(np.int32)
+    bounds = np.zeros(shares + 1, np.int32)
+    bounds[-1] = len(lengths)
+    if shares > 1:
+        ends = np.cumsum(lengths, dtype=np.int64)
+        bounds[1:-1] = np.searchsorted(ends, ends[-1] * np.arange(1, shares) // shares, side="left")
+    return bounds
 
 
 def chunk_bounds(active: Array) -> Array:

@@ -57,4 +57,6 @@ def choose_threads(n_threads: int | None, operations: float) -> int:
         return 1
     if n_threads is not None:
         return check_threads(n_threads)
-    return int(max(1, min(available_threads(), operations // WORK_PER_THREAD)))
+    if operations < 2 * WORK_PER_THREAD:
+        return 1
+    return min(available_threads(), int(operations // WORK_PER_THREAD))
