@@ -36,7 +36,7 @@ class Backprop:
         self.state = state
         self.dstate: tuple[State, ...] | None = None
 
-    def __call__(self, dy: Array | None, dstate: ModelState = None, *, need_dx: bool = False) -> Array | None:
+    def __call__(self, dy: Array | None, dstate: ModelState = None, *, need_dx: bool = True) -> Array | None:
         """
         Add the gradients of the parameters into `model.gradients`.
 
@@ -47,7 +47,7 @@ class Backprop:
         dstate : tuple, optional
             Gradient of the final state, laid out like it; None, also for any entry, is zero.
         need_dx : bool
-            Compute the gradient of the input too; training does not need it.
+            Compute the gradient of the input too; training does without.
 
         Returns
         -------

@@ -51,7 +51,7 @@ class Passes:
             if not np.isfinite(loss):
                 raise self.divergence(f"the loss is {loss}", where, learning_rate)
             model.flat_gradients[...] = 0
-            backprop(dy)
+            backprop(dy, need_dx=False)
             norm = clip_by_global_norm(model.flat_gradients, self.clip_norm)
             if not np.isfinite(norm):
                 raise self.divergence(f"the norm of the gradient is {norm}", where, learning_rate)

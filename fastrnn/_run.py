@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastrnn._kernels.types import Array
-from fastrnn._random import generator, streams
+from fastrnn._streams import generator, streams
 from fastrnn.history import History
 
 

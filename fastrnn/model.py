@@ -12,7 +12,7 @@ from fastrnn._backprop import Backprop, check_state
 from fastrnn._checks import check_integer
 from fastrnn._kernels.checks import DTYPES, check_lengths
 from fastrnn._kernels.types import Array
-from fastrnn._random import streams
+from fastrnn._streams import streams
 from fastrnn.cells import Cell
 from fastrnn.layers import Call, Layer, ModelState, Parameters, Shape
 from fastrnn.layers.description import describe, rebuild

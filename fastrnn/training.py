@@ -10,8 +10,8 @@ from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._examples import Examples, check_examples
 from fastrnn._kernels.types import Array
 from fastrnn._passes import DivergenceError, Passes
-from fastrnn._random import fresh_seed, generator, streams
 from fastrnn._run import Run
+from fastrnn._streams import fresh_seed, generator, streams
 from fastrnn.history import History
 from fastrnn.losses import Loss, cross_entropy, get_loss
 from fastrnn.model import Sequential

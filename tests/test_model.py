@@ -54,7 +54,7 @@ def test_gradients_of_a_loss(layers, name, target, mask):
         return *loss(y, target, mask), backprop
 
     _, dy, backprop = forward()
-    dx = backprop(dy, need_dx=True)
+    dx = backprop(dy)
     gradients = model.flat_gradients.copy()
     assert_gradient(dx, lambda: forward()[0], x)
     assert_gradient(gradients, lambda: forward()[0], model.flat_parameters)

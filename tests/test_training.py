@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastrnn import storage
-from fastrnn._random import streams
+from fastrnn._streams import streams
 from fastrnn.history import COLUMNS, History
 from fastrnn.layers import GRU, LSTM, RNN, Dense
 from fastrnn.losses import cross_entropy, mse

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from fastrnn import storage
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels.types import Array
-from fastrnn._random import streams
+from fastrnn._streams import streams
 from fastrnn.cells import Cell
 from fastrnn.estimators._parameters import plain, revive
 from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
