@@ -46,6 +46,7 @@ def forward(**changed):
         ({"recurrent_mask": P.mask[:2]}, ValueError, r"recurrent_mask has shape \(2, 7\)"),
         ({"n_threads": 0}, ValueError, "n_threads is 0, expected at least 1"),
         ({"n_threads": 1.5}, TypeError, "n_threads is 1.5"),
+        ({"checkpoint_every": 0}, ValueError, "checkpoint_every is 0, expected at least 1"),
         ({"weights": PACKED_GRU}, ValueError, "weights were packed for cell 'gru', but cell is 'lstm'"),
         ({"weights": PACKED, "backend": "numba"}, ValueError, "packed for backend 'reference', but backend is 'numba'"),
     ],

@@ -123,6 +123,27 @@ def test_the_instruction_set_can_be_forced():
     assert "FASTRNN_INSTRUCTION_SET is 'avx1024'; this installation on this CPU runs: " in process.stderr
 
 
+PEAK_MEMORY = """if True:
+    import pathlib, re, numpy as np, fastrnn._kernels.native
+    from fastrnn.testing import random_weights
+    peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
+    before = peak()
+    B, T, I, H = 8, 20_000, 4, 64
+    w = random_weights("lstm", I, H, np.random.default_rng(0), "float32")
+    x = np.ones((B, T, I), "float32")
+    _, _, tape = fastrnn.recurrent_forward("lstm", x, w, sequences=False, checkpoint_every={every})
+    fastrnn.recurrent_backward(tape, None, (np.ones((B, H), "float32"), None), need_dx=False)
+    print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not native.SUPPORTED, reason="needs Linux and native kernels")
+def test_checkpoints_save_memory():
+    """The whole tape is B T 6 H numbers, 246 MB; 141 checkpoints and as many steps are 3 MB; x is 3 MB."""
+    assert int(run_python(PEAK_MEMORY.format(every=None))) > 200
+    assert int(run_python(PEAK_MEMORY.format(every=141))) < 30
+
+
 def test_import_is_light():
     loaded = run_python("import sys, fastrnn, fastrnn._kernels; print(*sorted(m.split('.')[0] for m in sys.modules))")
     assert not {"numba", "scipy", "sklearn", "h5py", "matplotlib", "typer", "rich"} & set(loaded.split())

@@ -84,6 +84,26 @@ def test_with_and_without_tape_and_sequences(backend):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("options", [{}, {"ragged": True, "reverse": True, "masked": True}], ids=["plain", "ragged"])
+@pytest.mark.parametrize("size", [SIZE, (300, 3, 5, 17), (1, 600, 3, 9), (2, 0, 3, 4)], ids=str)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_relu"])
+def test_any_checkpoints(backend, cell, size, options):
+    """A tape of few steps: all results, weight gradients too, are those of the whole tape."""
+    problem = Problem(cell, size, "float32")
+    expected = problem.run(**options, **backend)
+    for checkpoint_every in (1, 50, 10**6):
+        for a, b in zip(problem.run(checkpoint_every=checkpoint_every, **options, **backend), expected, strict=True):
+            assert_same_bits(a, b)
+
+
+def test_a_tape_of_checkpoints_may_be_used_again(backend):
+    p = Problem("lstm", SIZE, "float32", symbols=True)
+    _, _, tape = recurrent_forward("lstm", p.x, p.weights, p.state, sequences=False, checkpoint_every=20, **backend)
+    first, second = (recurrent_backward(tape, p.dy, p.dstate) for _ in range(2))
+    for a, b in zip((*first[1], *first[2]), (*second[1], *second[2]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_lengths_of_T_are_no_lengths(backend):
     problem = Problem("gru", SIZE, "float32")
     expected = problem.run(**backend)

@@ -6,6 +6,7 @@ Arrays in, arrays out; knows no layer, no file, no option.
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import (
     check_array,
+    check_count,
     check_lengths,
     check_state,
     check_symbols,
@@ -77,6 +78,7 @@ def recurrent_forward(
     sequences: bool = True,
     keep_tape: bool = True,
     recurrent_mask: Array | None = None,
+    checkpoint_every: int | None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> tuple[Array | None, tuple[Array, ...], Tape | None]:
@@ -84,8 +86,12 @@ def recurrent_forward(
     Run a recurrent cell over a batch of sequences.
 
     Within one build, backend, instruction set and dtype, `y` and the states of a row are the same bits whatever the
-    batch it is in, its place there, `n_threads`, `keep_tape`, or feeding it in pieces with the state carried over
-    (not promised for ``backend="reference"``).
+    batch it is in, its place there, `n_threads`, `keep_tape`, `checkpoint_every`, or feeding it in pieces with the
+    state carried over; weight gradients depend on neither `n_threads` nor `checkpoint_every`. (Not promised for
+    ``backend="reference"``.)
+
+    A tape keeps ``B * T`` times the numbers in a row of states and of what `step_vjp` needs: with H hidden units 6 H
+    numbers for the LSTM, 5 H for the GRU and H for the RNN, rounded up to whole vectors, and keeps `x`.
 
     Parameters
     ----------
@@ -108,6 +114,10 @@ def recurrent_forward(
         Keep what `recurrent_backward` needs. False: the tape is None.
     recurrent_mask : ndarray (B, H), optional
         Multiplies h before `Wh` at every step (recurrent dropout of Gal and Ghahramani 2016).
+    checkpoint_every : int, optional
+        Keep only the states at every so many steps, rounded up to whole chunks of the weight gradients, and compute
+        the rest once more on the way back: a third more work, for a tape of O(T / k + k) in place of O(T) steps.
+        The reference keeps everything all the same.
     n_threads : int, optional
         Number of threads; None takes as many as the problem is worth, at most what `set_num_threads`, OpenMP and the
         CPUs of the process allow.
@@ -151,6 +161,7 @@ def recurrent_forward(
         n_threads=choose_threads(n_threads, 2 * int(steps.active.sum()) * G * H * (H + (I if x.ndim == 3 else 1))),
         sequences=bool(sequences),
         keep_tape=bool(keep_tape),
+        checkpoint_every=None if checkpoint_every is None else check_count("checkpoint_every", checkpoint_every),
     )
     h, final, saved = packed.backend.forward(cell, packed.payload, run, tuple(map(steps.gather_rows, states)))
     y = None

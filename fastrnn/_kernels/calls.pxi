@@ -3,7 +3,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange
 
-from fastrnn._kernels.steps import chunk_bounds, row_shares
+from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 
 cdef extern from "cpu.h" nogil:
     int cpu_has_avx512()
@@ -68,25 +68,40 @@ cdef strided(array, Py_ssize_t* row, Py_ssize_t* time):
 # ---- the tape -------------------------------------------------------------------------------------------------------
 
 cdef class Saved:
-    """The tape: what forward leaves for backward."""
-    cdef object x, h, c, hm, a, mask
+    """The tape: what forward leaves for backward, all steps of h, c, h * mask and a; or, where there are `segments`
+    (their bounds), only h and c with which each begins, and backward computes the rest once more."""
+    cdef object x, mask, h, c, hm, a, segments, h_marks, c_marks
 
 
-cdef set_run(Net* n, Saved s, run):
-    """Point the net to the arrays of a run."""
+cdef set_inputs(Net* n, Saved s, run):
+    """Point the net to what a run reads."""
     n.B = run.x.shape[0]; n.T = len(run.active)
     n.active = <const int32_t*> data(run.active)
     if s.x is None:
         s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
+        s.mask = None if run.mask is None else padded_rows(run.mask, n.ld)
     if run.symbols:
         n.symbols = <const int32_t*> data(s.x); n.x = NULL
     else:
         strided(s.x, &n.x_row, &n.x_time)
         n.symbols = NULL; n.x = <const real*> data(s.x)
-    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
     n.mask = <vec*> data(s.mask)
-    n.all_steps = run.sequences or run.keep_tape
-    n.c_time = n.hm_time = n.B * n.ld if run.keep_tape else 0
+
+
+cdef set_tape(Net* n, Saved s, int first, bint all_h, bint all_c):
+    """Point the net to the arrays of a tape that begins with step `first`; all steps of h, and of the rest?"""
+    n.first = first
+    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
+    n.all_steps = all_h
+    n.c_time = n.hm_time = n.B * n.ld if all_c else 0
+
+
+cdef allocate(const Net* n, Saved s, Py_ssize_t steps, bint all_h, bint all_c):
+    """Make the arrays of a tape of so many steps."""
+    s.h = padded((steps + 1 if all_h else 2, n.B, n.ld))
+    s.c = padded((steps + 1 if all_c else 1, n.B, n.ld)) if n.cell.states > 1 else None
+    s.a = padded((steps, n.groups, n.B, PANEL)) if all_c and n.cell.taped else None
+    s.hm = padded((steps if all_c else 1, n.B, n.ld)) if n.mask else None
 
 
 # ---- weights, and the two calls on them ------------------------------------------------------------------------------
@@ -140,43 +155,54 @@ cdef class Packed:
         """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
         cdef Net n = self.net
         cdef Saved s = Saved()
-        cdef int p, n_threads
-        cdef Py_ssize_t B = run.x.shape[0], T = len(run.active), slots
+        cdef int p, n_threads, n_segments = 0
         cdef const int32_t* bounds
-        keep = run.keep_tape
-        slots = T + 1 if keep or run.sequences else 2
-        s.h = padded((slots, B, n.ld))
+        cdef const int32_t* segments = NULL
+        cdef vec* h_marks = NULL
+        cdef vec* c_marks = NULL
+        keep = run.keep_tape and not run.checkpoint_every
+        all_h = keep or run.sequences
+        set_inputs(&n, s, run)
+        allocate(&n, s, n.T, all_h, keep)
+        set_tape(&n, s, 0, all_h, keep)
         s.h[0] = padded_rows(state[0], n.ld)
         if n.cell.states > 1:
-            s.c = padded((T + 1 if keep else 1, B, n.ld))
             s.c[0] = padded_rows(state[1], n.ld)
-        if keep and n.cell.taped:
-            s.a = padded((T, n.groups, B, PANEL))
-        if run.mask is not None:
-            s.mask = padded_rows(run.mask, n.ld)
-            s.hm = padded((T if keep else 1, B, n.ld))
-        set_run(&n, s, run)
-        n_threads = max(1, min(run.n_threads, B))
+        if run.keep_tape and not keep:
+            s.segments = segment_bounds(run.active, run.checkpoint_every)
+            n_segments = len(s.segments) - 1
+            s.h_marks = padded((n_segments, n.B, n.ld))
+            s.c_marks = padded((n_segments, n.B, n.ld)) if n.cell.states > 1 else None
+            segments = <const int32_t*> data(s.segments)
+            h_marks = <vec*> data(s.h_marks); c_marks = <vec*> data(s.c_marks)
+        n_threads = max(1, min(run.n_threads, n.B))
         shares = row_shares(run.lengths, n_threads)
         bounds = <const int32_t*> data(shares)
         for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-            forward_rows(&n, bounds[p], bounds[p + 1])
-        last = run.lengths if slots == T + 1 else run.lengths & 1
-        rows = np.arange(B)
+            if segments:
+                forward_segments(&n, segments, n_segments, h_marks, c_marks, bounds[p], bounds[p + 1])
+            else:
+                forward_rows(&n, 0, n.T, bounds[p], bounds[p + 1])
+        last = run.lengths if all_h else run.lengths & 1
+        rows = np.arange(n.B)
         final = [s.h[last, rows, :n.H]]
         if n.cell.states > 1:
             final.append(s.c[last if keep else 0, rows, :n.H])
-        return s.h[:, :, :n.H], tuple(final), s if keep else None
+        h = s.h[:, :, :n.H]
+        if not keep:
+            s.h = s.c = s.hm = None
+        return h, tuple(final), s if run.keep_tape else None
 
     def backward(self, run, Saved s, dy, dstate, bint need_dx):
         """Return dx (B, T, I) or None, (dWx, dWh, dbx, dbh), and the gradients of the initial states."""
         cdef Net n
-        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1
+        cdef Saved tape = s
+        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1, segment = 0
         cdef const int32_t* shares
         cdef const int32_t* chunks
         self.transpose_for(need_dx)
         n = self.net
-        set_run(&n, s, run)
+        set_inputs(&n, s, run)
         n.wh_t = <vec*> data(self.wh_t)
         if dy is not None:
             dy = strided(dy, &n.dy_row, &n.dy_time)
@@ -190,7 +216,7 @@ cdef class Packed:
         n.dh = <vec*> data(dh)
         dc = padded_rows(dstate[1], n.ld) if n.cell.states > 1 else None
         n.dc = <vec*> data(dc)
-        dm = padded((n.B, n.ld)) if s.mask is not None else None
+        dm = padded((n.B, n.ld)) if n.mask else None
         n.dm = <vec*> data(dm)
         cuts = chunk_bounds(run.active)
         chunks = <const int32_t*> data(cuts)
@@ -208,9 +234,24 @@ cdef class Packed:
         row_threads = max(1, min(all_threads, n.B))
         bounds = row_shares(run.lengths, row_threads)
         shares = <const int32_t*> data(bounds)
-        with nogil:
-            for i in range(n_chunks):
-                t1 = chunks[i]; t0 = chunks[i + 1]
+        if s.segments is None:
+            set_tape(&n, s, 0, True, True)
+        else:
+            tape = Saved()
+            segment = len(s.segments) - 1
+            allocate(&n, tape, int(np.diff(s.segments).max(initial=0)), True, True)
+            n.first = n.T
+        for i in range(n_chunks):
+            t1 = chunks[i]; t0 = chunks[i + 1]
+            if t1 == n.first:                                     # all that was computed once more is used up
+                segment -= 1
+                set_tape(&n, tape, s.segments[segment], True, True)
+                tape.h[0] = s.h_marks[segment]
+                if n.cell.states > 1:
+                    tape.c[0] = s.c_marks[segment]
+                for p in prange(row_threads, nogil=True, num_threads=row_threads, schedule="static", chunksize=1):
+                    forward_rows(&n, n.first, t1, shares[p], shares[p + 1])
+            with nogil:
                 if n.symbols:
                     collect_symbols(&n, t0, t1)
                 for p in prange(row_threads, num_threads=row_threads, schedule="static", chunksize=1):

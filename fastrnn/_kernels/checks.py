@@ -92,10 +92,10 @@ def check_state(name: str, cell: Cell, state: Any, shape: tuple[int, int], dtype
     )
 
 
-def check_threads(n_threads: Any) -> int:
-    """Return a number of threads that was asked for explicitly."""
-    if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer):
-        raise TypeError(f"n_threads is {n_threads!r}, expected a whole number or None")
-    if n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}, expected at least 1")
-    return int(n_threads)
+def check_count(name: str, value: Any) -> int:
+    """Return a whole number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}, expected a whole number or None")
+    if value < 1:
+        raise ValueError(f"{name} is {value}, expected at least 1")
+    return int(value)

@@ -24,7 +24,7 @@ from numba import njit, types
 from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
 
-from fastrnn._kernels.steps import chunk_bounds, row_shares
+from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 from fastrnn._kernels.types import Array, Run, Weights
 from fastrnn.cells import Cell, _pointwise
 
@@ -71,13 +71,13 @@ def fill(rows: int, bias: Array, out: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def weight_gradient(x, h, mask, dax, dah, active, dWx, dWh, dbx, dbh, t0, c0, c1):  # type: ignore[no-untyped-def]
-    """Add the gradients of columns c0..c1 over the deltas (chunk, B, G * H) from t0 on; the chunk's sum first."""
+    """Add the gradients of columns c0..c1 over the deltas (chunk, B, G * H) from t0 on; h[0] is that before t0."""
     x_sum, h_sum = np.zeros_like(dWx[:, c0:c1]), np.zeros_like(dWh[:, c0:c1])
     bx_sum, bh_sum = np.zeros_like(dbx[c0:c1]), np.zeros_like(dbh[c0:c1])
     K = len(dWh)
     for i in range(len(dax)):
         rows = active[t0 + i]
-        before = h[t0 + i, :rows, :K]
+        before = h[i, :rows, :K]
         if mask.size:
             before = before * mask[:rows, :K]
         accumulate(x[:rows, t0 + i].T, dax[i, :rows, c0:c1], x_sum)
@@ -150,16 +150,17 @@ def compiled(cell: Cell) -> Compiled:
     write_gates, write_states, write_kept = tuple_writer(G), tuple_writer(cell.n_states), tuple_writer(cell.n_kept)
 
     @njit(nogil=True)
-    def forward_rows(x, Wx, bx, Wh, bh, mask, states, kept, active, b0, b1):  # type: ignore[no-untyped-def]
-        """x (B, T, I) or symbols (B, T); states (slots, S, B, H); kept (slots, n_kept, B, H)."""
+    def forward_rows(x, Wx, bx, Wh, bh, mask, states, kept, active, first, t0, t1, b0, b1):  # type: ignore[no-untyped-def]
+        """x (B, T, I) or symbols (B, T); from step `first` on, states (slots, S, B, H), kept (slots, n_kept, B, H)."""
         H, K = states.shape[3], len(Wh)
         ax = np.empty((b1 - b0, len(bx)), Wx.dtype)
         ah = np.empty_like(ax)
-        for t in range(len(active)):
+        for t in range(t0, t1):
             rows = min(b1, active[t]) - b0
             if rows <= 0:
                 break
-            s, new, keep = states[t % len(states)], states[(t + 1) % len(states)], kept[t % len(kept)]
+            now = t - first
+            s, new, keep = states[now % len(states)], states[(now + 1) % len(states)], kept[now % len(kept)]
             fill(rows, bx, ax)
             fill(rows, bh, ah)
             if x.ndim == 2:
@@ -180,7 +181,7 @@ def compiled(cell: Cell) -> Compiled:
                     write_kept(k, keep, b, j)
 
     @njit(nogil=True)
-    def backward_rows(Wx_t, Wh_t, mask, states, kept, active, dy, d, dax, dah, dx, t0, t1, b0, b1):  # type: ignore[no-untyped-def]
+    def backward_rows(Wx_t, Wh_t, mask, states, kept, active, dy, d, dax, dah, dx, first, t0, t1, b0, b1):  # type: ignore[no-untyped-def]
         """Leave the deltas of a chunk in dax, dah (chunk, B, G * H), dx (B, T, I), and d (S, B, H) at t0."""
         H, K = d.shape[2], Wh_t.shape[1]
         dh = np.empty((b1 - b0, K), d.dtype)
@@ -188,7 +189,7 @@ def compiled(cell: Cell) -> Compiled:
             rows = min(b1, active[t]) - b0
             if rows <= 0:
                 continue
-            s, new, keep = states[t], states[t + 1], kept[t]
+            s, new, keep = states[t - first], states[t - first + 1], kept[t - first]
             for b in range(b0, b0 + rows):
                 if dy.size:
                     d[0, b] += dy[b, t]
@@ -226,12 +227,13 @@ class Packed(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """The tape."""
+    """The tape: all states, or those with which segments of time begin; backward computes the rest once more."""
 
     x: Array
     states: Array
     kept: Array
     mask: Array
+    segments: Array | None = None
 
 
 @lru_cache(maxsize=8)
@@ -270,20 +272,36 @@ def pack(cell: Cell, weights: Weights) -> Packed:
 def forward(cell: Cell, packed: Packed, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H) where it was kept, the final states (B, H) and the tape."""
     T, (B, H), dtype = len(run.active), state[0].shape, packed.Wx.dtype
-    slots = T + 1 if run.sequences or run.keep_tape else 2
+    keep = run.keep_tape and run.checkpoint_every is None
+    slots = T + 1 if run.sequences or keep else 2
     states = np.empty((slots, cell.n_states, B, H), dtype)
     states[0] = state
-    kept = np.empty((max(T, 1) if run.keep_tape else 1, cell.n_kept, B, H), dtype)
+    kept = np.empty((max(T, 1) if keep else 1, cell.n_kept, B, H), dtype)
     mask = np.empty((0, 0), dtype) if run.mask is None else np.ascontiguousarray(run.mask)
     x = np.ascontiguousarray(run.x, np.int64 if run.symbols else dtype)
+    tape = Saved(x, states, kept, mask)
+    if run.keep_tape and run.checkpoint_every is not None:
+        segments = segment_bounds(run.active, run.checkpoint_every)
+        marks = np.empty((len(segments) - 1, cell.n_states, B, H), dtype)
+        for mark, (t0, t1) in zip(marks, pairwise(segments), strict=True):
+            mark[:] = states[t0 % slots]
+            _forward(cell, packed, run, tape, 0, t0, t1)
+        tape = Saved(x, marks, kept, mask, segments)
+    else:
+        _forward(cell, packed, run, tape, 0, 0, T)
+    final = states[run.lengths % slots, :, np.arange(B)].swapaxes(0, 1).copy()
+    return states[:, 0], tuple(final), tape if run.keep_tape else None
+
+
+def _forward(cell: Cell, packed: Packed, run: Run, tape: Saved, first: int, t0: int, t1: int) -> None:
+    """Run steps t0..t1 of all rows, on a tape that begins with step `first`."""
     Wx, Wh, bx, bh = packed[:4]
-    rows = partial(compiled(cell).forward_rows, x, Wx, bx, Wh, bh, mask, states, kept, run.active)
+    steps = (tape.x, Wx, bx, Wh, bh, tape.mask, tape.states, tape.kept, run.active, first, t0, t1)
+    shares = row_shares(run.lengths, max(1, min(run.n_threads, len(tape.x))))
     try:
-        _share(rows, row_shares(run.lengths, max(1, min(run.n_threads, B))))
+        _share(partial(compiled(cell).forward_rows, *steps), shares)
     except NumbaError as error:
         raise _compile_error(cell, error) from error
-    final = states[run.lengths % slots, :, np.arange(B)].swapaxes(0, 1).copy()
-    return states[:, 0], tuple(final), Saved(x, states, kept, mask) if run.keep_tape else None
 
 
 def backward(
@@ -292,7 +310,7 @@ def backward(
     """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
     (B, H), I, J, K = dstate[0].shape, len(packed.Wx), len(packed.bx), len(packed.Wh)
     dtype, active = packed.Wx.dtype, run.active
-    x, states, kept, mask = saved
+    x, states, kept, mask, segments = saved
     dy = np.empty((0, 0, 0), dtype) if dy is None else np.ascontiguousarray(dy)
     d = np.stack(dstate).astype(dtype)
     dx = np.zeros((*x.shape[:2], I) if need_dx else (0, 0, 0), dtype)
@@ -302,13 +320,22 @@ def backward(
     loops = compiled(cell)
     shares = row_shares(run.lengths, max(1, min(run.n_threads, B)))
     columns = J * np.arange(run.n_threads + 1) // run.n_threads
-    cuts = chunk_bounds(active)
-    for t1, t0 in pairwise(cuts):
+    first = 0
+    if segments is not None:
+        left = list(zip(segments[:-1], segments[1:], states, strict=True))
+        longest = int(np.diff(segments).max(initial=0))
+        states = np.empty((longest + 1, cell.n_states, B, H), dtype)
+        kept = np.empty((max(longest, 1), cell.n_kept, B, H), dtype)
+        first = len(active)
+    for t1, t0 in pairwise(chunk_bounds(active)):
+        if t1 == first:  # all that was computed once more is used up
+            first, end, states[0] = left.pop()
+            _forward(cell, packed, run, Saved(x, states, kept, mask), first, first, end)
         dax = np.zeros((t1 - t0, B, J), dtype)
         dah = np.zeros_like(dax)
-        deltas = (packed.Wx_t, packed.Wh_t, mask, states, kept, active, dy, d, dax, dah, dx, t0, t1)
+        deltas = (packed.Wx_t, packed.Wh_t, mask, states, kept, active, dy, d, dax, dah, dx, first, t0, t1)
         _share(partial(loops.backward_rows, *deltas), shares)
-        sums = (x_dense, states[:, 0], mask, dax, dah, active, dWx_dense, dWh, dbx, dbh, t0)
+        sums = (x_dense, states[t0 - first :, 0], mask, dax, dah, active, dWx_dense, dWh, dbx, dbh, t0)
         _share(partial(weight_gradient, *sums), columns)
         if run.symbols:
             valid = np.arange(B) < active[t0:t1, None]

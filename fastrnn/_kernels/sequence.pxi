@@ -15,6 +15,7 @@
 # 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C
@@ -70,14 +71,15 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
     const real* x                        # (B, T, I), or NULL
     Py_ssize_t x_row, x_time
     const int32_t* symbols               # (B, T), or NULL
-    vec* h                               # (T+1, B, ld), or two steps in turn
-    bint all_steps                       # is it T + 1?
-    vec* c                               # (T+1, B, ld), or (B, ld) overwritten step by step, or NULL
+    int first                            # the step with which h, c, hm and a begin
+    vec* h                               # (steps + 1, B, ld), or two steps in turn
+    bint all_steps                       # is it steps + 1?
+    vec* c                               # (steps + 1, B, ld), or (B, ld) overwritten step by step, or NULL
     Py_ssize_t c_time
     const vec* mask                      # (B, ld), or NULL
-    vec* hm                              # h * mask: (T, B, ld), or (B, ld) overwritten step by step, or NULL
+    vec* hm                              # h * mask: (steps, B, ld), or (B, ld) overwritten step by step, or NULL
     Py_ssize_t hm_time
-    vec* a                               # tape (T, groups, B, PANEL), or NULL
+    vec* a                               # tape (steps, groups, B, PANEL), or NULL
     const vec* bias                      # (groups, PANEL)
     const vec* wx                        # (groups, I, cols)
     const vec* wh                        # (groups, K, cols)
@@ -100,10 +102,22 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
 
 
 cdef inline vec* h_at(const Net* n, int t) noexcept nogil:
-    return n.h + (t if n.all_steps else t & 1) * n.B * n.ld
+    return n.h + (t - n.first if n.all_steps else t & 1) * n.B * n.ld
 
 
-cdef void forward_rows(const Net* n, int b0, int b1) noexcept nogil:
+cdef inline vec* c_at(const Net* n, int t) noexcept nogil:
+    return n.c + (t - n.first) * n.c_time
+
+
+cdef inline vec* hm_at(const Net* n, int t) noexcept nogil:
+    return n.hm + (t - n.first) * n.hm_time
+
+
+cdef inline vec* a_at(const Net* n, int t, int j) noexcept nogil:
+    return n.a + (<Py_ssize_t> (t - n.first) * n.groups + j) * n.B * PANEL
+
+
+cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
     cdef int t, j, q, r, rows, end
     cdef Py_ssize_t at, i
     cdef vec[ROW_BLOCK * PANEL] scratch
@@ -122,7 +136,7 @@ cdef void forward_rows(const Net* n, int b0, int b1) noexcept nogil:
     x.row = n.x_row; h_rows.row = n.ld * LANES; symbols.row = n.T
     x.step = h_rows.step = 1
     wx.step = wh.step = n.cols
-    for t in range(n.T):
+    for t in range(t0, t1):
         end = min(b1, n.active[t])
         for q in range((end - b0 + ROW_BLOCK - 1) // ROW_BLOCK):
             r = b0 + q * ROW_BLOCK
@@ -135,22 +149,34 @@ cdef void forward_rows(const Net* n, int b0, int b1) noexcept nogil:
             h_new = h_at(n, t + 1) + r * n.ld
             h_rows.p = <const real*> h
             if n.mask:
-                hm = n.hm + t * n.hm_time + r * n.ld
+                hm = hm_at(n, t) + r * n.ld
                 mask = n.mask + r * n.ld
                 for i in range(rows * n.ld):
                     hm[i] = h[i] * mask[i]
                 h_rows.p = <const real*> hm
             for j in range(n.groups):
-                a = n.a + ((<Py_ssize_t> t * n.groups + j) * n.B + r) * PANEL if n.a else scratch
+                a = a_at(n, t, j) + r * PANEL if n.a else scratch
                 wx.p = n.wx + <Py_ssize_t> j * n.I * n.cols
                 wh.p = n.wh + <Py_ssize_t> j * n.K * n.cols
                 preactivation(rows, n.cols, n.cell.h_column, a, n.bias + j * PANEL, symbols, x, wx,
                               0 if n.symbols else n.I, h_rows, wh, n.K)
                 at = j * n.blocks
                 if n.c:
-                    c = n.c + t * n.c_time + r * n.ld + at
+                    c = c_at(n, t) + r * n.ld + at
                     c_new = c + n.c_time
                 n.cell.forward(n.cell.kind, rows, n.blocks, a, h + at, c, h_new + at, c_new, n.ld)
+
+
+cdef void forward_segments(const Net* n, const int32_t* bounds, int segments, vec* h_marks, vec* c_marks, int b0,
+                           int b1) noexcept nogil:
+    """Forward without a tape, segment by segment of time; the states with which each begins are put aside."""
+    cdef int i
+    cdef Py_ssize_t row = b0 * n.ld, size = (b1 - b0) * n.ld * VECTOR_BYTES, step = n.B * n.ld
+    for i in range(segments):
+        memcpy(h_marks + i * step + row, h_at(n, bounds[i]) + row, size)
+        if n.c:
+            memcpy(c_marks + i * step + row, c_at(n, bounds[i]) + row, size)
+        forward_rows(n, bounds[i], bounds[i + 1], b0, b1)
 
 
 cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
@@ -185,12 +211,11 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
         for j in range(n.groups):
             at = j * n.blocks
             if n.c:
-                c = n.c + t * n.c_time + row + at
+                c = c_at(n, t) + row + at
                 c_new = c + n.c_time
                 dc = n.dc + row + at
-            n.cell.backward(n.cell.kind, rows, n.blocks,
-                            n.a + ((<Py_ssize_t> t * n.groups + j) * n.B + b0) * PANEL if n.a else NULL,
-                            h + at, c, h_new + at, c_new, n.dh + row + at, dc, d + <Py_ssize_t> j * n.B * PANEL, n.ld)
+            n.cell.backward(n.cell.kind, rows, n.blocks, a_at(n, t, j) + b0 * PANEL if n.a else NULL, h + at, c,
+                            h_new + at, c_new, n.dh + row + at, dc, d + <Py_ssize_t> j * n.B * PANEL, n.ld)
         if n.K:
             deltas.p = <const real*> (d + n.cell.h_column)
             to = n.dh
@@ -278,7 +303,7 @@ cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil
         add_products(n, t0, t1, min(<int> SLAB, n.I - first), dwx + <Py_ssize_t> first * n.cols, f, j, 0)
     else:
         first = (what - 1 - x_items) * SLAB
-        f.p = <const real*> (n.hm + t0 * n.hm_time if n.mask else h_at(n, t0)) + first
+        f.p = <const real*> (hm_at(n, t0) if n.mask else h_at(n, t0)) + first
         f.segment = n.B * n.ld * LANES; f.row = 1; f.step = n.ld * LANES
         add_products(n, t0, t1, min(<int> SLAB, n.K - first), dwh + <Py_ssize_t> first * n.cols, f, j,
                      n.cell.h_column)

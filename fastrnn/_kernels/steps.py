@@ -81,3 +81,13 @@ def chunk_bounds(active: Array) -> Array:
         done = rows[cuts[-1] - 1] if cuts[-1] else 0
         cuts.append(max(cuts[-1] + 1, int(np.searchsorted(rows, done + CHUNK_ROWS, side="right"))))
     return (len(rows) - np.array(cuts)).astype(np.int32)
+
+
+def segment_bounds(active: Array, every: int) -> Array:
+    """Return the bounds, from 0 to T, of segments of whole chunks, each of at least `every` steps but for the first."""
+    cuts = chunk_bounds(active)
+    bounds = [int(cuts[0])]
+    for cut in cuts[1:]:
+        if bounds[-1] - cut >= every or cut == 0:
+            bounds.append(int(cut))
+    return np.array(bounds[::-1], np.int32)

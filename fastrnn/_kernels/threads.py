@@ -3,7 +3,7 @@
 import os
 
 from fastrnn._kernels import backends
-from fastrnn._kernels.checks import check_threads
+from fastrnn._kernels.checks import check_count
 
 _limit: int | None = None
 _forked = False
@@ -36,7 +36,7 @@ def set_num_threads(n: int | None) -> None:
         If `n` is not a whole number above 0.
     """
     global _limit
-    _limit = None if n is None else check_threads(n)
+    _limit = None if n is None else check_count("n_threads", n)
 
 
 def available_threads() -> int:
@@ -56,7 +56,7 @@ def choose_threads(n_threads: int | None, operations: float) -> int:
     if _forked:
         return 1
     if n_threads is not None:
-        return check_threads(n_threads)
+        return check_count("n_threads", n_threads)
     if operations < 2 * WORK_PER_THREAD:
         return 1
     return min(available_threads(), int(operations // WORK_PER_THREAD))

@@ -44,6 +44,7 @@ class Run(NamedTuple):
     n_threads: int
     sequences: bool  # is h of every step wanted?
     keep_tape: bool
+    checkpoint_every: int | None = None
 
     @property
     def symbols(self) -> bool:
