@@ -26,7 +26,19 @@ def check_number(name: str, value: Any, interval: str) -> float:
     return float(value)
 
 
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return float32 or float64."""
+    try:
+        known = np.dtype(dtype) if dtype is not None else None
+    except TypeError:
+        known = None
+    if known is None or known not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"dtype is {dtype!r}, expected float32 or float64")
+    return known
+
+
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Refuse what is not one of the choices."""
+    """Refuse what is not one of the choices; NumPy's truth values count as Python's."""
+    value = bool(value) if isinstance(value, np.bool_) else value
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")

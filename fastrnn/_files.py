@@ -1,26 +1,29 @@
 """Files that are replaced as a whole, or not at all."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write `parts` to a new file beside `path`, then move it there in one step; raises OSError."""
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise OSError("it is not a regular file")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    """Write `parts` to a new file beside `path`, then move it there in one step; an OSError names `path`."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
+        if target.exists() and not target.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file")
         with open(temporary, "xb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     if hasattr(os, "O_DIRECTORY"):  # only POSIX opens a folder, to make the move durable
-        folder = os.open(path.parent, os.O_DIRECTORY)
+        folder = os.open(target.parent, os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:

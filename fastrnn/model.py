@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from fastrnn._backprop import Backprop, check_state
-from fastrnn._checks import check_integer
-from fastrnn._kernels.checks import DTYPES, check_lengths
+from fastrnn._checks import check_dtype, check_integer
+from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -90,9 +90,7 @@ class Sequential:
         TypeError, ValueError
             If the shape is none that the layers take, or the dtype is another.
         """
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in DTYPES:
-            raise TypeError(f"dtype is {self.dtype}, expected float32 or float64")
+        self.dtype = check_dtype(dtype)
         self.input_shape = _check_shape(input_shape)
         rng = streams(seed).weights
         shape = self.input_shape
@@ -243,6 +241,8 @@ class Sequential:
         """
         x = np.asarray(x)
         check_integer("batch_size", batch_size, 1)
+        if x.ndim < 2:
+            raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I)")
         if lengths is not None:
             lengths = check_lengths(lengths, *x.shape[:2])
         weights = self.pack()

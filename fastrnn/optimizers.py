@@ -186,7 +186,7 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
         If no optimizer has this name, or the learning rate is not above 0.
     """
     if not isinstance(optimizer, str):
-        if not hasattr(optimizer, "update"):
+        if not hasattr(optimizer, "update") or isinstance(optimizer, type):
             raise TypeError(
                 f"optimizer is {optimizer!r}, expected 'adam', 'sgd', or an object such as fastrnn.SGD(0.1)"
             )

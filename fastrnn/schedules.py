@@ -151,9 +151,11 @@ def get_schedule(schedule: str | Schedule | None) -> Schedule | None:
 
     Raises
     ------
-    ValueError
-        If no schedule has this name.
+    TypeError, ValueError
+        If no schedule has this name, or it is a class.
     """
+    if isinstance(schedule, type):
+        raise TypeError(f"schedule is {schedule!r}, expected a name or an object such as {schedule.__name__}()")
     if schedule is None or callable(schedule):
         return schedule
     check_choice("schedule", schedule, tuple(SCHEDULES))

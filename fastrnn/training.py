@@ -24,6 +24,9 @@ __all__ = ["BatchReport", "DivergenceError", "Trainer"]
 MONITORS = (None, "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
+STATE = {"seed", "weights", "best", "optimizer", "order", "dropout", "history", "best_epoch", "present"}
+
+
 class BatchReport(NamedTuple):
     """
     What a batch callback is told; loss and accuracy are means over the epoch so far.
@@ -276,6 +279,9 @@ class Trainer:
         """
         if not isinstance(tree, dict) or tree.get("kind") != "training":
             raise ValueError("this is no state of a training run, expected what Trainer.state returns")
+        missing = STATE - tree.keys()
+        if missing:
+            raise ValueError(f"the state of the training run lacks {', '.join(sorted(missing))}")
         expected = self.model.flat_parameters
         if tree["weights"].shape != expected.shape or tree["weights"].dtype != expected.dtype:
             raise ValueError(

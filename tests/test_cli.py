@@ -223,6 +223,15 @@ def test_interrupts_save_and_say_how_to_go_on(tmp_path, number, code):
         (["waves.h5", "--resume", "nothing"], "--resume nothing takes everything from that run"),
         (["waves.h5", "--out", "waves.h5"], "waves.h5: is a file"),
         (["nan.h5"], "nan.h5"),
+        (["waves.h5", "--hidden", "x"], "Invalid value for '--hidden'"),
+        (["waves.h5", "--threads", "0"], "Invalid value for '--threads'"),
+        (["waves.h5", "--foo"], "No such option: --foo"),
+        (["waves.h5", "--class-weight", "even"], "class_weight is 'even', expected None, 'balanced' or a dict"),
+        (["waves.h5", "--head", "-3"], "head[0] is -3, expected at least 1"),
+        (["waves.h5", "--config", "threads.toml"], "threads.toml: n_threads is 'x', expected int"),
+        (["--config", "data.toml"], "data.toml: data is 5, expected str"),
+        (["waves.h5", "--config", "head.toml"], "head.toml: head is ['a'], expected a list of whole numbers"),
+        (["waves.h5", "--config", "seed.toml"], "random_state is -1, expected at least 0"),
     ],
 )
 def test_train_refuses_in_one_line_and_leaves_nothing(tmp_path, arguments, message):
@@ -235,6 +244,10 @@ def test_train_refuses_in_one_line_and_leaves_nothing(tmp_path, arguments, messa
     (tmp_path / "kind.toml").write_text('epochs = "ten"\n')
     (tmp_path / "broken.toml").write_text("epochs = \n")
     (tmp_path / "other.toml").write_text('task = "words"\n')
+    (tmp_path / "threads.toml").write_text('n_threads = "x"\n')
+    (tmp_path / "data.toml").write_text("data = 5\n")
+    (tmp_path / "head.toml").write_text('head = ["a"]\n')
+    (tmp_path / "seed.toml").write_text("random_state = -1\n")
     before = sorted(tmp_path.rglob("*"))
     assert message in refused("train", "classify", *arguments, cwd=tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
@@ -244,10 +257,29 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(finished):
     folder, data, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     line = refused("train", "classify", data, *FAST, "--out", folder)
-    assert "holds a run; give another --out, or --overwrite, or --resume" in line
+    assert "holds config.toml already; give another --out, or --overwrite, or --resume" in line
     # Nor does a wrong option together with --overwrite destroy it.
     refused("train", "classify", data, "--cell", "gruu", "--out", folder, "--overwrite")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_files_that_are_no_run_are_kept(tmp_path):
+    (tmp_path / "mine" / "figures").mkdir(parents=True)
+    (tmp_path / "mine" / "model.h5").write_text("mine")
+    (tmp_path / "mine" / "figures" / "thesis.png").write_text("mine too")
+    assert "holds model.h5 already" in refused("train", "classify", *FAST, "--out", "mine", cwd=tmp_path)
+    assert (tmp_path / "mine" / "model.h5").read_text() == "mine"
+    run("train", "classify", *FAST, "--out", "mine", "--overwrite", cwd=tmp_path)
+    assert (tmp_path / "mine" / "figures" / "thesis.png").read_text() == "mine too"
+
+
+def test_an_edited_run_is_not_resumed(tmp_path):
+    waves(tmp_path / "waves.h5")
+    run("train", "classify", "waves.h5", *FAST, "--out", "run", cwd=tmp_path)
+    (tmp_path / "run" / "metrics.json").unlink()
+    config = (tmp_path / "run" / "config.toml").read_text().replace("hidden_size = 12", "hidden_size = 13")
+    (tmp_path / "run" / "config.toml").write_text(config)
+    assert "run: cannot go on from its checkpoint" in refused("train", "classify", "--resume", "run", cwd=tmp_path)
 
 
 def test_divergence_is_one_line(tmp_path):

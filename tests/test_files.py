@@ -66,6 +66,32 @@ def test_other_files_are_refused(tmp_path):
         fastrnn.load(tmp_path / "none.h5")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tree: tree.update(classes=np.arange(9)), "it has 9 classes, but its net 3 outputs"),
+        (lambda tree: tree.update(parameters=5), "is no RecurrentClassifier that can be used"),
+        (lambda tree: tree["inputs"].update(mean=np.zeros(7)), "its scales are of 7 channels"),
+        (lambda tree: tree["model"].update(layers="abc"), "is no RecurrentClassifier that can be used"),
+        (lambda tree: tree["model"].update(parameters={"1.W": 3}), "parameters are missing"),
+        (lambda tree: tree["model"]["layers"][0].update(layer="Tower"), "layer 'Tower' is unknown"),
+        (lambda tree: tree.pop("history"), "is no complete RecurrentClassifier: 'history' is missing"),
+    ],
+)
+def test_wrong_contents_are_refused_by_file(tmp_path, change, message):
+    tree = RecurrentClassifier(hidden_size=3, epochs=1, random_state=0).fit(X, LABELS).to_tree()
+    change(tree)
+    storage.write(tmp_path / "model.h5", tree)
+    with pytest.raises(fastrnn.StorageError, match=rf"model.h5: .*{message}"):
+        fastrnn.load(tmp_path / "model.h5")
+
+
+def test_what_a_file_cannot_hold_is_said(tmp_path):
+    fitted = RecurrentClassifier(hidden_size=3, epochs=1, schedule=lambda rate, *_: rate).fit(X, LABELS)
+    with pytest.raises(TypeError, match="a file cannot hold"):
+        fitted.save(tmp_path / "model.h5")
+
+
 def test_nothing_is_saved_before_fit(tmp_path):
     with pytest.raises(ValueError, match="not fitted"):
         RecurrentClassifier().save(tmp_path / "model.h5")

@@ -210,7 +210,7 @@ def test_summary(capsys):
             r"input_shape is \(1, 2, 3\), expected \(T or None",
         ),
         (lambda: Sequential([GRU(3)]).build((T, 0)), ValueError, "I in input_shape is 0, expected at least 1"),
-        (lambda: Sequential([GRU(3)]).build((T, I), "float16"), TypeError, "dtype is float16, expected float32 or"),
+        (lambda: Sequential([GRU(3)]).build((T, I), "float16"), TypeError, "dtype is 'float16', expected float32 or"),
         (lambda: build([GRU(3)]).predict(X[..., 1:]), ValueError, r"x has shape \(3, 5, 3\), expected \(any, any, 4\)"),
         (lambda: build([GRU(3)]).predict(X[0]), ValueError, r"x has shape \(5, 4\), expected a batch of \(None, 4\)"),
         (lambda: build([GRU(3)], "float32").predict(X), TypeError, "x has dtype float64, expected float32"),

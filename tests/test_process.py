@@ -50,6 +50,34 @@ def test_a_forked_child_runs_on_one_thread_with_the_same_bits(name):
     assert run_python(code, FASTRNN_INSTRUCTION_SET=instruction_set) == "41"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("backend", ["native", "numba"])
+def test_a_tape_from_before_the_fork_goes_back_in_the_child(backend):
+    if backend == "native" and not native.SUPPORTED:
+        pytest.skip("needs native kernels")
+    code = f"""if True:
+        import os, sys, warnings
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        import numpy as np
+        from kernels import Problem
+        import fastrnn
+        from fastrnn._kernels import dense_backward, dense_forward
+        p = Problem("gru", (13, 40, 5, 33), "float32")
+        tape = fastrnn.recurrent_forward(p.cell, p.x, p.weights, n_threads=2, backend={backend!r})[2]
+        expected = fastrnn.recurrent_backward(tape, p.dy)[0]
+        W, b = np.ones((33, 2), "float32"), np.ones(2, "float32")
+        dense = dense_forward(p.dy, W, b, n_threads=2, backend={backend!r})
+        warnings.simplefilter("ignore")  # Python warns of fork beside threads
+        child = os.fork()
+        if child == 0:
+            same = np.array_equal(fastrnn.recurrent_backward(tape, p.dy)[0], expected)
+            dense_backward(dense[1], dense[0])
+            os._exit(40 + same)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert run_python(code) == "41"
+
+
 @pytest.mark.parametrize("name", BACKENDS)
 def test_two_threads_may_call_at_once(name, use_backend):
     backend = use_backend(name)

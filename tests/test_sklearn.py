@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import fastrnn
 from fastrnn import RecurrentClassifier, RecurrentRegressor
 
 SMALL = {"hidden_size": 16, "head": (16,), "learning_rate": 1e-2}
@@ -103,6 +104,35 @@ def test_kinds_of_inputs_agree():
     np.testing.assert_array_equal(classifier(epochs=2).fit(integers.astype(float), y).predict_proba(integers), whole)
 
 
+def test_one_channel_comes_in_many_ways():
+    """Fitted on sequences of one channel, it reads lists of any lengths, tables and (N, T, 1)."""
+    X, y = sines()
+    rows = ragged(X[:, :, 0])
+    fitted = classifier(epochs=1).fit(rows, y)
+    assert fitted.n_features_in_ == 1
+    expected = fitted.predict_proba(rows)
+    np.testing.assert_array_equal(fitted.predict_proba([rows[3]]), expected[[3]])
+    np.testing.assert_array_equal(fitted.predict_proba([rows[3], rows[3]]), expected[[3, 3]])
+    by_table = fitted.predict_proba(X[:, :, 0])
+    np.testing.assert_array_equal(fitted.predict_proba(X[:, :, :1]), by_table)
+    table = classifier(epochs=1).fit(X[:, :, 0], y)
+    np.testing.assert_array_equal(table.predict_proba(X[:, :, :1]), table.predict_proba(X[:, :, 0]))
+
+
+def test_tables_and_channels_are_not_confused():
+    X, y = sines()
+    with pytest.raises(ValueError, match="X has 1 channels, but RecurrentClassifier is expecting 2"):
+        classifier(epochs=1).fit(X, y).predict(X[:, 0, :])
+    with pytest.raises(ValueError, match="X has 2 channels, but RecurrentClassifier is expecting 1"):
+        classifier(epochs=1).fit(X[:, :2, 0], y).predict(X)
+
+
+def test_numpy_values_as_parameters():
+    X, y = sines(40)
+    grid = {"bidirectional": np.array([True, False]), "hidden_size": np.array([3, 5]), "standardize": [np.True_]}
+    GridSearchCV(classifier(epochs=1), grid, cv=2).fit(X, y)
+
+
 def test_ragged_sequences_are_judged_each_by_itself():
     X, y = sines()
     cut = ragged(X)
@@ -167,6 +197,8 @@ def test_warm_start_goes_on():
     fitted.fit(X, y)
     assert fitted.history_["train_loss"][0] < first
     assert not np.array_equal(before, fitted.model_.flat_parameters)
+    with pytest.raises(ValueError, match=r"goes on with .*GRU|Recurrent.*, but the parameters say"):
+        clone(fitted).fit(X, y).set_params(hidden_size=5).fit(X, y)
     with pytest.raises(ValueError, match="expected one of the fitted classes"):
         fitted.fit(X, np.where(y == "fast", "other", y))
 
@@ -204,6 +236,12 @@ def test_bad_inputs_are_named(change, message):
     [
         ({"cell": "gruu"}, "cell 'gruu' is unknown"),
         ({"hidden_size": 0}, "hidden_size"),
+        ({"head": None}, "head is None, expected a tuple"),
+        ({"dtype": None}, "dtype is None, expected float32 or float64"),
+        ({"optimizer": fastrnn.SGD}, "optimizer is .*SGD"),
+        ({"schedule": fastrnn.StepSchedule}, "schedule is .*StepSchedule"),
+        ({"n_threads": 0}, "n_threads is 0"),
+        ({"class_weight": "even"}, "class_weight is 'even'"),
         ({"head": 64}, r"head is 64, expected a tuple of layer widths such as \(64,\)"),
         ({"optimizer": "adamm"}, "adamm"),
         ({"learning_rate": -1.0}, "learning_rate"),

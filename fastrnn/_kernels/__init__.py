@@ -16,7 +16,7 @@ from fastrnn._kernels.checks import (
 from fastrnn._kernels.config import show_config
 from fastrnn._kernels.dense import dense_backward, dense_forward
 from fastrnn._kernels.steps import Steps
-from fastrnn._kernels.threads import choose_threads, set_num_threads
+from fastrnn._kernels.threads import choose_threads, set_num_threads, threads_here
 from fastrnn._kernels.types import Array, PackedWeights, Run, Tape, Weights
 from fastrnn.cells import Cell, get_cell
 
@@ -157,7 +157,7 @@ def recurrent_forward(
         x=inputs,
         active=steps.active,
         lengths=steps.lengths,
-        mask=None if mask is None else steps.gather_rows(mask),
+        mask=None if mask is None else steps.gather_rows(mask).copy(),  # the caller may change his own
         n_threads=choose_threads(n_threads, 2 * int(steps.active.sum()) * G * H * (H + (I if x.ndim == 3 else 1))),
         sequences=bool(sequences),
         keep_tape=bool(keep_tape),
@@ -209,7 +209,8 @@ def recurrent_backward(
     """
     if not isinstance(tape, Tape):
         raise TypeError(f"tape must come from recurrent_forward(..., keep_tape=True), but is {tape!r}")
-    packed, run, steps = tape.packed, tape.run, tape.steps
+    packed, steps = tape.packed, tape.steps
+    run = tape.run._replace(n_threads=threads_here(tape.run.n_threads))
     H = packed.shape[2]
     B, T = steps.shape
     if dy is not None:

@@ -65,7 +65,7 @@ def check_symbols(x: Array, lengths: Array, I: int) -> None:
 def check_lengths(lengths: Any, B: int, T: int) -> Array:
     """Return lengths as (B,) integers in 0..T."""
     array = np.asarray(lengths)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"lengths has dtype {array.dtype}, expected whole numbers of an integer dtype")
     if array.shape != (B,):
         raise ValueError(f"lengths has shape {array.shape}, expected ({B},): one for each row of x")

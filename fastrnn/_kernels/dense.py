@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
-from fastrnn._kernels.threads import choose_threads
+from fastrnn._kernels.threads import choose_threads, threads_here
 from fastrnn._kernels.types import Array, PackedWeights, Run, Weights
 from fastrnn.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_SIGMOID, RNN_TANH
 
@@ -143,7 +143,7 @@ def dense_backward(tape: DenseTape, dy: Array, *, need_dx: bool = True) -> tuple
     TypeError, ValueError
         If `dy` has the wrong shape or dtype.
     """
-    packed, run = tape.packed, tape.run
+    packed, run = tape.packed, tape.run._replace(n_threads=threads_here(tape.run.n_threads))
     U = packed.shape[2]
     dy = check_array("dy", dy, (*tape.shape[:-1], U), packed.dtype)
     state = (np.zeros((run.x.shape[0], U), packed.dtype),)

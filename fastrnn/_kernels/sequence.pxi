@@ -102,7 +102,7 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
 
 
 cdef inline vec* h_at(const Net* n, int t) noexcept nogil:
-    return n.h + (t - n.first if n.all_steps else t & 1) * n.B * n.ld
+    return n.h + <Py_ssize_t> (t - n.first if n.all_steps else t & 1) * n.B * n.ld
 
 
 cdef inline vec* c_at(const Net* n, int t) noexcept nogil:

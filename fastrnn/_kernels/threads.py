@@ -50,13 +50,17 @@ def available_threads() -> int:
 def choose_threads(n_threads: int | None, operations: float) -> int:
     """Return the threads for a call of so many operations; an explicit number is obeyed as it stands.
 
-    After `fork` the child runs on one: OpenMP's threads do not exist there, and waiting for them would hang. Results
-    do not depend on it.
+    After `fork` the child runs on one. Results do not depend on it.
     """
+    if n_threads is not None:
+        return threads_here(check_count("n_threads", n_threads))
     if _forked:
         return 1
-    if n_threads is not None:
-        return check_count("n_threads", n_threads)
     if operations < 2 * WORK_PER_THREAD:
         return 1
     return min(available_threads(), int(operations // WORK_PER_THREAD))
+
+
+def threads_here(n_threads: int) -> int:
+    """Return so many threads, or 1 in a forked child: OpenMP's do not exist there, and waiting for them would hang."""
+    return 1 if _forked else n_threads

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import tomli_w
@@ -23,14 +24,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
-        """Make the folder; one that holds a run is refused, or emptied of that run."""
+        """Make the folder; one that holds such files is refused, or loses them."""
         run = cls(out or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path}: is a file, expected a folder for the run")
-        if run.config.exists() and not overwrite:
-            raise UsageError(f"{run.path}: holds a run; give another --out, or --overwrite, or --resume {run.path}")
-        for file in (*(run.path / name for name in FILES), *run.figures.glob("*.png")):
-            file.unlink(missing_ok=True)
+        held = [run.path / name for name in FILES if (run.path / name).exists()]
+        if held and not overwrite:
+            again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
+            raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
+        for file in held:
+            file.unlink()
         run.figures.mkdir(parents=True, exist_ok=True)
         return run
 

@@ -153,20 +153,27 @@ def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str,
         _check_kind(f"{path}: {key}", value, defaults[key])
     if isinstance(values.get("data"), str):
         values["data"] = str((path.parent / values["data"]).resolve())
-    return dict(defaults) | values
+    return unset(defaults) | values
+
+
+def unset(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults, with None for those that are only a type."""
+    return {name: None if isinstance(value, type) else value for name, value in defaults.items()}
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
-    """Refuse a value of another kind than the default; None as a default takes any."""
-    kinds = {bool: bool, int: int, float: int | float, str: str, list: list}
-    kind = kinds.get(type(default))
-    if kind is not None and (not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool)):
-        raise UsageError(f"{name} is {value!r}, expected {type(default).__name__} such as {default!r}")
+    """Refuse a value of another kind than the default; a default that is a type is a parameter not set."""
+    kind = default if isinstance(default, type) else type(default)
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
+        raise UsageError(f"{name} is {value!r}, expected {kind.__name__}")
+    if isinstance(value, list) and not all(type(item) is int for item in value):
+        raise UsageError(f"{name} is {value!r}, expected a list of whole numbers such as {default!r}")
 
 
 def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
     """Return all parameters: of the command line, else of the configuration, else the defaults."""
-    values = dict(defaults) if config is None else read_config(config, task, defaults)
+    values = unset(defaults) if config is None else read_config(config, task, defaults)
     return values | {name: value for name, value in given.items() if value is not None}
 
 

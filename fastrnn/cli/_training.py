@@ -1,10 +1,12 @@
 """Training under a run: progress, checkpoints each epoch, signals."""
 
 import sys
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
 
+from fastrnn.cli._errors import UsageError
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._progress import TrainingProgress
 from fastrnn.cli._signals import Interrupted, Interrupts
@@ -17,7 +19,10 @@ def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, 
     trainer, interrupts, progress = fitting.trainer, Interrupts(), TrainingProgress(console)
     state = folder.read_checkpoint()
     if state is not None:
-        trainer.restore(state)
+        try:
+            trainer.restore(state)
+        except ValueError as error:
+            raise UsageError(f"{folder.path}: cannot go on from its checkpoint: {error}") from error
         console.print(f"going on from epoch {len(state['history'].get('epoch', ())) + 1}\n")
 
     def on_epoch(epoch: int, history: History) -> None:
@@ -43,5 +48,5 @@ def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, 
             raise DivergenceError(f"{error}, and so has {folder.model}") from error
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
-            console.print(f"fastrnn-train {task} --resume {folder.path}", highlight=False, soft_wrap=True)
+            console.print(f"fastrnn-train {task} --resume {quote(str(folder.path))}", highlight=False, soft_wrap=True)
             sys.exit(interrupted.code)

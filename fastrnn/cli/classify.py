@@ -12,9 +12,9 @@ TASK = "classify"
 HELD_OUT = 0.2  # share of the data that is the test set where the file has none
 ROLES = {"x_train": "X_train", "y_train": "y_train", "x_test": "X_test", "y_test": "y_test"}
 
-# Parameters by the names of the estimator, as in config.toml; None: not set.
+# Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
 DEFAULTS: dict[str, Any] = {
-    "data": None,
+    "data": str,
     "cell": "gru",
     "hidden_size": 128,
     "layers": 1,
@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "initializer": "xavier",
     "forget_bias": 0.0,
     "optimizer": "adam",
-    "learning_rate": None,
+    "learning_rate": float,
     "momentum": 0.0,
     "momentum_form": "classical",
     "schedule": "none",
@@ -37,12 +37,12 @@ DEFAULTS: dict[str, Any] = {
     "class_weight": "none",
     "standardize": True,
     "dtype": "float32",
-    "n_threads": None,
+    "n_threads": int,
     "random_state": 0,
-    "x_train": None,
-    "y_train": None,
-    "x_test": None,
-    "y_test": None,
+    "x_train": str,
+    "y_train": str,
+    "x_test": str,
+    "y_test": str,
 }
 
 
@@ -117,14 +117,16 @@ def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False
     """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
     from rich.console import Console
 
+    from fastrnn._checks import check_integer
     from fastrnn.cli._folder import RunFolder
     from fastrnn.cli._report import report
     from fastrnn.cli._training import train
 
     console = Console()
-    dataset = load(parameters)
-    classifier = make_classifier(parameters)
     try:
+        check_integer("random_state", parameters["random_state"], 0)
+        classifier = make_classifier(parameters)
+        dataset = load(parameters)
         fitting = classifier.prepare(dataset.X_train, dataset.y_train)
     except (TypeError, ValueError) as error:  # of data and parameters, before anything is written
         raise UsageError(str(error)) from error
@@ -178,13 +180,13 @@ def make_classifier(parameters: dict[str, Any]) -> Any:
     if values["learning_rate"] is None:
         values["learning_rate"] = 0.1 if values["optimizer"] == "sgd" else 1e-3
         parameters["learning_rate"] = values["learning_rate"]
-    try:
-        if values["optimizer"] == "sgd":
-            values["optimizer"] = SGD(values["learning_rate"], momentum=momentum, form=form)
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
-    if values["optimizer"] == "adam" and momentum:
-        raise UsageError(f"momentum is {momentum}, but the optimizer is adam; expected --optimizer sgd with it")
+    sgd = SGD(values["learning_rate"], momentum=momentum, form=form)
+    if values["optimizer"] == "sgd":
+        values["optimizer"] = sgd
+    elif momentum:
+        raise UsageError(
+            f"momentum is {momentum}, but the optimizer is {values['optimizer']}; expected --optimizer sgd with it"
+        )
     for name in ("schedule", "class_weight"):
         values[name] = None if values[name] == "none" else values[name]
     for name in ("validation_fraction", "patience", "clip_norm"):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.cells import ALIASES, CELLS, Cell
+from fastrnn.cells import Cell
 from fastrnn.layers import Gaussian
+from fastrnn.layers.description import find_cell
 from fastrnn.optimizers import SGD, Adam
 from fastrnn.schedules import CosineSchedule, PlateauSchedule, StepSchedule
 
@@ -26,6 +27,8 @@ def plain(value: Any) -> Any:
         return {"keys": list(value), "values": list(value.values())}
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return None
+    if callable(value):
+        raise TypeError(f"a file cannot hold the parameter {value!r}; expected a name or a number")
     return value
 
 
@@ -38,8 +41,4 @@ def revive(value: Any, cells: Sequence[Cell]) -> Any:
     if "object" in value:
         arguments = dict(value)
         return OBJECTS[arguments.pop("object")](**arguments)
-    name = str(value["cell"])
-    known = {cell.name: cell for cell in cells} | CELLS
-    if name not in known:
-        raise ValueError(f"cell {name!r} is one of the model's maker; give it as cells=(...), expected its Cell")
-    return known[ALIASES.get(name, name)]
+    return find_cell(value["cell"], cells)

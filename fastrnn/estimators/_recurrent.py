@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastrnn import storage
-from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -155,6 +155,8 @@ class RecurrentEstimator(BaseEstimator):
         check_choice("standardize", self.standardize, (False, True))
         check_integer("epochs", self.epochs, 1)
         check_integer("batch_size", self.batch_size, 1)
+        if self.n_threads is not None:
+            check_integer("n_threads", self.n_threads, 1)
         sequences = check_sequences(self, X, reset=not again)
         n = len(sequences.x)
         targets = self._learn_targets(y, n, again)
@@ -163,10 +165,13 @@ class RecurrentEstimator(BaseEstimator):
         sample_weight = self._class_weights(targets, sample_weight)
         seed = self._seed()
         training, held_out = self._divide(targets, n, seed, validation_data, groups)
-        if not again:
+        layers = self._layers()
+        if again:
+            self._check_same_net(layers)
+        else:
             self.inputs_ = Standardizer.of_sequences(sequences.take(training)) if self.standardize else None
             self._learn_scale(targets[training])
-            self.model_ = self._build(sequences.x.shape[2], seed)
+            self.model_ = Sequential(layers).build((None, sequences.x.shape[2]), self.dtype, seed)
         examples = (*self._standardized(sequences), self._scaled(targets), sample_weight)
         x, lengths, y, weights = (None if a is None else a[training] for a in examples)
         validation = None
@@ -291,9 +296,18 @@ class RecurrentEstimator(BaseEstimator):
             return sequences
         return Sequences(self.inputs_.apply(sequences.x), sequences.lengths)
 
-    def _build(self, channels: int, seed: int) -> Sequential:
-        if isinstance(self.head, int | np.integer | str):
+    def _check_same_net(self, layers: tuple[Layer, ...]) -> None:
+        """Refuse to go on with a net of other layers or precision."""
+        model, dtype = self.model_, check_dtype(self.dtype)
+        if layers != model.layers or dtype != model.dtype:
+            asked = f"{Sequential(layers)!r} in {dtype}"
+            raise ValueError(f"warm_start goes on with {model!r} in {model.dtype}, but the parameters say {asked}")
+
+    def _layers(self) -> tuple[Layer, ...]:
+        if not isinstance(self.head, tuple | list | np.ndarray):
             raise TypeError(f"head is {self.head!r}, expected a tuple of layer widths such as (64,)")
+        for index, units in enumerate(self.head):
+            check_integer(f"head[{index}]", units, 1)
         recurrent = Recurrent(
             self.cell,
             self.hidden_size,
@@ -309,8 +323,7 @@ class RecurrentEstimator(BaseEstimator):
             stack += [Dropout(self.dropout)] if self.dropout else []
             stack.append(Dense(units, "relu"))
         stack += [Dropout(self.dropout)] if self.dropout else []
-        stack.append(Dense(self._n_outputs()))
-        return Sequential(stack).build((None, channels), self.dtype, seed)
+        return (*stack, Dense(self._n_outputs()))
 
     # ---- using ------------------------------------------------------------------------------------------------------
 
@@ -331,6 +344,8 @@ class RecurrentEstimator(BaseEstimator):
         """
         Write the fitted estimator to an HDF5 file, which `fastrnn.load` reads.
 
+        A `random_state` that is no number is not stored, nor are the equations of a cell of one's own.
+
         Parameters
         ----------
         path : path-like
@@ -342,6 +357,8 @@ class RecurrentEstimator(BaseEstimator):
             If the estimator is not fitted.
         StorageError
             If the file cannot be written.
+        TypeError
+            If a parameter is an object that a file cannot hold, such as a schedule of one's own.
         """
         storage.write(path, self.to_tree())
 
@@ -362,6 +379,7 @@ class RecurrentEstimator(BaseEstimator):
             "model": self.model_.to_tree(),
             "inputs": None if self.inputs_ is None else self.inputs_._asdict(),
             "n_features_in": self.n_features_in_,
+            "fitted_with_table": self.fitted_with_table_,
             "feature_names_in": None if names is None else list(names),
             "history": dict(self.history_),
             "best_epoch": self.best_epoch_,
@@ -388,6 +406,9 @@ class RecurrentEstimator(BaseEstimator):
         estimator.model_ = load_model(tree["model"], cells)
         estimator.inputs_ = None if tree["inputs"] is None else Standardizer(**tree["inputs"])
         estimator.n_features_in_ = tree["n_features_in"]
+        estimator.fitted_with_table_ = tree["fitted_with_table"]
+        if estimator.inputs_ is not None and len(estimator.inputs_.mean) != estimator.model_.input_shape[1]:
+            raise ValueError(f"its scales are of {len(estimator.inputs_.mean)} channels, its net takes others")
         if tree["feature_names_in"] is not None:
             estimator.feature_names_in_ = np.array(tree["feature_names_in"], dtype=object)
         estimator.history_ = History(tree["history"], tree["best_epoch"])

@@ -3,10 +3,9 @@
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, check_array, validate_data
 
-from fastrnn._kernels.checks import DTYPES
+from fastrnn._checks import check_dtype
 from fastrnn._kernels.types import Array
 
 
@@ -21,33 +20,43 @@ class Sequences(NamedTuple):
         return Sequences(self.x[rows], None if self.lengths is None else self.lengths[rows])
 
 
-def check_sequences(estimator: BaseEstimator, X: Any, *, reset: bool) -> Sequences:
+def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     """Convert X to sequences; `reset` learns the number of features, which is otherwise held against the fitted one.
 
-    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,). Features are the columns of (N, T), as
-    scikit-learn counts them, and else the I channels.
+    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,). Features are the columns where an
+    estimator is fitted with (N, T), as scikit-learn counts them, and else the I channels. A list of equally long rows
+    of numbers is a table (N, T), as elsewhere.
     """
-    dtype = np.dtype(estimator.get_params(deep=False)["dtype"])
-    if dtype not in DTYPES:
-        raise TypeError(f"dtype is {dtype}, expected float32 or float64")
+    dtype = check_dtype(estimator.dtype)
     if _is_list_of_sequences(X):
-        return _from_list(estimator, X, dtype, reset)
-    if getattr(X, "ndim", 2) == 3:
-        x = np.asarray(X)
-        if x.dtype.kind not in "biuf":
-            raise ValueError(f"X has dtype {x.dtype}, expected numbers")
-        if x.shape[1] == 0 or x.shape[2] == 0:
-            raise ValueError(f"X has shape {x.shape}, expected (N, T, I) with at least one step and one channel")
-        if len(x) == 0:
-            raise ValueError(f"X has shape {x.shape}: found array with 0 sample(s), expected at least 1")
-        _check_channels(estimator, x.shape[2], reset)
-        return Sequences(_finite(x, dtype), None)
-    x = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, ensure_min_samples=1)
-    return Sequences(_finite(np.asarray(x)[:, :, None], dtype), None)
+        sequences = _from_list(X, dtype)
+        table = False
+    elif getattr(X, "ndim", 2) == 3:
+        sequences = Sequences(_from_array(X, dtype), None)
+        table = False
+    else:
+        table = reset or estimator.fitted_with_table_
+        if table:  # scikit-learn counts the columns, and knows their names
+            x = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        else:
+            x = check_array(X, dtype="numeric", ensure_all_finite=False)
+        sequences = Sequences(_finite(np.asarray(x)[:, :, None], dtype), None)
+    channels = sequences.x.shape[2]
+    if reset:
+        estimator.fitted_with_table_ = table
+        if not table:
+            estimator.n_features_in_ = channels
+            _check_feature_names(estimator, np.empty((0, channels)), reset=True)
+        return sequences
+    expected = estimator.model_.input_shape[1]
+    if channels != expected:
+        name = type(estimator).__name__
+        raise ValueError(f"X has {channels} channels, but {name} is expecting {expected}, as it was fitted with")
+    return sequences
 
 
 def _is_list_of_sequences(X: Any) -> bool:
-    """Is it a list of arrays of steps? A list of equally long rows of numbers is a table (N, T), as elsewhere."""
+    """Is it a list of arrays of steps, of two axes or of unequal lengths?"""
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
         return np.ndim(X[0]) >= 1
     if not isinstance(X, list | tuple) or not X:
@@ -65,7 +74,18 @@ def _first(row: Any) -> Any:
     return row.iloc[0] if hasattr(row, "iloc") else row[0]
 
 
-def _from_list(estimator: BaseEstimator, X: Any, dtype: np.dtype[Any], reset: bool) -> Sequences:
+def _from_array(X: Any, dtype: np.dtype[Any]) -> Array:
+    x = np.asarray(X)
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"X has dtype {x.dtype}, expected numbers")
+    if x.shape[1] == 0 or x.shape[2] == 0:
+        raise ValueError(f"X has shape {x.shape}, expected (N, T, I) with at least one step and one channel")
+    if len(x) == 0:
+        raise ValueError(f"X has shape {x.shape}: found array with 0 sample(s), expected at least 1")
+    return _finite(x, dtype)
+
+
+def _from_list(X: Any, dtype: np.dtype[Any]) -> Sequences:
     rows: list[Array] = []
     for index, row in enumerate(X):
         row = np.asarray(row)
@@ -80,22 +100,10 @@ def _from_list(estimator: BaseEstimator, X: Any, dtype: np.dtype[Any], reset: bo
     lengths = np.array([len(row) for row in rows])
     if not lengths.min():
         raise ValueError(f"X[{int(lengths.argmin())}] has no steps, expected at least one")
-    _check_channels(estimator, rows[0].shape[1], reset)
     x = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.result_type(*rows))
     for to, row in zip(x, rows, strict=True):
         to[: len(row)] = row
     return Sequences(_finite(x, dtype), None if (lengths == lengths[0]).all() else lengths)
-
-
-def _check_channels(estimator: Any, channels: int, reset: bool) -> None:
-    if reset:
-        estimator.n_features_in_ = channels
-        _check_feature_names(estimator, np.empty((0, channels)), reset=True)
-    elif channels != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {channels} channels, but {type(estimator).__name__} is expecting {estimator.n_features_in_}, "
-            "as it was fitted with"
-        )
 
 
 def _finite(x: Array, dtype: np.dtype[Any]) -> Array:

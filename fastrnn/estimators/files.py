@@ -36,9 +36,7 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
     Raises
     ------
     StorageError
-        If the file cannot be read, is damaged, or holds no model.
-    ValueError
-        If it uses a cell that is not in `cells`.
+        If the file cannot be read, is damaged, holds no model, or one with a cell that is not in `cells`.
     """
     tree = storage.read(path)
     kind = str(tree.get("kind"))
@@ -47,5 +45,7 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
         raise storage.StorageError(f"{fspath(path)}: holds {kind!r}, expected one of {', '.join(KINDS)}")
     try:
         return make(tree, cells)
-    except (KeyError, TypeError) as error:
-        raise storage.StorageError(f"{fspath(path)}: is no complete {kind}: {error!r}") from error
+    except KeyError as error:
+        raise storage.StorageError(f"{fspath(path)}: is no complete {kind}: {error} is missing") from error
+    except (AttributeError, IndexError, MemoryError, TypeError, ValueError) as error:
+        raise storage.StorageError(f"{fspath(path)}: is no {kind} that can be used: {error}") from error

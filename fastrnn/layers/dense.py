@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer
 from fastrnn._kernels import dense_backward, dense_forward
+from fastrnn._kernels.checks import check_array
 from fastrnn._kernels.types import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Initializer, check_initializer, draw
@@ -64,6 +65,7 @@ class Dense(Layer):
         def backprop(gradients: Parameters, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
             if dy is None or tape is None:
                 return None, None
+            dy = check_array("dy", dy, (*x.shape[:-1], self.units), x.dtype)
             dx, dW, db = dense_backward(tape, dy[valid], need_dx=need_dx)
             gradients["W"] += dW
             gradients["b"] += db

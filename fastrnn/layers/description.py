@@ -63,8 +63,32 @@ def rebuild(description: dict[str, Any], cells: Sequence[Cell] = ()) -> Layer:
         arguments["initializer"] = Gaussian(initializer["gaussian"])
     cell = arguments.get("cell")
     if cell is not None and cell not in (*CELLS, *ALIASES):
-        own = {known.name: known for known in cells}
-        if cell not in own:
-            raise ValueError(f"cell {cell!r} is one of the model's maker; give it as cells=(...), expected its Cell")
-        arguments["cell"] = own[cell]
+        arguments["cell"] = find_cell(cell, cells)
     return LAYERS[name](**arguments)
+
+
+def find_cell(name: str, cells: Sequence[Cell]) -> Cell:
+    """
+    Return a cell by the name that a file has for it.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    cells : sequence of Cell
+        Cells of one's own, beside those of fastrnn.
+
+    Returns
+    -------
+    Cell
+        The cell.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cell.
+    """
+    known = CELLS | {cell.name: cell for cell in cells}
+    if name not in known:
+        raise ValueError(f"cell {name!r} is one of the model's maker; give it as cells=(...), expected its Cell")
+    return known[name]
