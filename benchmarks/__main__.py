@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Callable, Collection
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.agreement import truth
 from benchmarks.cases import CASES, CELLS, DIRECTIONS, DTYPES, Problem
 from benchmarks.engines import ENGINES, installed
 from benchmarks.machine import describe, refuse_slow_blas
@@ -58,13 +59,13 @@ def main(
         machine = describe()
         print_machine(console, machine)
         measurements = []
-        problems = [
-            Problem(cell, CASES[case], dtype) for dtype, cell, case in product(dtypes, cells or CELLS, cases or CASES)
-        ]
-        for problem in track(problems, "Timing", console=Console(stderr=True), transient=True):
-            expected = truth(problem)
-            for n_threads in threads:
-                measurements += measure(problem, expected, engines or installed(), directions, n_threads, seconds)
+        groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
+        # A process for each group, as in use: what malloc keeps after another size halves or doubles a peer's time.
+        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+            for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
+                problem = Problem(cell, CASES[case], dtype)
+                group = pool.submit(measure, problem, engines or installed(), directions, n_threads, seconds)
+                measurements += group.result()
     except (ImportError, RuntimeError) as error:
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
@@ -72,4 +73,5 @@ def main(
     console.print(f"Written to {write_json(machine, measurements)}")
 
 
-typer.run(main)
+if __name__ == "__main__":
+    typer.run(main)

@@ -5,12 +5,11 @@ from functools import cached_property
 from statistics import geometric_mean, median, quantiles
 from typing import Any
 
-from benchmarks.agreement import disagreement
+from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import DIRECTIONS, Problem
 from benchmarks.engines import load
 from benchmarks.peak import Peak
 from benchmarks.timing import interleave
-from fastrnn._kernels.types import Array
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,13 @@ class Measurement:
 
 def measure(
     problem: Problem,
-    expected: dict[str, Array],
     engines: list[str],
     directions: list[str],
     n_threads: int,
     seconds: float,
 ) -> list[Measurement]:
-    """Hold the engines' outputs against `expected`, then time them; RuntimeError, and no times, if one differs."""
+    """Hold the engines' outputs against the reference, then time them; RuntimeError, and no times, if one differs."""
+    expected = truth(problem)
     jobs = {name: load(name)(problem, n_threads) for name in engines}
     for name, job in jobs.items():
         if difference := disagreement(problem, job, expected):
