@@ -327,6 +327,13 @@ def test_help_is_quick_and_names_all_options():
         assert option in done.stdout
 
 
+def test_no_task_shows_the_help():
+    done = run("train", code=2)
+    assert "classify" in done.stdout
+    assert done.stderr == ""
+    assert "Did you mean 'classify'" in refused("train", "clasify")
+
+
 def test_activity_data_of_the_course(data_folder, tmp_path):
     """One epoch on the real file: its keys, one-hot labels and class names."""
     run("train", "classify", data_folder / "data3.h5", *FAST, "--epochs", "1", "--out", tmp_path / "run")

@@ -31,4 +31,6 @@ def _run(app: "Typer") -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except TyperException as error:
+        if not error.format_message():  # the help was asked for by giving nothing
+            sys.exit(error.exit_code)
         fail(error.format_message())
