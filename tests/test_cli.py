@@ -331,7 +331,7 @@ def test_no_task_shows_the_help():
     done = run("train", code=2)
     assert "classify" in done.stdout
     assert done.stderr == ""
-    assert "Did you mean 'classify'" in refused("train", "clasify")
+    assert "Did you mean 'classify'" in refused("train", "classifyy")
 
 
 def test_activity_data_of_the_course(data_folder, tmp_path):
