@@ -32,9 +32,14 @@ CASES = {
     for case in (
         Case("seeds", 32, 150, 3, 128),
         Case("latency", 1, 150, 3, 128),
+        Case("tiny", 1, 1000, 1, 32),
         Case("narrow", 32, 100, 64, 32),
         Case("wide", 64, 100, 128, 512),
+        Case("wider", 64, 50, 500, 500),
         Case("batch", 128, 50, 256, 256),
+        Case("long", 8, 5000, 4, 64),
+        Case("tails-33", 7, 17, 5, 33),
+        Case("tails-50", 6, 3, 36, 50),
     )
 }
 
