@@ -8,6 +8,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._examples import Examples, check_examples
+from fastrnn._kernels import memory
 from fastrnn._kernels.types import Array
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._run import Run
@@ -200,6 +201,8 @@ class Trainer:
         except DivergenceError:
             self._load(finished)
             raise
+        finally:
+            memory.release()
         run.last = self.model.flat_parameters.copy()
         self.model.flat_parameters[...] = run.best
         return run.history

@@ -3,6 +3,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange
 
+from fastrnn._kernels.memory import empty
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 
 cdef extern from "cpu.h" nogil:
@@ -37,22 +38,46 @@ cdef void* data(array) except? NULL:
     return view.buf
 
 
-cdef padded(tuple shape, bint zero=False):
-    """Return vectors of shape `shape` as an aligned array of numbers, the last axis LANES times as long."""
-    cdef Py_ssize_t size = LANES
-    for n in shape:
-        size *= n
-    raw = (np.zeros if zero else np.empty)(size + LANES, DTYPE)
-    cdef size_t over = <size_t> data(raw) % VECTOR_BYTES
-    cdef Py_ssize_t start = (VECTOR_BYTES - over) % VECTOR_BYTES // sizeof(real)
-    return raw[start:start + size].reshape(shape[:-1] + (shape[-1] * LANES,))
+cdef class Memory:
+    """One piece of memory, dealt out in aligned vectors; whoever keeps their address keeps this, too."""
+    cdef object array
+    cdef vec* next
+
+    def __cinit__(self, Py_ssize_t vectors, bint zero=False):
+        raw = empty((vectors * LANES + LANES,), DTYPE)
+        cdef Py_ssize_t start = -<size_t> data(raw) % VECTOR_BYTES // sizeof(real)
+        self.array = raw[start:start + vectors * LANES]
+        self.next = <vec*> data(raw) if not vectors else <vec*> data(self.array)
+        if zero:
+            memset(self.next, 0, vectors * VECTOR_BYTES)
+
+    cdef vec* take(self, Py_ssize_t vectors) noexcept:
+        cdef vec* taken = self.next
+        self.next += vectors
+        return taken
 
 
-cdef padded_rows(rows, Py_ssize_t ld):
-    """Return a copy of (B, H) rows as vectors, zero in the padding."""
-    H = rows.shape[1]
-    out = padded((rows.shape[0], ld), H != ld * LANES)
-    out[:, :H] = rows
+cdef copy_in(const Net* n, rows, vec* to):
+    """(B, H) rows to vectors, zero in the padding."""
+    rows = np.ascontiguousarray(rows)
+    cdef const real* source = <const real*> data(rows)
+    cdef int b
+    if n.H != n.ld * LANES:
+        memset(to, 0, n.B * n.ld * VECTOR_BYTES)
+    for b in range(n.B):
+        memcpy(to + b * n.ld, source + <Py_ssize_t> b * n.H, n.H * sizeof(real))
+
+
+cdef copy_out(const Net* n, const vec* states, Py_ssize_t time, const int32_t* steps, bint turn):
+    """Return (B, H): each row after so many steps of its own, 0 where `steps` is NULL, in states with this stride of
+    time; with `turn`, two steps are kept in turn."""
+    out = np.empty((n.B, n.H), DTYPE)
+    cdef real* to = <real*> data(out)
+    cdef int b, t = 0
+    for b in range(n.B):
+        if steps:
+            t = steps[b] & 1 if turn else steps[b]
+        memcpy(to + <Py_ssize_t> b * n.H, states + t * time + b * n.ld, n.H * sizeof(real))
     return out
 
 
@@ -70,7 +95,40 @@ cdef strided(array, Py_ssize_t* row, Py_ssize_t* time):
 cdef class Saved:
     """The tape: what forward leaves for backward, all steps of h, c, h * mask and a; or, where there are `segments`
     (their bounds), only h and c with which each begins, and backward computes the rest once more."""
-    cdef object x, mask, h, c, hm, a, segments, h_marks, c_marks
+    cdef object x, mask, segments
+    cdef Memory outputs, rest, marks     # h has a memory of its own: y lives on when the tape is gone
+    cdef vec* h
+    cdef vec* c
+    cdef vec* hm
+    cdef vec* a
+    cdef vec* h_marks
+    cdef vec* c_marks
+
+    cdef allocate(self, const Net* n, Py_ssize_t steps, bint all_h, bint all_c):
+        """Make a tape of so many steps; with all steps of h, and of the rest?"""
+        cdef Py_ssize_t step = n.B * n.ld, tape = n.groups * <Py_ssize_t> n.B * PANEL * steps
+        cdef bint c = n.cell.states > 1, a = all_c and n.cell.taped
+        self.outputs = Memory((steps + 1 if all_h else 2) * step)
+        self.h = self.outputs.take(0)
+        self.rest = Memory(((steps + 1 if all_c else 1) * c + (steps if all_c else 1) * (n.mask != NULL)) * step
+                           + tape * a)
+        self.c = self.rest.take((steps + 1 if all_c else 1) * step) if c else NULL
+        self.hm = self.rest.take((steps if all_c else 1) * step) if n.mask else NULL
+        self.a = self.rest.take(tape) if a else NULL
+
+    cdef allocate_marks(self, const Net* n, int segments):
+        """Make room for the states with which so many segments begin."""
+        cdef Py_ssize_t size = segments * n.B * n.ld
+        self.marks = Memory(size * n.cell.states)
+        self.h_marks = self.marks.take(size)
+        self.c_marks = self.marks.take(size) if n.cell.states > 1 else NULL
+
+    cdef void place(self, Net* n, int first, bint all_h, bint all_c):
+        """Point the net to this tape, which begins with step `first`."""
+        n.first = first
+        n.h = self.h; n.c = self.c; n.hm = self.hm; n.a = self.a
+        n.all_steps = all_h
+        n.c_time = n.hm_time = n.B * n.ld if all_c else 0
 
 
 cdef set_inputs(Net* n, Saved s, run):
@@ -79,29 +137,18 @@ cdef set_inputs(Net* n, Saved s, run):
     n.active = <const int32_t*> data(run.active)
     if s.x is None:
         s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
-        s.mask = None if run.mask is None else padded_rows(run.mask, n.ld)
     if run.symbols:
         n.symbols = <const int32_t*> data(s.x); n.x = NULL
     else:
         strided(s.x, &n.x_row, &n.x_time)
         n.symbols = NULL; n.x = <const real*> data(s.x)
-    n.mask = <vec*> data(s.mask)
-
-
-cdef set_tape(Net* n, Saved s, int first, bint all_h, bint all_c):
-    """Point the net to the arrays of a tape that begins with step `first`; all steps of h, and of the rest?"""
-    n.first = first
-    n.h = <vec*> data(s.h); n.c = <vec*> data(s.c); n.hm = <vec*> data(s.hm); n.a = <vec*> data(s.a)
-    n.all_steps = all_h
-    n.c_time = n.hm_time = n.B * n.ld if all_c else 0
-
-
-cdef allocate(const Net* n, Saved s, Py_ssize_t steps, bint all_h, bint all_c):
-    """Make the arrays of a tape of so many steps."""
-    s.h = padded((steps + 1 if all_h else 2, n.B, n.ld))
-    s.c = padded((steps + 1 if all_c else 1, n.B, n.ld)) if n.cell.states > 1 else None
-    s.a = padded((steps, n.groups, n.B, PANEL)) if all_c and n.cell.taped else None
-    s.hm = padded((steps if all_c else 1, n.B, n.ld)) if n.mask else None
+    if run.mask is None:
+        n.mask = NULL
+        return
+    if s.mask is None:
+        s.mask = Memory(n.B * n.ld)
+        copy_in(n, run.mask, (<Memory> s.mask).take(0))
+    n.mask = (<Memory> s.mask).take(0)
 
 
 # ---- weights, and the two calls on them ------------------------------------------------------------------------------
@@ -110,11 +157,14 @@ cdef class Packed:
     """Weights in panels: a snapshot that any number of calls may use, also at once."""
     cdef Net net                         # the cell, sizes, and the panels; each call fills in the rest
     cdef readonly int I, K, H
-    cdef object wx, wh, bias, wx_t, wh_t
+    cdef Memory panels, wx_t, wh_t
 
     def __init__(self, str name, Wx, Wh, bx, bh):
         cdef Net* n = &self.net
         cdef int blocks
+        cdef vec* wx
+        cdef vec* wh
+        cdef vec* bias
         cells = {"lstm": 0, "gru": 1, "rnn_linear": 2 + LINEAR, "rnn_tanh": 2 + TANH, "rnn_relu": 2 + RELU,
                  "rnn_sigmoid": 2 + SIGMOID}
         cdef int which = cells[name]
@@ -127,29 +177,25 @@ cdef class Packed:
         n.ld = n.groups * n.blocks
         n.x_ld = (n.I + LANES - 1) // LANES
         n.x_width = min(<int> PANEL, max(1, n.x_ld)); n.h_width = min(<int> PANEL, n.ld)
-        full = n.H == n.ld * LANES
-        self.wx = padded((n.groups, n.I, n.cols), not full)
-        self.wh = padded((n.groups, n.K, n.cols), not full)
-        self.bias = padded((n.groups, PANEL), True)
         Wx, Wh, bx, bh = (None if w is None else np.ascontiguousarray(w) for w in (Wx, Wh, bx, bh))
-        n.wx = <vec*> data(self.wx); n.wh = <vec*> data(self.wh); n.bias = <vec*> data(self.bias)
-        pack(n, n.cell.x_gates, <real*> data(Wx), n.I, <vec*> n.wx)
-        pack(n, n.cell.h_gates, <real*> data(Wh), n.K, <vec*> n.wh)
-        add_bias(n, n.cell.x_gates, 0, <real*> data(bx), <vec*> n.bias)
+        self.panels = Memory(n.groups * (PANEL + <Py_ssize_t> (n.I + n.K) * n.cols), n.H != n.ld * LANES)
+        wx = self.panels.take(n.groups * n.I * <Py_ssize_t> n.cols)
+        wh = self.panels.take(n.groups * n.K * <Py_ssize_t> n.cols)
+        bias = self.panels.take(n.groups * PANEL)
+        memset(bias, 0, n.groups * PANEL * VECTOR_BYTES)
+        pack(n, n.cell.x_gates, <real*> data(Wx), n.I, wx)
+        pack(n, n.cell.h_gates, <real*> data(Wh), n.K, wh)
+        add_bias(n, n.cell.x_gates, 0, <real*> data(bx), bias)
         if bh is not None:
-            add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), <vec*> n.bias)
+            add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), bias)
+        n.wx = wx; n.wh = wh; n.bias = bias
 
-    cdef transpose_for(self, bint need_dx):
-        """Make the transposed panels that backward reads, at its first call."""
+    cdef Memory transposed(self, const vec* w, int K, Py_ssize_t ld, int width):
+        """Return packed weights once more, as backward reads them."""
         cdef Net* n = &self.net
-        if self.wh_t is None:
-            wh_t = padded(((n.ld + n.h_width - 1) // n.h_width, n.groups, n.cols * LANES, n.h_width), True)
-            transpose(n, n.wh, n.K, n.h_width, <vec*> data(wh_t))
-            self.wh_t = wh_t
-        if need_dx and self.wx_t is None:
-            wx_t = padded(((n.x_ld + n.x_width - 1) // n.x_width, n.groups, n.cols * LANES, n.x_width), True)
-            transpose(n, n.wx, n.I, n.x_width, <vec*> data(wx_t))
-            self.wx_t = wx_t
+        cdef Memory panels = Memory((ld + width - 1) // width * n.groups * n.cols * LANES * width, True)
+        transpose(n, w, K, width, panels.take(0))
+        return panels
 
     def forward(self, run, state):
         """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
@@ -158,97 +204,99 @@ cdef class Packed:
         cdef int p, n_threads, n_segments = 0
         cdef const int32_t* bounds
         cdef const int32_t* segments = NULL
-        cdef vec* h_marks = NULL
-        cdef vec* c_marks = NULL
+        cdef const int32_t* lengths = <const int32_t*> data(run.lengths)
         keep = run.keep_tape and not run.checkpoint_every
         all_h = keep or run.sequences
         set_inputs(&n, s, run)
-        allocate(&n, s, n.T, all_h, keep)
-        set_tape(&n, s, 0, all_h, keep)
-        s.h[0] = padded_rows(state[0], n.ld)
-        if n.cell.states > 1:
-            s.c[0] = padded_rows(state[1], n.ld)
+        s.allocate(&n, n.T, all_h, keep)
+        s.place(&n, 0, all_h, keep)
+        copy_in(&n, state[0], n.h)
+        if n.c:
+            copy_in(&n, state[1], n.c)
         if run.keep_tape and not keep:
             s.segments = segment_bounds(run.active, run.checkpoint_every)
             n_segments = len(s.segments) - 1
-            s.h_marks = padded((n_segments, n.B, n.ld))
-            s.c_marks = padded((n_segments, n.B, n.ld)) if n.cell.states > 1 else None
+            s.allocate_marks(&n, n_segments)
             segments = <const int32_t*> data(s.segments)
-            h_marks = <vec*> data(s.h_marks); c_marks = <vec*> data(s.c_marks)
         n_threads = max(1, min(run.n_threads, n.B))
         shares = row_shares(run.lengths, n_threads)
         bounds = <const int32_t*> data(shares)
         for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
             if segments:
-                forward_segments(&n, segments, n_segments, h_marks, c_marks, bounds[p], bounds[p + 1])
+                forward_segments(&n, segments, n_segments, s.h_marks, s.c_marks, bounds[p], bounds[p + 1])
             else:
                 forward_rows(&n, 0, n.T, bounds[p], bounds[p + 1])
-        last = run.lengths if all_h else run.lengths & 1
-        rows = np.arange(n.B)
-        final = [s.h[last, rows, :n.H]]
-        if n.cell.states > 1:
-            final.append(s.c[last if keep else 0, rows, :n.H])
-        h = s.h[:, :, :n.H]
+        final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
+        if n.c:
+            final.append(copy_out(&n, n.c, n.c_time, lengths, False))
+        h = s.outputs.array.reshape(n.T + 1, n.B, n.ld * LANES)[:, :, :n.H] if run.sequences else None
         if not keep:
-            s.h = s.c = s.hm = None
+            s.outputs = s.rest = None
         return h, tuple(final), s if run.keep_tape else None
 
     def backward(self, run, Saved s, dy, dstate, bint need_dx):
         """Return dx (B, T, I) or None, (dWx, dWh, dbx, dbh), and the gradients of the initial states."""
         cdef Net n
         cdef Saved tape = s
-        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1, segment = 0
+        cdef Memory scratch, dx = None
+        cdef Py_ssize_t step, dwx_size, dwh_size, d_size
+        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1, longest = 0, segment = 0
         cdef const int32_t* shares
         cdef const int32_t* chunks
-        self.transpose_for(need_dx)
+        if self.wh_t is None:
+            self.wh_t = self.transposed(self.net.wh, self.net.K, self.net.ld, self.net.h_width)
+        if need_dx and self.wx_t is None:
+            self.wx_t = self.transposed(self.net.wx, self.net.I, self.net.x_ld, self.net.x_width)
         n = self.net
         set_inputs(&n, s, run)
-        n.wh_t = <vec*> data(self.wh_t)
+        n.wh_t = self.wh_t.take(0)
         if dy is not None:
             dy = strided(dy, &n.dy_row, &n.dy_time)
         n.dy = <const real*> data(dy)
-        dx = None
         if need_dx:
-            n.wx_t = <vec*> data(self.wx_t)
-            dx = padded((n.B, n.T, n.x_ld), True)
-            n.dx = <vec*> data(dx)
-        dh = padded_rows(dstate[0], n.ld)
-        n.dh = <vec*> data(dh)
-        dc = padded_rows(dstate[1], n.ld) if n.cell.states > 1 else None
-        n.dc = <vec*> data(dc)
-        dm = padded((n.B, n.ld)) if n.mask else None
-        n.dm = <vec*> data(dm)
+            n.wx_t = self.wx_t.take(0)
+            dx = Memory(n.B * n.T * n.x_ld, True)
+            n.dx = dx.take(0)
         cuts = chunk_bounds(run.active)
         chunks = <const int32_t*> data(cuts)
         n_chunks = len(cuts) - 1
-        longest = int((cuts[:-1] - cuts[1:]).max()) if n_chunks else 0
-        d = padded((longest, n.groups, n.B, PANEL))
-        n.d = <vec*> data(d)
-        keys = np.empty(longest * n.B, np.uint64) if run.symbols else None
+        for i in range(n_chunks):
+            longest = max(longest, chunks[i] - chunks[i + 1])
+        step = n.B * n.ld
+        d_size = longest * n.groups * <Py_ssize_t> n.B * PANEL
+        dwx_size = n.groups * <Py_ssize_t> (n.I + 1) * n.cols; dwh_size = n.groups * <Py_ssize_t> (n.K + 1) * n.cols
+        scratch = Memory(dwx_size + dwh_size + d_size + step * (n.cell.states + (n.mask != NULL)))
+        n.dwx = scratch.take(dwx_size); n.dwh = scratch.take(dwh_size)
+        memset(n.dwx, 0, (dwx_size + dwh_size) * VECTOR_BYTES)
+        n.d = scratch.take(d_size)
+        n.dh = scratch.take(step)
+        copy_in(&n, dstate[0], n.dh)
+        n.dc = scratch.take(step) if n.cell.states > 1 else NULL
+        if n.dc:
+            copy_in(&n, dstate[1], n.dc)
+        n.dm = scratch.take(step) if n.mask else NULL
+        keys = empty((longest * n.B,), np.uint64) if run.symbols else None
         n.keys = <uint64_t*> data(keys)
-        dwx = padded((n.groups, n.I + 1, n.cols), True)
-        dwh = padded((n.groups, n.K + 1, n.cols), True)
-        n.dwx = <vec*> data(dwx); n.dwh = <vec*> data(dwh)
         items = work_items(&n)
         all_threads = run.n_threads
         row_threads = max(1, min(all_threads, n.B))
         bounds = row_shares(run.lengths, row_threads)
         shares = <const int32_t*> data(bounds)
         if s.segments is None:
-            set_tape(&n, s, 0, True, True)
+            s.place(&n, 0, True, True)
         else:
             tape = Saved()
             segment = len(s.segments) - 1
-            allocate(&n, tape, int(np.diff(s.segments).max(initial=0)), True, True)
+            tape.allocate(&n, int(np.diff(s.segments).max(initial=0)), True, True)
             n.first = n.T
         for i in range(n_chunks):
             t1 = chunks[i]; t0 = chunks[i + 1]
             if t1 == n.first:                                     # all that was computed once more is used up
                 segment -= 1
-                set_tape(&n, tape, s.segments[segment], True, True)
-                tape.h[0] = s.h_marks[segment]
-                if n.cell.states > 1:
-                    tape.c[0] = s.c_marks[segment]
+                tape.place(&n, s.segments[segment], True, True)
+                memcpy(n.h, s.h_marks + segment * step, step * VECTOR_BYTES)
+                if n.c:
+                    memcpy(n.c, s.c_marks + segment * step, step * VECTOR_BYTES)
                 for p in prange(row_threads, nogil=True, num_threads=row_threads, schedule="static", chunksize=1):
                     forward_rows(&n, n.first, t1, shares[p], shares[p + 1])
             with nogil:
@@ -258,23 +306,25 @@ cdef class Packed:
                     backward_rows(&n, t0, t1, shares[p], shares[p + 1])
                 for q in prange(items, num_threads=all_threads, schedule="dynamic", chunksize=1):
                     weight_gradient(&n, t0, t1, q)
-        dWx = np.empty((n.I + 1, n.cell.gates, n.H), DTYPE)
-        dWh = np.empty((n.K + 1, n.cell.gates, n.H), DTYPE)
+        dWx = empty((n.I + 1, n.cell.gates, n.H), DTYPE)
+        dWh = empty((n.K + 1, n.cell.gates, n.H), DTYPE)
         unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))
         unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, n.K + 1, <real*> data(dWh))
         dbx = dWx[n.I]
         dbh = dWh[n.K] if n.cell.h_column else dbx.copy()
-        initial = [dh[:, :n.H].copy()] + ([dc[:, :n.H].copy()] if dc is not None else [])
-        return dx[:, :, :n.I] if need_dx else None, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
+        initial = [copy_out(&n, n.dh, 0, NULL, False)]
+        if n.dc:
+            initial.append(copy_out(&n, n.dc, 0, NULL, False))
+        dx_rows = dx.array.reshape(n.B, n.T, n.x_ld * LANES)[:, :, :n.I] if need_dx else None
+        return dx_rows, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
 
 
 def apply(str name, values):
     """Return exp, sigmoid or tanh of (N,) values: for the tests of their error."""
-    count = len(values) // LANES + 1
-    y = padded((count,), True)
-    y[:len(values)] = values
-    cdef vec* v = <vec*> data(y)
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, count = len(values) // LANES + 1
+    cdef Memory y = Memory(count, True)
+    cdef vec* v = y.take(0)
+    y.array[:len(values)] = values
     for i in range(count):
         v[i] = vexp(v[i]) if name == "exp" else vsigmoid(v[i]) if name == "sigmoid" else vtanh(v[i])
-    return y[:len(values)]
+    return y.array[:len(values)]

@@ -24,6 +24,7 @@ from numba import njit, types
 from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
 
+from fastrnn._kernels.memory import empty
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 from fastrnn._kernels.types import Array, Run, Weights
 from fastrnn.cells import Cell, _pointwise
@@ -274,9 +275,9 @@ def forward(cell: Cell, packed: Packed, run: Run, state: tuple[Array, ...]) -> t
     T, (B, H), dtype = len(run.active), state[0].shape, packed.Wx.dtype
     keep = run.keep_tape and run.checkpoint_every is None
     slots = T + 1 if run.sequences or keep else 2
-    states = np.empty((slots, cell.n_states, B, H), dtype)
+    states = empty((slots, cell.n_states, B, H), dtype)
     states[0] = state
-    kept = np.empty((max(T, 1) if keep else 1, cell.n_kept, B, H), dtype)
+    kept = empty((max(T, 1) if keep else 1, cell.n_kept, B, H), dtype)
     mask = np.empty((0, 0), dtype) if run.mask is None else np.ascontiguousarray(run.mask)
     x = np.ascontiguousarray(run.x, np.int64 if run.symbols else dtype)
     tape = Saved(x, states, kept, mask)
@@ -324,8 +325,8 @@ def backward(
     if segments is not None:
         left = list(zip(segments[:-1], segments[1:], states, strict=True))
         longest = int(np.diff(segments).max(initial=0))
-        states = np.empty((longest + 1, cell.n_states, B, H), dtype)
-        kept = np.empty((max(longest, 1), cell.n_kept, B, H), dtype)
+        states = empty((longest + 1, cell.n_states, B, H), dtype)
+        kept = empty((max(longest, 1), cell.n_kept, B, H), dtype)
         first = len(active)
     for t1, t0 in pairwise(chunk_bounds(active)):
         if t1 == first:  # all that was computed once more is used up

@@ -15,7 +15,7 @@
 # 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C

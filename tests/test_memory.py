@@ -1,0 +1,108 @@
+"""Memory of tapes goes from one training step to the next, and never to two at once."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from kernels import Problem
+
+from fastrnn import recurrent_forward
+from fastrnn._kernels import memory
+from fastrnn.layers import LSTM, Dense
+from fastrnn.model import Sequential
+from fastrnn.training import Trainer
+
+LARGE = (memory.SMALL // 4 + 1,)
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits():
+    gc.collect()
+    memory.release()
+    yield
+    memory.release()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_a_block_comes_back_when_its_last_view_is_gone():
+    lent = memory.empty(LARGE, np.float32)
+    at, view = address(lent), lent[5:].reshape(-1, 1)[::2]
+    del lent
+    assert memory.waiting() == 0
+    del view
+    assert memory.waiting() == 4 * LARGE[0]
+    again = memory.empty((2, LARGE[0] // 2), np.int16)
+    assert address(again) != at  # far too large a block for so little
+    again = memory.empty(LARGE, np.float32)
+    assert address(again) == at
+    assert memory.waiting() == 0
+
+
+def test_two_borrowers_never_share():
+    arrays = [memory.empty(LARGE, np.float32) for _ in range(5)]
+    for value, array in enumerate(arrays):
+        array[:] = value
+    assert [float(array.mean()) for array in arrays] == [0, 1, 2, 3, 4]
+
+
+def test_no_more_is_kept_than_allowed(monkeypatch):
+    monkeypatch.setattr(memory, "KEEP", 3 * 4 * LARGE[0])
+    arrays = [memory.empty(LARGE, np.float32) for _ in range(5)]
+    del arrays
+    assert memory.waiting() == 3 * 4 * LARGE[0]
+    too_large = memory.empty((4 * LARGE[0],), np.float32)
+    del too_large
+    assert memory.waiting() == 0
+
+
+def test_small_arrays_are_not_lent():
+    array = memory.empty((10,), np.float64)
+    assert array.flags.owndata
+    del array
+    assert memory.waiting() == 0
+
+
+def test_threads_that_borrow_and_return():
+    wrong = []
+
+    def work(value):
+        for _ in range(300):
+            array = memory.empty(LARGE, np.float32)
+            array[:] = value
+            if array.min() != value or array.max() != value:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("backend", ["native", "numba"])
+def test_outputs_outlive_the_tape(backend, use_backend):
+    problem = Problem("lstm", (16, 50, 4, 40), "float32")
+    options = use_backend(backend) if backend != "native" else {}
+    y, final, tape = recurrent_forward("lstm", problem.x, problem.weights, **options)
+    kept = y.copy()
+    del tape
+    for _ in range(3):
+        problem.run(**options)
+    np.testing.assert_array_equal(y, kept)
+    np.testing.assert_array_equal(y[:, -1], final[0])
+
+
+def test_training_gives_up_its_memory():
+    model = Sequential([LSTM(40), Dense(2)]).build((50, 4))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 50, 4)).astype("float32"), rng.integers(0, 2, 64)
+    borrowed = []
+    trainer = Trainer(model, "cross_entropy", batch_callbacks=[lambda _: borrowed.append(memory.waiting())])
+    trainer.fit(x, y, epochs=1, batch_size=16)
+    assert max(borrowed) > memory.SMALL
+    assert memory.waiting() == 0
