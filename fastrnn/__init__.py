@@ -39,7 +39,8 @@ __all__ = ["__version__", *_SUBMODULES, *_HOMES]
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(f"fastrnn.{_HOMES[name]}"), name)
+        found = globals()[name] = getattr(importlib.import_module(f"fastrnn.{_HOMES[name]}"), name)
+        return found
     if name in _SUBMODULES:
         return importlib.import_module(f"fastrnn.{name}")
     raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")

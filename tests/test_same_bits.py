@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from kernels import BACKENDS, Problem, assert_same_bits
+from kernels import BACKENDS, INSTRUCTION_SETS, Problem, assert_same_bits
 
 from fastrnn import recurrent_backward, recurrent_forward
+from fastrnn._kernels import native
 from fastrnn.cells import CELLS
 
 SIZE = (13, 40, 5, 33)  # more than one tile of rows, more than one chunk of steps, no multiple of anything
@@ -47,6 +48,17 @@ def test_a_batch_is_its_rows(backend, cell, options):
     for b in range(SIZE[0]):
         row = row_results(problem.rows([b]).run(**options, **backend))
         assert_same_bits(row, {name: value[[b]] for name, value in whole.items()})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", INSTRUCTION_SETS)
+def test_a_row_alone_with_more_groups_than_a_block_of_rows(name, cell, use_backend):
+    """One row takes its groups as rows, pairs of groups and of panels; two rows do not."""
+    backend = use_backend(name)
+    problem = Problem(cell, (2, 3, 5, 64 * native.variant(np.dtype("float32")).config()["lanes"] + 20), "float32")
+    whole = row_results(problem.run(**backend))
+    alone = row_results(problem.rows([1]).run(**backend))
+    assert_same_bits(alone, {name: value[[1]] for name, value in whole.items()})
 
 
 def test_a_permuted_batch_is_permuted(backend):

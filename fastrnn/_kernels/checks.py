@@ -15,6 +15,8 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[A
     array = np.asarray(value)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}, the dtype of the weights")
+    if array.shape == shape:
+        return array
     if array.ndim != len(shape) or any(want not in (-1, got) for got, want in zip(array.shape, shape, strict=True)):
         sizes = ", ".join("any" if size == -1 else str(size) for size in shape)
         raise ValueError(f"{name} has shape {array.shape}, expected ({sizes}{',' if len(shape) == 1 else ''})")

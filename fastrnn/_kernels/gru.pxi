@@ -1,8 +1,8 @@
 # GRU, reset after the product. Columns of a group: ax_n r z ah_n, so that the input's product (n r z) is columns 0-2,
 # the recurrent one (r z n) columns 1-3, and the two halves of n stay apart. The tape keeps n r z ah_n.
 
-cdef void gru_forward(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
-                      Py_ssize_t ld) noexcept nogil:
+cdef void gru_forward(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                      vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil:
     cdef int k
     cdef vec r, z, n
     for k in range(rows):
@@ -11,11 +11,11 @@ cdef void gru_forward(int kind, int rows, int blocks, vec* a, const vec* h, cons
         n = vtanh(a[0] + r * a[3])
         h_new[0] = n + z * (h[0] - n)
         a[0] = n; a[1] = r; a[2] = z
-        a += PANEL; h += ld; h_new += ld
+        a += next; h += ld; h_new += ld
 
 
-cdef void gru_backward(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
-                       const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
+cdef void gru_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                       const vec* h_new, const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
     cdef int k
     cdef vec n, r, z, dn
     for k in range(rows):
@@ -26,7 +26,7 @@ cdef void gru_backward(int kind, int rows, int blocks, const vec* a, const vec* 
         d[2] = dh[0] * (h[0] - n) * z * (1 - z)
         d[3] = dn * r
         dh[0] = dh[0] * z
-        a += PANEL; d += PANEL; h += ld; dh += ld
+        a += next; d += next; h += ld; dh += ld
 
 
 cdef Cell GRU = Cell(gates=3, blocks=1, states=1, kind=0, taped=True, x_gates=[2, 0, 1, 0], h_gates=[0, 1, 2, 0],

@@ -1,7 +1,7 @@
 # LSTM. Columns of a group: i f g o, of one hidden block. The tape keeps the gates after their activation.
 
-cdef void lstm_forward(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
-                       Py_ssize_t ld) noexcept nogil:
+cdef void lstm_forward(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                       vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil:
     cdef int r
     cdef vec i, f, g, o, s
     for r in range(rows):
@@ -13,11 +13,11 @@ cdef void lstm_forward(int kind, int rows, int blocks, vec* a, const vec* h, con
         c_new[0] = s
         h_new[0] = o * vtanh(s)
         a[0] = i; a[1] = f; a[2] = g; a[3] = o
-        a += PANEL; c += ld; c_new += ld; h_new += ld
+        a += next; c += ld; c_new += ld; h_new += ld
 
 
-cdef void lstm_backward(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
-                        const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
+cdef void lstm_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                        const vec* h_new, const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
     cdef int r
     cdef vec i, f, g, o, s, ds
     for r in range(rows):
@@ -30,7 +30,7 @@ cdef void lstm_backward(int kind, int rows, int blocks, const vec* a, const vec*
         d[3] = dh[0] * s * o * (1 - o)
         dc[0] = ds * f
         dh[0] = vset(0)
-        a += PANEL; d += PANEL; c += ld; c_new += ld; dh += ld; dc += ld
+        a += next; d += next; c += ld; c_new += ld; dh += ld; dc += ld
 
 
 cdef Cell LSTM = Cell(gates=4, blocks=1, states=2, kind=0, taped=True, x_gates=[0, 1, 2, 3], h_gates=[0, 1, 2, 3],

@@ -13,23 +13,23 @@ cdef inline vec derivative(int kind, vec h) noexcept nogil:
             else vset(1))
 
 
-cdef void rnn_forward(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
-                      Py_ssize_t ld) noexcept nogil:
+cdef void rnn_forward(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                      vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil:
     cdef int r, j
     for r in range(rows):
         for j in range(blocks):
             h_new[j] = activation(kind, a[j])
-        a += PANEL; h_new += ld
+        a += next; h_new += ld
 
 
-cdef void rnn_backward(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
-                       const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
+cdef void rnn_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                       const vec* h_new, const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil:
     cdef int r, j
     for r in range(rows):
         for j in range(blocks):
             d[j] = dh[j] * derivative(kind, h_new[j])
             dh[j] = vset(0)
-        d += PANEL; h_new += ld; dh += ld
+        d += next; h_new += ld; dh += ld
 
 
 cdef inline Cell elman(int kind) noexcept:

@@ -3,7 +3,9 @@
 # Design
 # 1. A cell is a struct of a few numbers and two row functions. It sees `rows` rows of one *group*: PANEL vectors a
 #    row, the pre-activations of one hidden block (LSTM, GRU) or of several (RNN, dense). Nothing else differs between
-#    cells, and the loop calls them through a pointer, once per block of rows, which costs nothing.
+#    cells, and the loop calls them through a pointer, once per block of rows, which costs nothing. Where one row is
+#    all there is, its groups are the rows of one call, for one row's chain of operations is long: `next` and `ld` are
+#    the vectors from a row to the next one, in tape and deltas and in states.
 # 2. States, tape and deltas are padded to whole groups and aligned, so row functions have no tails. Padded lanes have
 #    zero weights; what they hold is never read by a product. (B, T) are sorted by length, longest first: at step t
 #    the first active[t] rows run, the others have left the tiles.
@@ -36,9 +38,10 @@ cdef extern from "tile.h" nogil:
     vec vtanh(vec x)
     vec vrelu(vec x)
     vec vpositive(vec x)
-    void preactivation(int rows, int cols, int h_column, vec* a, const vec* bias, Symbols symbols, Left x, Right wx,
-                       int I, Left h, Right wh, int K)
+    void preactivation(int rows, int groups, int cols, int h_column, vec* a, Py_ssize_t out_group, const vec* bias,
+                       Symbols symbols, Left x, Right wx, int I, Left h, Right wh, int K)
     void product(int rows, int cols, vec* out, Py_ssize_t ld, Left A, Right P, int segments, int steps, int apart)
+    void row_product(vec* out, Left A, Right P, Py_ssize_t panel, int segments, int steps)
     uint64_t symbol_key(int32_t symbol, uint32_t position)
     void sort_keys(uint64_t* keys, Py_ssize_t n)
     void symbol_gradient(const uint64_t* keys, Py_ssize_t n, int cols, vec* out, const vec* deltas)
@@ -47,10 +50,10 @@ cdef enum:
     ROW_BLOCK = 64                       # rows whose pre-activations stay in L1 on their way to the row function
     SLAB = 48                            # features that one work item of the weight gradient takes
 
-ctypedef void (*forward_t)(int kind, int rows, int blocks, vec* a, const vec* h, const vec* c, vec* h_new, vec* c_new,
-                           Py_ssize_t ld) noexcept nogil
-ctypedef void (*backward_t)(int kind, int rows, int blocks, const vec* a, const vec* h, const vec* c, const vec* h_new,
-                            const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil
+ctypedef void (*forward_t)(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                           vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil
+ctypedef void (*backward_t)(int kind, int rows, int blocks, const vec* a, Py_ssize_t next, const vec* h, const vec* c,
+                            const vec* h_new, const vec* c_new, vec* dh, vec* dc, vec* d, Py_ssize_t ld) noexcept nogil
 
 cdef struct Cell:
     int gates, blocks, states
@@ -118,8 +121,8 @@ cdef inline vec* a_at(const Net* n, int t, int j) noexcept nogil:
 
 
 cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
-    cdef int t, j, q, r, rows, end
-    cdef Py_ssize_t at, i
+    cdef int t, j, g, q, r, rows, end, count
+    cdef Py_ssize_t at, i, apart = <Py_ssize_t> n.B * PANEL if n.a else PANEL
     cdef vec[ROW_BLOCK * PANEL] scratch
     cdef vec* a
     cdef vec* h
@@ -132,7 +135,8 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
     cdef Symbols symbols
     cdef Right wx, wh
     x.p = NULL; symbols.p = NULL
-    x.segment = h_rows.segment = wx.segment = wh.segment = 0
+    x.segment = h_rows.segment = 0
+    wx.segment = <Py_ssize_t> n.I * n.cols; wh.segment = <Py_ssize_t> n.K * n.cols
     x.row = n.x_row; h_rows.row = n.ld * LANES; symbols.row = n.T
     x.step = h_rows.step = 1
     wx.step = wh.step = n.cols
@@ -154,17 +158,26 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
                 for i in range(rows * n.ld):
                     hm[i] = h[i] * mask[i]
                 h_rows.p = <const real*> hm
-            for j in range(n.groups):
+            j = 0
+            while j < n.groups:
+                count = min(<int> ROW_BLOCK, n.groups - j) if rows == 1 else 1
                 a = a_at(n, t, j) + r * PANEL if n.a else scratch
-                wx.p = n.wx + <Py_ssize_t> j * n.I * n.cols
-                wh.p = n.wh + <Py_ssize_t> j * n.K * n.cols
-                preactivation(rows, n.cols, n.cell.h_column, a, n.bias + j * PANEL, symbols, x, wx,
-                              0 if n.symbols else n.I, h_rows, wh, n.K)
+                g = 0
+                while g < count:
+                    wx.p = n.wx + (j + g) * wx.segment
+                    wh.p = n.wh + (j + g) * wh.segment
+                    preactivation(rows, min(2, count - g), n.cols, n.cell.h_column, a + g * apart, apart,
+                                  n.bias + (j + g) * PANEL, symbols, x, wx, 0 if n.symbols else n.I, h_rows, wh, n.K)
+                    g += 2
                 at = j * n.blocks
                 if n.c:
                     c = c_at(n, t) + r * n.ld + at
                     c_new = c + n.c_time
-                n.cell.forward(n.cell.kind, rows, n.blocks, a, h + at, c, h_new + at, c_new, n.ld)
+                if rows == 1:
+                    n.cell.forward(n.cell.kind, count, n.blocks, a, apart, h + at, c, h_new + at, c_new, n.blocks)
+                else:
+                    n.cell.forward(n.cell.kind, rows, n.blocks, a, PANEL, h + at, c, h_new + at, c_new, n.ld)
+                j += count
 
 
 cdef void forward_segments(const Net* n, const int32_t* bounds, int segments, vec* h_marks, vec* c_marks, int b0,
@@ -179,10 +192,28 @@ cdef void forward_segments(const Net* n, const int32_t* bounds, int segments, ve
         forward_rows(n, bounds[i], bounds[i + 1], b0, b1)
 
 
+cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize_t cols, Left deltas, const vec* panels,
+                       int width) noexcept nogil:
+    """Add deltas times transposed weights, which lie in panels of `width` vectors."""
+    cdef Py_ssize_t at = 0, panel = <Py_ssize_t> n.groups * n.cols * LANES * width
+    cdef int steps = n.cols * LANES
+    cdef Right w
+    w.segment = steps * <Py_ssize_t> width; w.step = width
+    while at < cols:
+        w.p = panels + at // width * panel
+        if rows == 1 and width == PANEL and at + 2 * width <= cols:
+            row_product(out + at, deltas, w, panel, n.groups, steps)
+            at += 2 * width
+        else:
+            product(rows, <int> min(<Py_ssize_t> width, cols - at), out + at, ld, deltas, w, n.groups, steps, ONWARD)
+            at += width
+
+
 cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
     """The loop over time of one chunk: leaves its deltas in n.d, and dh and dc at t0."""
-    cdef int t, j, q, b, k, rows
-    cdef Py_ssize_t at, i, row = b0 * n.ld
+    cdef int t, j, b, k, rows
+    cdef Py_ssize_t at, i, row = b0 * n.ld, apart = <Py_ssize_t> n.B * PANEL
+    cdef const vec* a
     cdef real* dh
     cdef const real* dy
     cdef const vec* h
@@ -193,7 +224,6 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
     cdef vec* d
     cdef vec* to
     cdef Left deltas
-    cdef Right w
     deltas.segment = <Py_ssize_t> n.B * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
     for t in range(t1 - 1, t0 - 1, -1):
         rows = min(b1, n.active[t]) - b0
@@ -208,14 +238,21 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
         d = n.d + (<Py_ssize_t> (t - t0) * n.groups * n.B + b0) * PANEL
         h = h_at(n, t) + row
         h_new = h_at(n, t + 1) + row
-        for j in range(n.groups):
+        j = 0
+        while j < n.groups:
             at = j * n.blocks
+            a = a_at(n, t, j) + b0 * PANEL if n.a else NULL
             if n.c:
                 c = c_at(n, t) + row + at
                 c_new = c + n.c_time
                 dc = n.dc + row + at
-            n.cell.backward(n.cell.kind, rows, n.blocks, a_at(n, t, j) + b0 * PANEL if n.a else NULL, h + at, c,
-                            h_new + at, c_new, n.dh + row + at, dc, d + <Py_ssize_t> j * n.B * PANEL, n.ld)
+            if rows == 1:
+                n.cell.backward(n.cell.kind, n.groups, n.blocks, a, apart, h, c, h_new, c_new, n.dh + row, dc, d,
+                                n.blocks)
+                break
+            n.cell.backward(n.cell.kind, rows, n.blocks, a, PANEL, h + at, c, h_new + at, c_new, n.dh + row + at, dc,
+                            d + j * apart, n.ld)
+            j += 1
         if n.K:
             deltas.p = <const real*> (d + n.cell.h_column)
             to = n.dh
@@ -223,23 +260,14 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
                 to = n.dm
                 for i in range(row, row + rows * n.ld):
                     to[i] = vset(0)
-            for q in range((n.ld + n.h_width - 1) // n.h_width):
-                at = q * n.h_width
-                w.p = n.wh_t + at * n.groups * n.cols * LANES
-                w.segment = n.cols * LANES * n.h_width; w.step = n.h_width
-                product(rows, min(n.h_width, n.ld - at), to + row + at, n.ld, deltas, w, n.groups, n.cols * LANES,
-                        ONWARD)
+            add_backward(n, rows, to + row, n.ld, n.ld, deltas, n.wh_t, n.h_width)
             if n.mask:
                 for i in range(row, row + rows * n.ld):
                     n.dh[i] += n.dm[i] * n.mask[i]
         if n.wx_t:
             deltas.p = <const real*> d
-            for q in range((n.x_ld + n.x_width - 1) // n.x_width):
-                at = q * n.x_width
-                w.p = n.wx_t + at * n.groups * n.cols * LANES
-                w.segment = n.cols * LANES * n.x_width; w.step = n.x_width
-                product(rows, min(n.x_width, n.x_ld - at), n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld + at,
-                        n.T * n.x_ld, deltas, w, n.groups, n.cols * LANES, ONWARD)
+            add_backward(n, rows, n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld, n.T * n.x_ld, n.x_ld, deltas, n.wx_t,
+                         n.x_width)
 
 
 cdef real ONE = 1
