@@ -65,6 +65,15 @@ class Problem:
         return forward, gradients
 
 
+ROW_RESULTS = ("y", "dx", "final_h", "final_c", "dinitial_h", "dinitial_c")
+
+
+def row_results(results: tuple[dict, dict]) -> dict:
+    """What belongs to single rows, of all that `Problem.run` returned."""
+    forward, gradients = results
+    return {name: value for name, value in (forward | gradients).items() if name in ROW_RESULTS}
+
+
 def assert_same_bits(a: dict, b: dict) -> None:
     assert a.keys() == b.keys()
     for name in a:

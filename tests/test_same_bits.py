@@ -2,19 +2,13 @@
 
 import numpy as np
 import pytest
-from kernels import BACKENDS, INSTRUCTION_SETS, Problem, assert_same_bits
+from kernels import BACKENDS, INSTRUCTION_SETS, Problem, assert_same_bits, row_results
 
 from fastrnn import recurrent_backward, recurrent_forward
 from fastrnn._kernels import native
 from fastrnn.cells import CELLS
 
 SIZE = (13, 40, 5, 33)  # more than one tile of rows, more than one chunk of steps, no multiple of anything
-ROW_RESULTS = ("y", "dx", "final_h", "final_c", "dinitial_h", "dinitial_c")
-
-
-def row_results(results: tuple[dict, dict]) -> dict:
-    forward, gradients = results
-    return {name: value for name, value in (forward | gradients).items() if name in ROW_RESULTS}
 
 
 @pytest.fixture(params=BACKENDS)

@@ -7,7 +7,8 @@
 #    all there is, its groups are the rows of one call, for one row's chain of operations is long: `next` and `ld` are
 #    the vectors from a row to the next one, in tape and deltas and in states.
 # 2. States, tape and deltas are padded to whole groups and aligned, so row functions have no tails. Padded lanes have
-#    zero weights; what they hold is never read by a product. (B, T) are sorted by length, longest first: at step t
+#    zero weights and may hold anything (0 times infinity); a product reads those of deltas alone, which are cleared.
+#    (B, T) are sorted by length, longest first: at step t
 #    the first active[t] rows run, the others have left the tiles.
 # 3. Forward: threads own rows and run through all of time alone.
 # 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
@@ -32,7 +33,10 @@ cdef extern from "tile.h" nogil:
     ctypedef struct Symbols:
         const int32_t* p
         Py_ssize_t row
+    unsigned long flush_denormals()
+    void restore_denormals(unsigned long mode)
     vec vset(real x)
+    vec vfirst(vec x, Py_ssize_t lanes)
     vec vexp(vec x)
     vec vsigmoid(vec x)
     vec vtanh(vec x)
@@ -120,6 +124,11 @@ cdef inline vec* a_at(const Net* n, int t, int j) noexcept nogil:
     return n.a + (<Py_ssize_t> (t - n.first) * n.groups + j) * n.B * PANEL
 
 
+cdef inline int unit(const Net* n, int j, int c) noexcept nogil:
+    """The first hidden unit of column c of group j."""
+    return (j * n.blocks + c // n.cell.gates) * LANES
+
+
 cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
     cdef int t, j, g, q, r, rows, end, count
     cdef Py_ssize_t at, i, apart = <Py_ssize_t> n.B * PANEL if n.a else PANEL
@@ -134,6 +143,7 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
     cdef Left x, h_rows
     cdef Symbols symbols
     cdef Right wx, wh
+    cdef unsigned long mode = flush_denormals()
     x.p = NULL; symbols.p = NULL
     x.segment = h_rows.segment = 0
     wx.segment = <Py_ssize_t> n.I * n.cols; wh.segment = <Py_ssize_t> n.K * n.cols
@@ -178,6 +188,7 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
                 else:
                     n.cell.forward(n.cell.kind, rows, n.blocks, a, PANEL, h + at, c, h_new + at, c_new, n.ld)
                 j += count
+    restore_denormals(mode)
 
 
 cdef void forward_segments(const Net* n, const int32_t* bounds, int segments, vec* h_marks, vec* c_marks, int b0,
@@ -209,6 +220,19 @@ cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize
             at += width
 
 
+cdef void clear_padding(const Net* n, vec* d, int rows) noexcept nogil:
+    """Clear the lanes of a step's deltas that belong to no hidden unit; all of them are in the last group."""
+    cdef int r, column, first
+    if n.H == n.ld * LANES:
+        return
+    d += (n.groups - 1) * <Py_ssize_t> n.B * PANEL
+    for column in range(n.cols + n.cell.h_column):
+        first = unit(n, n.groups - 1, min(column, n.cols - 1))
+        if first + LANES > n.H:
+            for r in range(rows):
+                d[r * PANEL + column] = vfirst(d[r * PANEL + column], n.H - first)
+
+
 cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
     """The loop over time of one chunk: leaves its deltas in n.d, and dh and dc at t0."""
     cdef int t, j, b, k, rows
@@ -224,6 +248,7 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
     cdef vec* d
     cdef vec* to
     cdef Left deltas
+    cdef unsigned long mode = flush_denormals()
     deltas.segment = <Py_ssize_t> n.B * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
     for t in range(t1 - 1, t0 - 1, -1):
         rows = min(b1, n.active[t]) - b0
@@ -253,6 +278,7 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
             n.cell.backward(n.cell.kind, rows, n.blocks, a, PANEL, h + at, c, h_new + at, c_new, n.dh + row + at, dc,
                             d + j * apart, n.ld)
             j += 1
+        clear_padding(n, d, rows)
         if n.K:
             deltas.p = <const real*> (d + n.cell.h_column)
             to = n.dh
@@ -268,6 +294,7 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
             deltas.p = <const real*> d
             add_backward(n, rows, n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld, n.T * n.x_ld, n.x_ld, deltas, n.wx_t,
                          n.x_width)
+    restore_denormals(mode)
 
 
 cdef real ONE = 1
@@ -318,6 +345,7 @@ cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil
     cdef vec* dwx = n.dwx + <Py_ssize_t> j * (n.I + 1) * n.cols
     cdef vec* dwh = n.dwh + <Py_ssize_t> j * (n.K + 1) * n.cols
     cdef Left f
+    cdef unsigned long mode = flush_denormals()
     if what == 0:
         f.p = &ONE; f.segment = f.row = f.step = 0
         add_products(n, t0, t1, 1, dwx + <Py_ssize_t> n.I * n.cols, f, j, 0)
@@ -335,14 +363,10 @@ cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil
         f.segment = n.B * n.ld * LANES; f.row = 1; f.step = n.ld * LANES
         add_products(n, t0, t1, min(<int> SLAB, n.K - first), dwh + <Py_ssize_t> first * n.cols, f, j,
                      n.cell.h_column)
+    restore_denormals(mode)
 
 
 # ---- packing: (K, G, H) weights to panels, and back -----------------------------------------------------------------
-
-cdef inline int unit(const Net* n, int j, int c) noexcept nogil:
-    """The first hidden unit of column c of group j."""
-    return (j * n.blocks + c // n.cell.gates) * LANES
-
 
 cdef inline Py_ssize_t gate_at(const Net* n, const int* gates, int k, int j, int c) noexcept nogil:
     """Where that column's weights of feature k begin in (K, G, H)."""

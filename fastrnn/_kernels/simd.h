@@ -51,6 +51,35 @@ INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane
   INLINE vec vmax(vec x, vec y) { return vselect((ivec)(x > y), x, y); }
 #endif
 
+/* Numbers below the normal range cost a hundred cycles each, and vanishing gradients are full of them: a kernel takes
+ * and gives 0 in their place, and leaves the thread's mode as it was. */
+#if defined(__SSE2__)
+  INLINE unsigned long flush_denormals(void) {
+    unsigned long mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040);                                   /* flush to zero, denormals are zero */
+    return mode;
+  }
+  INLINE void restore_denormals(unsigned long mode) { _mm_setcsr(mode); }
+#elif defined(__aarch64__)
+  INLINE void restore_denormals(unsigned long mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory"); }
+  INLINE unsigned long flush_denormals(void) {
+    unsigned long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    restore_denormals(mode | 1ul << 24);
+    return mode;
+  }
+#else
+  INLINE unsigned long flush_denormals(void) { return 0; }
+  INLINE void restore_denormals(unsigned long mode) { (void)mode; }
+#endif
+
+/* 0 in the lanes from `lanes` on: not by a product, for what is there may be infinite */
+INLINE vec vfirst(vec x, ptrdiff_t lanes) {
+  ivec number;
+  for (int i = 0; i < LANES; i++) number[i] = i;
+  return (vec)((ivec)x & (ivec)(number < (integer)lanes));
+}
+
 /* e^x - 1 = 2^n (e^r - 1) + (2^n - 1), |r| <= ln(2)/2. The caller has clamped x. n sits in the low bits of x / ln 2
  * plus 1.5 * 2^MANTISSA; shifted into the exponent it is 2^n: no conversion to integers, same text for both types. */
 #ifdef REAL_DOUBLE
