@@ -6,7 +6,7 @@ export FASTRNN_DATA
 BIN := .venv/bin
 KERNELS := $(wildcard fastrnn/_kernels/*.pyx fastrnn/_kernels/*.pxi fastrnn/_kernels/*.h)
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check sanitize bench clean
 
 demo: .venv/runtime
 	$(BIN)/fastrnn-train classify --out runs/demo --overwrite
@@ -20,6 +20,16 @@ test-slow: .venv/test
 check: .venv/dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/mypy
+
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, which stop at the first fault. Needs gcc.
+SANITIZE := build/sanitize
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+sanitize: .venv/dev
+	CC="gcc $(SANITIZERS)" $(BIN)/python setup.py --quiet build \
+		--build-base $(SANITIZE) --build-lib $(SANITIZE)/lib
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZE)/lib \
+		$(BIN)/python -P -m pytest -o pythonpath= -s -p no:cacheprovider -k "not numba" $(addprefix tests/test_,\
+		kernels.py same_bits.py special_values.py simd.py dense.py memory.py)
 
 bench: .venv/test
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks

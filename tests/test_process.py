@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from kernels import BACKENDS, Problem, assert_same_bits
@@ -185,3 +186,13 @@ def test_show_config(capsys):
     if native.SUPPORTED:
         assert f"native, {native.instruction_set}" in printed["backend"]
     assert np.__version__ in printed["NumPy"]
+
+
+def weight_gradient(cell: str) -> np.ndarray:
+    return Problem(cell, (13, 40, 5, 33), "float32").run(n_threads=2)[1]["dWh"]
+
+
+def test_processes_of_joblib_give_the_same_bits():
+    results = joblib.Parallel(n_jobs=2)(joblib.delayed(weight_gradient)(cell) for cell in ("rnn", "lstm", "gru"))
+    for cell, got in zip(("rnn", "lstm", "gru"), results, strict=True):
+        np.testing.assert_array_equal(got, weight_gradient(cell))
