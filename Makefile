@@ -6,7 +6,7 @@ export FASTRNN_DATA
 BIN := .venv/bin
 KERNELS := $(wildcard fastrnn/_kernels/*.pyx fastrnn/_kernels/*.pxi fastrnn/_kernels/*.h)
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench bench-peers clean
 
 demo: .venv/runtime
 	$(BIN)/fastrnn-train classify --out runs/demo --overwrite
@@ -21,11 +21,18 @@ check: .venv/dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/mypy
 
+BENCHMARKS := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
 bench: .venv/test
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks
+	$(BENCHMARKS) $(BIN)/python -m benchmarks --engines native,numba,numpy
+
+# The peers are large and have an environment of their own. The full run takes hours; `OPTIONS` may choose.
+bench-peers: .venv-peers/peers
+	$(BENCHMARKS) .venv-peers/bin/python -m benchmarks --dtypes float32,float64 --folder benchmarks/results $(OPTIONS)
+	.venv-peers/bin/python -m benchmarks.publish benchmarks/results
 
 clean:
-	rm -rf .venv build dist *.egg-info .benchmarks .hypothesis .*_cache
+	rm -rf .venv .venv-peers build dist *.egg-info .benchmarks .hypothesis .*_cache
 	rm -f fastrnn/_kernels/*.so fastrnn/_kernels/native_*.c
 
 .venv/pip:
@@ -38,4 +45,9 @@ clean:
 .venv/dev: EXTRA = [dev]
 .venv/runtime .venv/test .venv/dev: .venv/pip pyproject.toml setup.py $(KERNELS)
 	$(BIN)/python -m pip install --quiet --editable '.$(EXTRA)'
+	touch $@
+
+.venv-peers/peers: pyproject.toml setup.py $(KERNELS)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --editable '.[test,peers]'
 	touch $@
