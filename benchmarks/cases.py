@@ -30,9 +30,11 @@ class Case:
         steps = self.T if self.shortest is None else f"{self.shortest}..{self.T}"
         return f"{self.name} ({self.B}, {steps}, {self.I}, {self.H})"
 
-    def lengths(self, rng: np.random.Generator) -> Array | None:
-        """Draw the steps of each sequence; None where all have T."""
-        return None if self.shortest is None else rng.integers(self.shortest, self.T, self.B, endpoint=True)
+    def lengths(self) -> Array | None:
+        """Draw the steps of each sequence, the same at every call; None where all have T."""
+        if self.shortest is None:
+            return None
+        return np.random.default_rng(0).integers(self.shortest, self.T, self.B, endpoint=True)
 
 
 CASES = {
@@ -67,7 +69,7 @@ class Problem:
         self.x = rng.normal(size=(case.B, case.T, case.I)).astype(dtype)
         self.weights: Weights = random_weights(cell, case.I, case.H, rng, dtype)
         self.dh = rng.normal(size=(case.B, case.H)).astype(dtype)
-        self.lengths = case.lengths(rng)
+        self.lengths = case.lengths()
 
     def masked(self, y: Array) -> Array:
         """Return y (B, T, H) with 0 beyond the lengths."""
