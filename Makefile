@@ -21,15 +21,16 @@ check: .venv/dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/mypy
 
+RESULTS ?= benchmarks/results
 BENCHMARKS := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
 bench: .venv/test
 	$(BENCHMARKS) $(BIN)/python -m benchmarks --engines native,numba,numpy
 
-# The peers are large and have an environment of their own. The full run takes hours; `OPTIONS` may choose.
+# The peers are large and have an environment of their own. The full run takes hours; OPTIONS may choose less of it.
 bench-peers: .venv-peers/peers
-	$(BENCHMARKS) .venv-peers/bin/python -m benchmarks --dtypes float32,float64 --folder benchmarks/results $(OPTIONS)
-	.venv-peers/bin/python -m benchmarks.publish benchmarks/results
+	$(BENCHMARKS) .venv-peers/bin/python -m benchmarks --dtypes float32,float64 --folder $(RESULTS) $(OPTIONS)
+	.venv-peers/bin/python -m benchmarks.publish $(RESULTS)
 
 clean:
 	rm -rf .venv .venv-peers build dist *.egg-info .benchmarks .hypothesis .*_cache

@@ -17,7 +17,7 @@ from benchmarks.cases import DIRECTIONS
 from benchmarks.engines import PEERS
 from benchmarks.report import Row, Text, describe_machine, left_out, tables
 
-NAMES = {"infer": "inference", "train": "training", "step": "single steps"}
+NAMES = {"infer": "inference", "train": "training", "step": "steps"}
 COLORS = dict(zip(PEERS, plt.colormaps["tab10"].colors, strict=False))
 
 INTRODUCTION = """\
@@ -55,7 +55,7 @@ def plot_ratios(rows: list[Row], path: Path) -> None:
     figure, axes = plt.subplots(
         len(cells),
         len(directions),
-        figsize=(3 + sum(widths) * 0.62, 1 + 2.6 * len(cells)),
+        figsize=(3 + sum(widths) * 0.42, 1 + 2.3 * len(cells)),
         width_ratios=widths,
         sharey=True,
         squeeze=False,
@@ -69,7 +69,7 @@ def plot_ratios(rows: list[Row], path: Path) -> None:
     shown = [name for name in PEERS if any(name in row["engines"] for row in rows)]
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[name]) for name in shown]
     figure.legend(handles, shown, loc="outside upper center", ncols=len(shown), frameon=False)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 

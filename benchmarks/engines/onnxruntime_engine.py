@@ -54,7 +54,7 @@ def model(problem: Problem, steps: int) -> bytes:
 
 
 class OnnxRuntimeEngine:
-    """A session; step by step, one of a one-step model, whose states go to and fro between two buffers."""
+    """A session; step by step, one of a one-step model, whose states alternate between two buffers."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.dtype != "float32":
