@@ -69,22 +69,29 @@ def main(
 ) -> None:
     """Time recurrent kernels against the peers that are installed, side by side, after checking equal outputs."""
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    rows = []
     try:
         refuse_slow_blas()
-        machine = describe()
-        for line in describe_machine(machine):
-            console.print(line)
-        groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
-        for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
-            problem = Problem(cell, CASES[case], dtype)
-            measured = measure(problem, engines or installed(), directions, n_threads, seconds)
-            rows += [measurement.to_json() for measurement in measured]
     except RuntimeError as error:
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
+    machine = describe()
+    for line in describe_machine(machine):
+        console.print(line)
+    rows, failures = [], []
+    groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
+    for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
+        problem = Problem(cell, CASES[case], dtype)
+        try:
+            measured = measure(problem, engines or installed(), directions, n_threads, seconds)
+        except RuntimeError as error:  # hours of others' times are not lost for it
+            failures.append(error)
+        else:
+            rows += [measurement.to_json() for measurement in measured]
     print_tables(console, rows)
+    for failure in failures:
+        console.print(f"[red]{failure}[/]")
     console.print(f"Written to {write_json(folder, machine, rows)}")
+    raise typer.Exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

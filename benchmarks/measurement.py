@@ -47,7 +47,7 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return names, sizes, medians, quartiles, ratios to the first engine, and the peer with the least."""
         base = next(iter(self.times))
-        engines = {
+        engines: dict[str, dict[str, Any]] = {
             name: {
                 "seconds": median(times),
                 "quartiles": quantiles(times, n=4)[::2],

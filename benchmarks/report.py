@@ -149,8 +149,8 @@ def print_tables(console: Console, rows: list[Row]) -> None:
                 table.add_row(*line)
             table.add_section()
         console.print(table)
-    for line in left_out(rows):
-        console.print(f"Left out: {line}", highlight=False)
+    for reason in left_out(rows):
+        console.print(f"Left out: {reason}", highlight=False)
 
 
 def write_json(folder: Path, machine: dict[str, Any], rows: list[Row]) -> Path:

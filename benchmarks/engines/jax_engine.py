@@ -50,10 +50,12 @@ def gate_by_gate(v: jax.Array, W: jax.Array) -> Gates:
 
 
 # How products are taken, and whether that of x is one for all steps, before the scan. None is the fastest everywhere.
-LAYOUTS = ((fused, False), (gate_by_gate, False), (fused, True))
+LAYOUTS: tuple[tuple[Callable[..., Gates], bool], ...] = ((fused, False), (gate_by_gate, False), (fused, True))
 
 
-def forward(cell: str, layout: tuple[Any, bool], weights: Any, x: jax.Array, valid: jax.Array | None) -> Any:
+def forward(
+    cell: str, layout: tuple[Callable[..., Gates], bool], weights: Any, x: jax.Array, valid: jax.Array | None
+) -> Any:
     """Return the final h, and h of all steps."""
     product, before = layout
     Wx, Wh, bx, bh = weights

@@ -1,6 +1,7 @@
 """Keras on TensorFlow: its layers, in a function that TensorFlow compiled."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -35,11 +36,11 @@ class KerasEngine:
         x, dh = tf.constant(problem.x), tf.constant(problem.dh)
 
         @tf.function(jit_compile=True)
-        def infer(x):
+        def infer(x: Any) -> Any:
             return layer(x)
 
         @tf.function
-        def train(x, dh):
+        def train(x: Any, dh: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(layer(x)[:, -1] * dh)
             return tape.gradient(loss, variables)

@@ -7,6 +7,7 @@ twenty-five the same, after twice the time to compile. The product of x is one f
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch._inductor import config
@@ -41,7 +42,7 @@ STEPS: dict[str, Step] = {"rnn": rnn, "lstm": lstm, "gru": gru}
 class CompiledTorchEngine(TorchEngine):
     """Stretches of steps, compiled; weights are those of the stock module."""
 
-    step = None  # a call a step would be another function
+    step: Any = None  # a call a step would be another function
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         super().__init__(problem, n_threads)

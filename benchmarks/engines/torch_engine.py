@@ -1,5 +1,7 @@
 """PyTorch: its stock modules in eager mode (oneDNN where it has a path), weights already its own."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -30,12 +32,13 @@ class TorchEngine:
             for parameter, array in zip(self.parameters, problem.weights, strict=True):
                 matrix = array.reshape(-1, parameter.shape[0]).T.reshape(parameter.shape)
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix)))
+        self.x: Any
         self.x, self.dh = torch.from_numpy(problem.x), torch.from_numpy(problem.dh)
-        self.last = np.s_[:, -1]
+        self.last: Any = np.s_[:, -1]
         if problem.lengths is not None:
             self.last = (torch.arange(case.B), torch.from_numpy(problem.lengths) - 1)
 
-    def forward(self) -> torch.Tensor:
+    def forward(self) -> Any:
         """Return h of all steps."""
         return self.module(self.x)[0]
 
@@ -43,7 +46,7 @@ class TorchEngine:
         """Return the final h of each row."""
         return self.forward()[self.last]
 
-    def infer(self) -> torch.Tensor:
+    def infer(self) -> Any:
         with torch.inference_mode():
             return self.forward()
 
