@@ -36,7 +36,7 @@ def gru(a: Gates, ah: Gates, bh: jax.Array, h: jax.Array) -> tuple[jax.Array]:
     return (n + sigmoid(a[1] + ah[1]) * (h - n),)
 
 
-STEPS = {"rnn": rnn, "lstm": lstm, "gru": gru}
+STEPS: dict[str, Callable[..., tuple[jax.Array, ...]]] = {"rnn": rnn, "lstm": lstm, "gru": gru}
 
 
 def fused(v: jax.Array, W: jax.Array) -> Gates:
