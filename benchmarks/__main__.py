@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable, Collection
-from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from multiprocessing import get_context
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.cases import CASES, CELLS, DIRECTIONS, DTYPES, Problem
-from benchmarks.engines import ENGINES, installed
+from benchmarks.engines import ENGINES, PEERS, installed, missing
 from benchmarks.machine import describe, refuse_slow_blas
 from benchmarks.measurement import measure
-from benchmarks.report import print_machine, print_tables, write_json
+from benchmarks.report import describe_machine, print_tables, write_json
 
 
 def _names(known: Collection[str]) -> Callable[[str], list[str]]:
@@ -28,6 +27,16 @@ def _names(known: Collection[str]) -> Callable[[str], list[str]]:
         return names
 
     return parse
+
+
+def _engines(text: str) -> list[str]:
+    """Parse names of engines that can run here."""
+    names = _names(ENGINES)(text)
+    for name in names:
+        if needed := missing(name):
+            hint = "; `make bench-peers` installs all peers" if name in PEERS else ""
+            raise typer.BadParameter(f"{name} needs {' and '.join(needed)}, not installed here{hint}")
+    return names
 
 
 def _threads(text: str) -> list[int]:
@@ -46,31 +55,43 @@ def main(
     cases: Annotated[Any, _option(_names(CASES), "Sizes; all by default.")] = None,
     dtypes: Annotated[Any, _option(_names(DTYPES), "Precisions.")] = "float32",
     threads: Annotated[Any, _option(_threads, "Numbers of threads, the same for everybody.")] = "1",
-    directions: Annotated[Any, _option(_names(DIRECTIONS), "infer: forward; train: and backward.")] = "infer,train",
+    directions: Annotated[
+        Any, _option(_names(DIRECTIONS), "infer: forward; train: and backward; step: forward, a call for each step.")
+    ] = "infer,train,step",
     engines: Annotated[
-        Any, _option(_names(ENGINES), "All installed by default; the others are compared with the first.")
+        Any,
+        _option(
+            _engines, f"Of {', '.join(ENGINES)}; all installed by default. The others are compared with the first."
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time for each group of engines.")] = 3.0,
+    folder: Annotated[Path, typer.Option(help="Where the numbers are kept, as JSON.")] = Path(".benchmarks"),
 ) -> None:
     """Time recurrent kernels against the peers that are installed, side by side, after checking equal outputs."""
-    console = Console() if sys.stdout.isatty() else Console(width=128)
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     try:
         refuse_slow_blas()
-        machine = describe()
-        print_machine(console, machine)
-        measurements = []
-        groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
-        # A process for each group, as in use: what malloc keeps after another size halves or doubles a peer's time.
-        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-            for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
-                problem = Problem(cell, CASES[case], dtype)
-                group = pool.submit(measure, problem, engines or installed(), directions, n_threads, seconds)
-                measurements += group.result()
-    except (ImportError, RuntimeError) as error:
+    except RuntimeError as error:
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
-    print_tables(console, measurements)
-    console.print(f"Written to {write_json(machine, measurements)}")
+    machine = describe()
+    for line in describe_machine(machine):
+        console.print(line)
+    rows, failures = [], []
+    groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
+    for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
+        problem = Problem(cell, CASES[case], dtype)
+        try:
+            measured = measure(problem, engines or installed(), directions, n_threads, seconds)
+        except RuntimeError as error:  # hours of others' times are not lost for it
+            failures.append(error)
+        else:
+            rows += [measurement.to_json() for measurement in measured]
+    print_tables(console, rows)
+    for failure in failures:
+        console.print(f"[red]{failure}[/]")
+    console.print(f"Written to {write_json(folder, machine, rows)}")
+    raise typer.Exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

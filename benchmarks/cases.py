@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn import Weights
+from fastrnn._kernels.types import Array
 from fastrnn.cells import get_cell
 from fastrnn.testing import random_weights
 
@@ -15,16 +16,25 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Case:
-    """A size: B sequences of T steps, I inputs, H hidden units."""
+    """A size: B sequences of T steps, or of `shortest` to T, I inputs, H hidden units, and what is timed of it."""
 
     name: str
     B: int
     T: int
     I: int
     H: int
+    shortest: int | None = None
+    directions: tuple[str, ...] = ("infer", "train")
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.B}, {self.T}, {self.I}, {self.H})"
+        steps = self.T if self.shortest is None else f"{self.shortest}..{self.T}"
+        return f"{self.name} ({self.B}, {steps}, {self.I}, {self.H})"
+
+    def lengths(self) -> Array | None:
+        """Draw the steps of each sequence, the same at every call; None where all have T."""
+        if self.shortest is None:
+            return None
+        return np.random.default_rng(0).integers(self.shortest, self.T, self.B, endpoint=True)
 
 
 CASES = {
@@ -38,14 +48,20 @@ CASES = {
         Case("wider", 64, 50, 500, 500),
         Case("batch", 128, 50, 256, 256),
         Case("long", 8, 5000, 4, 64),
+        Case("ragged", 32, 100, 64, 128, shortest=10),
         Case("tails-33", 7, 17, 5, 33),
         Case("tails-50", 6, 3, 36, 50),
+        Case("step-16", 1, 200, 3, 16, directions=("step",)),
+        Case("step-128", 1, 200, 3, 128, directions=("step",)),
     )
 }
 
 
 class Problem:
-    """What every engine gets: a batch, weights in fastrnn's layout, and the gradient of the final h."""
+    """What every engine gets: a batch, weights in fastrnn's layout, and the gradient of each row's own final h.
+
+    `lengths` are the steps of each row, or None. `x` is random beyond them, too: who reads it there, differs.
+    """
 
     def __init__(self, cell: str, case: Case, dtype: str) -> None:
         rng = np.random.default_rng(0)
@@ -53,20 +69,32 @@ class Problem:
         self.x = rng.normal(size=(case.B, case.T, case.I)).astype(dtype)
         self.weights: Weights = random_weights(cell, case.I, case.H, rng, dtype)
         self.dh = rng.normal(size=(case.B, case.H)).astype(dtype)
+        self.lengths = case.lengths()
+
+    def masked(self, y: Array) -> Array:
+        """Return y (B, T, H) with 0 beyond the lengths."""
+        if self.lengths is None:
+            return y
+        return np.where(np.arange(self.case.T)[:, None] < self.lengths[:, None, None], y, 0)
+
+    def _products(self, width: int) -> int:
+        """Operations of the products of `width` numbers with the weights of all gates, at the steps there are."""
+        case = self.case
+        steps = case.B * case.T if self.lengths is None else int(self.lengths.sum())
+        return 2 * steps * get_cell(self.cell).n_gates * case.H * width
 
     def infer_operations(self) -> int:
         """Multiplications and additions of the products of a forward pass."""
-        case = self.case
-        return 2 * case.B * case.T * get_cell(self.cell).n_gates * case.H * (case.I + case.H)
+        return self._products(self.case.I + self.case.H)
 
     def train_operations(self) -> int:
         """Forward, gradients of the weights (as many again), and of h at every step; none of x, which nobody needs."""
-        case = self.case
-        return 2 * self.infer_operations() + 2 * case.B * case.T * get_cell(self.cell).n_gates * case.H * case.H
+        return 2 * self.infer_operations() + self._products(self.case.H)
 
 
 # What is timed of an engine, and the operations it takes.
 DIRECTIONS: dict[str, Callable[[Problem], int]] = {
     "infer": Problem.infer_operations,
     "train": Problem.train_operations,
+    "step": Problem.infer_operations,
 }

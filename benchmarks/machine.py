@@ -9,10 +9,12 @@ from typing import Any
 
 import threadpoolctl
 
+from fastrnn._kernels import native
 from fastrnn._kernels.config import config
 
 SLOW_BLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-LIBRARIES = ("fastrnn", "numpy", "numba", "llvmlite", "torch")
+LIBRARIES = ("fastrnn", "numpy", "numba", "llvmlite")
+PEERS = ("torch", "jax", "jaxlib", "onnxruntime", "onnx", "keras", "tensorflow")
 
 
 def refuse_slow_blas() -> None:
@@ -30,9 +32,10 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "instruction_set": native.instruction_set or None,
         "fastrnn": config(),
         "python": platform.python_version(),
-        "versions": {name: version for name in LIBRARIES if (version := _version(name))},
+        "versions": {name: version for name in LIBRARIES + PEERS if (version := _version(name))},
         "blas": [
             {key: library[key] for key in ("internal_api", "version", "architecture") if key in library}
             for library in threadpoolctl.threadpool_info()

@@ -1,25 +1,32 @@
 """One group of engines timed side by side, and what its times say."""
 
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import cached_property
-from statistics import geometric_mean, median, quantiles
+from functools import cached_property, partial
+from statistics import median, quantiles
 from typing import Any
 
 from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import DIRECTIONS, Problem
-from benchmarks.engines import load
+from benchmarks.engines import PEERS, LeftOut
 from benchmarks.peak import Peak
-from benchmarks.timing import interleave
+from benchmarks.process import EngineProcess
+from benchmarks.timing import interleave, pinned, timed
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The times of all engines, and of the machine's peak, for one problem, direction and number of threads."""
+    """The times of all engines, and of the machine's peak, for one problem, direction and number of threads.
+
+    `left_out` says of the engines that have no times why.
+    """
 
     problem: Problem
     direction: str
     n_threads: int
     times: dict[str, list[float]]
+    left_out: dict[str, str]
     peak_times: list[float]
     peak_operations: int
 
@@ -27,14 +34,6 @@ class Measurement:
     def operations(self) -> int:
         """What the direction takes, whoever does it."""
         return DIRECTIONS[self.direction](self.problem)
-
-    def seconds(self, engine: str) -> float:
-        """The median time of an engine."""
-        return median(self.times[engine])
-
-    def gflops(self, engine: str) -> float:
-        """Billions of operations a second."""
-        return self.operations / self.seconds(engine) / 1e9
 
     @cached_property
     def peak_gflops(self) -> float:
@@ -46,29 +45,34 @@ class Measurement:
         return median(a / b for a, b in zip(self.times[engine], self.times[base], strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """Return names, sizes, medians, quartiles and ratios to the first engine."""
+        """Return names, sizes, medians, quartiles, ratios to the first engine, and the peer with the least."""
         base = next(iter(self.times))
-        engines = {
+        engines: dict[str, dict[str, Any]] = {
             name: {
-                "seconds": self.seconds(name),
+                "seconds": median(times),
                 "quartiles": quantiles(times, n=4)[::2],
                 "rounds": len(times),
-                "gflops": self.gflops(name),
+                "gflops": self.operations / median(times) / 1e9,
                 "ratio": self.ratio(name, base),
             }
             for name, times in self.times.items()
         }
-        case, size = self.problem.case, ("B", "T", "I", "H")
+        ratios = {name: engine["ratio"] for name, engine in engines.items() if name in PEERS}
+        case = self.problem.case
         return {
             "cell": self.problem.cell,
             "case": case.name,
-            "size": {axis: getattr(case, axis) for axis in size},
+            "title": str(case),
+            "size": {axis: getattr(case, axis) for axis in ("B", "T", "I", "H", "shortest")},
             "dtype": self.problem.dtype,
             "direction": self.direction,
             "n_threads": self.n_threads,
             "operations": self.operations,
             "peak_gflops": self.peak_gflops,
             "engines": engines,
+            "left_out": self.left_out,
+            "best_peer": min(ratios, key=ratios.__getitem__, default=None),
+            "best_peer_ratio": min(ratios.values(), default=None),
         }
 
 
@@ -79,23 +83,37 @@ def measure(
     n_threads: int,
     seconds: float,
 ) -> list[Measurement]:
-    """Hold the engines' outputs against the reference, then time them; RuntimeError, and no times, if one differs."""
+    """Hold the engines' outputs against the reference, then time them.
+
+    Who differs, or cannot run the problem, is left out with the reason; RuntimeError where it is the first of them,
+    with whom the others are compared.
+    """
     expected = truth(problem)
-    jobs = {name: load(name)(problem, n_threads) for name in engines}
-    for name, job in jobs.items():
-        if difference := disagreement(problem, job, expected):
-            raise RuntimeError(f"{name}, {problem.cell}, {problem.case}, {problem.dtype}: {difference}; not timed")
-    peak = Peak(problem.dtype, n_threads)
     measurements = []
-    for direction in directions:
-        times = interleave(
-            {name: getattr(job, direction) for name, job in jobs.items()} | {"peak": peak}, seconds, n_threads
-        )
-        peak_times = times.pop("peak")
-        measurements.append(Measurement(problem, direction, n_threads, times, peak_times, peak.operations))
+    with ExitStack() as stack:
+        stack.enter_context(pinned(n_threads))
+        processes = {name: stack.enter_context(closing(EngineProcess(name, problem, n_threads))) for name in engines}
+        peak = Peak(problem.dtype, n_threads)
+        for direction in [name for name in directions if name in problem.case.directions]:
+            timers: dict[str, Callable[[], float]] = {}
+            left_out = {}
+            for name, process in processes.items():
+                try:
+                    reason = disagreement(process.results(direction), expected[direction], problem.dtype)
+                except LeftOut as error:
+                    reason = str(error)
+                if reason is None:
+                    timers[name] = partial(process.time, direction)
+                else:
+                    left_out[name] = reason
+            if engines[0] in left_out:
+                raise RuntimeError(
+                    f"{engines[0]}, {direction}, {problem.cell}, {problem.case}, {problem.dtype}: "
+                    f"{left_out[engines[0]]}; nobody to compare with"
+                )
+            times = interleave(timers | {"peak": partial(timed, peak, n_threads)}, seconds)
+            peak_times = times.pop("peak")
+            measurements.append(
+                Measurement(problem, direction, n_threads, times, left_out, peak_times, peak.operations)
+            )
     return measurements
-
-
-def mean_ratio(measurements: list[Measurement], engine: str, base: str) -> float:
-    """The geometric mean of an engine's ratios."""
-    return geometric_mean(measurement.ratio(engine, base) for measurement in measurements)

@@ -1,75 +1,162 @@
 """Measurements for people, as tables, and for programs, as JSON."""
 
 import json
-from itertools import chain, groupby
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from statistics import geometric_mean
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measurement import Measurement, mean_ratio
+from benchmarks.engines import ENGINES
 
-FOLDER = Path(".benchmarks")
+Row = dict[str, Any]  # a measurement, as `Measurement.to_json` returns it
 
 
-def print_machine(console: Console, machine: dict[str, Any]) -> None:
-    """Print what the numbers depend on."""
+class Text(NamedTuple):
+    """A table as text: the first two columns are names, the others numbers."""
+
+    title: str
+    columns: list[str]
+    sections: list[list[list[str]]]
+
+
+def describe_machine(machine: dict[str, Any]) -> list[str]:
+    """Return lines that say what the numbers depend on."""
     blas = ", ".join(" ".join(library.values()) for library in machine["blas"])
     load = " ".join(f"{value:.2f}" for value in machine["load"] or ())
-    console.print(f"{machine['cpu']}, {machine['cpus']} CPUs, load {load or 'unknown'}, {machine['date']}")
-    console.print(f"fastrnn {machine['fastrnn']['backend']}; BLAS {blas}")
-    console.print(", ".join(f"{name} {version}" for name, version in machine["versions"].items()))
+    return [
+        f"{machine['cpu']}, {machine['cpus']} CPUs, load {load or 'unknown'}, {machine['date']}",
+        f"fastrnn {machine['fastrnn']['backend']}; BLAS {blas}",
+        ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
+    ]
 
 
-def print_tables(console: Console, measurements: list[Measurement]) -> None:
-    """Print a table for each direction, dtype and number of threads."""
+def by_setting(rows: list[Row]) -> Iterator[tuple[tuple[str, int, str], list[Row]]]:
+    """Yield dtype, number of threads and direction, and the rows of each."""
 
-    def key(measurement: Measurement) -> tuple[str, int, str]:
-        return measurement.problem.dtype, measurement.n_threads, measurement.direction
+    def key(row: Row) -> tuple[str, int, str]:
+        return row["dtype"], row["n_threads"], row["direction"]
 
-    for (dtype, n_threads, direction), group in groupby(sorted(measurements, key=key), key):
-        threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
-        console.print(_table(f"{direction}, {dtype}, {threads}", list(group)))
+    for setting, group in groupby(sorted(rows, key=key), key):
+        yield setting, list(group)
 
 
-def _table(title: str, measurements: list[Measurement]) -> Table:
-    base, *peers = measurements[0].times
-    table = Table(title=title, title_justify="left")
-    table.add_column("cell")
-    table.add_column("case (B, T, I, H)", no_wrap=True)
-    columns = [f"{base} ms", "GFLOP/s", "of peak"]
-    for peer in peers:
-        columns += [f"{peer} ms", f"/ {base}"]
-    for column in columns:
-        table.add_column(column, justify="right")
-    for cell, group in groupby(measurements, lambda measurement: measurement.problem.cell):
-        rows = list(group)
-        for row in rows:
-            table.add_row(
-                cell,
-                str(row.problem.case),
-                f"{row.seconds(base) * 1e3:.2f}",
-                f"{row.gflops(base):.0f}",
-                f"{row.gflops(base) / row.peak_gflops:.0%}",
-                *chain.from_iterable(
-                    (f"{row.seconds(peer) * 1e3:.2f}", f"[bold]{row.ratio(peer, base):.2f}[/]") for peer in peers
-                ),
+def engines_of(rows: list[Row]) -> list[str]:
+    """Return the names of all that have times, the one first with which the others are compared."""
+    names = {name: None for row in rows for name in row["engines"]}
+    base = next(iter(names))
+    return [base, *(name for name in ENGINES if name in names and name != base)]
+
+
+def mean_ratio(rows: list[Row], engine: str) -> float | None:
+    """Return the geometric mean of an engine's ratios, over the rows that it has a time in; None if there is none."""
+    return _mean([row["engines"][engine]["ratio"] for row in rows if engine in row["engines"]])
+
+
+def mean_best(rows: list[Row]) -> float | None:
+    """Return the geometric mean of the best peer's ratios."""
+    return _mean([row["best_peer_ratio"] for row in rows if row["best_peer"]])
+
+
+def _mean(ratios: list[float]) -> float | None:
+    return geometric_mean(ratios) if ratios else None
+
+
+def means(rows: list[Row]) -> list[Row]:
+    """Return the geometric means of each dtype, number of threads, direction and cell, and of all cells."""
+    results = []
+    for (dtype, n_threads, direction), group in by_setting(rows):
+        for cell in (*dict.fromkeys(row["cell"] for row in group), "all"):
+            chosen = [row for row in group if cell in (row["cell"], "all")]
+            results.append(
+                {
+                    "dtype": dtype,
+                    "n_threads": n_threads,
+                    "direction": direction,
+                    "cell": cell,
+                    "engines": {name: mean_ratio(chosen, name) for name in engines_of(chosen)[1:]},
+                    "best_peer_ratio": mean_best(chosen),
+                }
             )
-        _add_mean(table, cell, rows, base, peers)
-    _add_mean(table, "all", measurements, base, peers)
-    return table
+    return results
 
 
-def _add_mean(table: Table, cell: str, rows: list[Measurement], base: str, peers: list[str]) -> None:
-    means = chain.from_iterable(("", f"[bold]{mean_ratio(rows, peer, base):.2f}[/]") for peer in peers)
-    table.add_row(cell, "geometric mean", "", "", "", *means, end_section=True)
+def tables(rows: list[Row]) -> Iterator[Text]:
+    """Yield a table for each direction, dtype and number of threads; a section for each cell."""
+    for (dtype, n_threads, direction), group in by_setting(rows):
+        base, *others = engines_of(group)
+        columns = ["cell", "case (B, T, I, H)", f"{base} ms", "GFLOP/s", "of peak", *others, "best peer", "ratio"]
+        sections = []
+        for cell, section in groupby(group, lambda row: row["cell"]):
+            of_cell = list(section)
+            sections.append([*(_line(row, base, others) for row in of_cell), _mean_line(cell, of_cell, others)])
+        sections.append([_mean_line("all", group, others)])
+        threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
+        yield Text(f"{direction}, {dtype}, {threads}: times of the others / {base}", columns, sections)
 
 
-def write_json(machine: dict[str, Any], measurements: list[Measurement]) -> Path:
+def _line(row: Row, base: str, others: list[str]) -> list[str]:
+    own = row["engines"][base]
+    return [
+        row["cell"],
+        row["title"],
+        f"{own['seconds'] * 1e3:.3g}",
+        f"{own['gflops']:.3g}",
+        f"{own['gflops'] / row['peak_gflops']:.0%}",
+        *(_ratio(row["engines"].get(name, {}).get("ratio")) for name in others),
+        row["best_peer"] or "",
+        _ratio(row["best_peer_ratio"]),
+    ]
+
+
+def _mean_line(cell: str, rows: list[Row], others: list[str]) -> list[str]:
+    ratios = (_ratio(mean_ratio(rows, name)) for name in others)
+    return [cell, "geometric mean", "", "", "", *ratios, "", _ratio(mean_best(rows))]
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def left_out(rows: list[Row]) -> list[str]:
+    """Return lines that say who has no times where, and why."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        for name, reason in row["left_out"].items():
+            found.setdefault((name, reason), {})[f"{row['direction']} {row['cell']} {row['case']} {row['dtype']}"] = (
+                None
+            )
+    return [
+        f"{name}: {reason} ({', '.join(where) if len(where) <= 3 else f'{len(where)} problems'})"
+        for (name, reason), where in found.items()
+    ]
+
+
+def print_tables(console: Console, rows: list[Row]) -> None:
+    """Print all tables, and who was left out."""
+    for text in tables(rows):
+        names, numbers = text.columns[:2], text.columns[2:]
+        table = Table(title=text.title, title_justify="left")
+        for column in names:
+            table.add_column(column, no_wrap=True)
+        for column in numbers:
+            table.add_column(column, justify="right")
+        for section in text.sections:
+            for line in section:
+                table.add_row(*line)
+            table.add_section()
+        console.print(table)
+    for reason in left_out(rows):
+        console.print(f"Left out: {reason}", highlight=False)
+
+
+def write_json(folder: Path, machine: dict[str, Any], rows: list[Row]) -> Path:
     """Write everything to a new file and return its path."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"kernels-{machine['date'].replace(':', '').partition('+')[0]}.json"
-    results = {"machine": machine, "measurements": [measurement.to_json() for measurement in measurements]}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"kernels-{machine['date'].replace(':', '').partition('+')[0]}.json"
+    results = {"machine": machine, "measurements": rows, "means": means(rows)}
     path.write_text(json.dumps(results, indent=1) + "\n")
     return path

@@ -1,29 +1,56 @@
 """Interleaved timing: on a shared machine only ratios of calls made side by side mean anything."""
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 LEAST = 5  # rounds, however long they take
+WARM = 0.005  # seconds of untimed calls
 SPIN = 0.04  # seconds after which the idle threads of every library sleep; OpenBLAS's take 2^26 ticks, some 26 ms
 
 
-def interleave(calls: Mapping[str, Callable[[], object]], seconds: float, n_threads: int) -> dict[str, list[float]]:
-    """Time all calls in turn, round by round, for so many seconds; each after an untimed call of its own.
+@contextmanager
+def pinned(n_threads: int) -> Iterator[None]:
+    """Hold this thread, and threads and processes that it starts, to so many CPUs, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[-n_threads:])  # the last: interrupts often go to the first
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
-    The untimed call brings caches, threads and branch predictors into the state they have in a run of such calls.
-    With several threads a pause goes before it, or the threads of one library, waiting for more work, would take the
-    CPUs of the next. The n-th times of two names were taken side by side.
+
+def timed(call: Callable[[], object], n_threads: int) -> float:
+    """Return the seconds of a call, made after untimed ones.
+
+    These bring caches, threads and branch predictors into the state they have in a run of such calls. With several
+    threads a pause goes before, or the threads of one library, waiting for more work, would take the CPUs of the next.
     """
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    if n_threads > 1:
+        time.sleep(SPIN)
+    warm = time.perf_counter() + WARM
+    call()
+    while time.perf_counter() < warm:
+        call()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def interleave(timers: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, list[float]]:
+    """Ask all timers for a time in turn, round by round, for so many seconds.
+
+    A timer returns the seconds of a call, wherever it ran. The n-th times of two names were taken side by side.
+    """
+    times: dict[str, list[float]] = {name: [] for name in timers}
     end = time.perf_counter() + seconds
     rounds = 0
     while rounds < LEAST or time.perf_counter() < end:
-        for name, call in calls.items():
-            if n_threads > 1:
-                time.sleep(SPIN)
-            call()
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
+        for name, timer in timers.items():
+            times[name].append(timer())
         rounds += 1
     return times

@@ -1,9 +1,22 @@
+import json
+
 import pytest
 import threadpoolctl
 
+from benchmarks import process, publish, report
 from benchmarks.agreement import disagreement, truth
-from benchmarks.cases import CELLS, DTYPES, Case, Problem
-from benchmarks.engines import installed, load, numpy_cells, numpy_net
+from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, Case, Problem
+from benchmarks.engines import ENGINES, PEERS, LeftOut, installed, load, missing, numpy_cells, numpy_net
+from benchmarks.machine import describe
+from benchmarks.measurement import Measurement, measure
+from benchmarks.process import EngineProcess
+from benchmarks.timing import pinned
+
+CASES = {
+    "equal": Case("seeds", 3, 5, 4, 7),  # the name of the one size that Keras takes
+    "ragged": Case("tiny", 3, 5, 4, 7, shortest=2),
+    "step": Case("tiny", 2, 5, 4, 7, directions=("step",)),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -12,28 +25,130 @@ def blas_threads_as_before():
         yield
 
 
-@pytest.mark.parametrize("engine", installed())
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in PEERS])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-def test_engines_agree_with_the_reference(cell, dtype, engine):
-    problem = Problem(cell, Case("tiny", 3, 5, 4, 7), dtype)
-    assert disagreement(problem, load(engine)(problem, 1), truth(problem)) is None
+def test_engines_agree_with_the_reference(cell, dtype, case, engine):
+    if engine not in installed():
+        pytest.skip(f"needs {' and '.join(missing(engine))}")
+    problem = Problem(cell, case, dtype)
+    try:
+        job = load(engine)(problem, 1)
+    except LeftOut as reason:
+        pytest.skip(f"{engine}: {reason}")
+    for direction in case.directions:
+        if not hasattr(job, direction):
+            pytest.skip(f"{engine} does not {direction}")
+        assert disagreement(job.results(direction), truth(problem)[direction], dtype) is None
+
+
+@pytest.mark.slow  # a process each, and what a peer takes to be imported and to compile
+@pytest.mark.parametrize("engine", PEERS)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_peers_agree_with_the_reference(cell, dtype, case, engine):
+    if lacking := missing(engine):
+        pytest.skip(f"needs {' and '.join(lacking)}")
+    problem = Problem(cell, case, dtype)
+    with pinned(1):
+        job = EngineProcess(engine, problem, 1)
+    try:
+        for direction in case.directions:
+            assert disagreement(job.results(direction), truth(problem)[direction], dtype) is None
+            assert job.time(direction) > 0
+    except LeftOut as reason:
+        if ":" in str(reason):  # an exception of the library
+            raise
+        pytest.skip(f"{engine}: {reason}")
+    finally:
+        job.close()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
 @pytest.mark.parametrize("cell", CELLS)
 def test_numpy_engine_in_any_stretches(cell, steps, monkeypatch):
-    problem = Problem(cell, Case("tiny", 3, 5, 4, 7), "float64")
+    problem = Problem(cell, CASES["equal"], "float64")
     blocks = numpy_cells.NETS[cell].blocks
     monkeypatch.setattr(numpy_net, "CACHE", steps * blocks * 3 * 7 * 8)
     engine = load("numpy")(problem, 1)
     assert engine.net.stretch == steps
+    expected = truth(problem)
     for _ in range(2):  # the buffers are used again
-        assert disagreement(problem, engine, truth(problem)) is None
+        for direction in CASES["equal"].directions:
+            assert disagreement(engine.results(direction), expected[direction], "float64") is None
 
 
 def test_different_outputs_are_found():
-    problem = Problem("gru", Case("tiny", 3, 5, 4, 7), "float32")
-    expected = truth(problem)
+    problem = Problem("gru", CASES["equal"], "float32")
+    expected = truth(problem)["train"]
     expected["dWh"] = expected["dWh"] + 1e-3
-    assert "dWh differs" in disagreement(problem, load("numpy")(problem, 1), expected)
+    assert "dWh differs" in disagreement(load("numpy")(problem, 1).results("train"), expected, "float32")
+
+
+def test_lengths_are_drawn_once_and_count():
+    case = CASES["ragged"]
+    ragged, equal = Problem("rnn", case, "float32"), Problem("rnn", CASES["equal"], "float32")
+    assert (ragged.lengths == Problem("lstm", case, "float64").lengths).all()
+    assert set(ragged.lengths) <= set(range(2, 6))
+    for operations in DIRECTIONS.values():
+        assert operations(ragged) * 15 == operations(equal) * ragged.lengths.sum()
+
+
+def test_an_engine_answers_from_its_own_process(monkeypatch):
+    problem = Problem("rnn", CASES["equal"], "float32")
+    with pinned(1):
+        job = EngineProcess("numpy", problem, 1)
+    try:
+        assert disagreement(job.results("infer"), truth(problem)["infer"], "float32") is None
+        assert 0 < job.time("train") < 1
+        with pytest.raises(LeftOut, match="does not step"):
+            job.time("step")
+        monkeypatch.setattr(process, "PATIENCE", 0)
+        for _ in range(2):
+            with pytest.raises(LeftOut, match="no answer within 0 s"):
+                job.results("train")
+    finally:
+        job.close()
+
+
+def test_who_cannot_is_left_out_and_the_first_must_not_be():
+    problem = Problem("rnn", CASES["ragged"], "float32")
+    infer, train = measure(problem, [installed()[0], "numpy"], ["infer", "train", "step"], 1, 0)
+    assert list(infer.times) == list(train.times) == installed()[:1]
+    assert infer.left_out == {"numpy": "all rows must have the same length"}
+    with pytest.raises(RuntimeError, match=r"numpy, infer, rnn, tiny .*same length; nobody to compare with"):
+        measure(problem, ["numpy"], ["infer"], 1, 0)
+
+
+@pytest.fixture
+def rows():
+    """Measurements of two problems; in the second JAX is left out."""
+    times = {"native": [1.0, 1.0], "numpy": [1.5, 1.5], "torch": [4.0, 4.0], "jax": [2.0, 2.0]}
+    without_jax = {name: seconds for name, seconds in times.items() if name != "jax"}
+    return [
+        Measurement(Problem("rnn", case, "float32"), "infer", 1, seconds, left_out, [1.0, 1.0], 1).to_json()
+        for case, seconds, left_out in (
+            (CASES["equal"], times, {}),
+            (CASES["ragged"], without_jax, {"jax": "no answer within 60 s"}),
+        )
+    ]
+
+
+def test_the_best_peer_of_each_row_and_its_mean(rows):
+    assert [(row["best_peer"], row["best_peer_ratio"]) for row in rows] == [("jax", 2), ("torch", 4)]
+    cell, everything = report.means(rows)
+    assert (cell["cell"], everything["cell"]) == ("rnn", "all")
+    assert cell["best_peer_ratio"] == pytest.approx(8**0.5)
+    assert cell["engines"] == pytest.approx({"numpy": 1.5, "torch": 4, "jax": 2})
+
+
+def test_results_are_published(rows, tmp_path, capsys):
+    report.write_json(tmp_path, describe(), rows)
+    publish.main(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    assert "| rnn | tiny (3, 2..5, 4, 7) | 1e+03 |" in page
+    assert "jax: no answer within 60 s (infer rnn tiny float32)" in page
+    assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads(next(tmp_path.glob("*.json")).read_text())["measurements"] == rows

@@ -5,14 +5,20 @@ buffers are brought into the peer's favourite layout there, outside of the time.
 """
 
 import importlib
+from importlib.util import find_spec
 from typing import Protocol
 
 from benchmarks.cases import Problem
+from fastrnn._kernels import backends
 from fastrnn._kernels.types import Array
 
 
+class LeftOut(RuntimeError):
+    """Raised by an engine that cannot run a problem; says why, and the engine is left out there."""
+
+
 class Engine(Protocol):
-    """A peer, ready to run one problem."""
+    """A peer, ready to run one problem. It has no method for a direction that it does not offer."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None: ...
 
@@ -22,33 +28,50 @@ class Engine(Protocol):
     def train(self) -> object:
         """Run forward and backward from the gradient of the final h; gradients of the weights, in its own layout."""
 
-    def results(self) -> dict[str, Array]:
-        """Return y (B, T, H) of `infer` and the gradients dWx, dWh, dbx, dbh of `train`, in fastrnn's layout."""
+    def step(self) -> list[Array]:
+        """Run forward by a call for each step, the state carried from one to the next; h (B, H) of every step."""
+
+    def results(self, direction: str) -> dict[str, Array]:
+        """Return y (B, T, H), or of `train` the gradients dWx, dWh, dbx, dbh, in fastrnn's layout."""
 
 
 # Name: the module, and the class in it. The first one is what the others are compared with.
 ENGINES = {
-    "native": ("native_engine", "Native"),
+    "native": ("fastrnn_engine", "Native"),
     "numba": ("fastrnn_engine", "Numba"),
     "numpy": ("numpy_engine", "NumpyEngine"),
     "torch": ("torch_engine", "TorchEngine"),
+    "torch-packed": ("torch_engine", "PackedTorchEngine"),
+    "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
+    "jax": ("jax_engine", "JaxEngine"),
+    "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine"),
+    "keras": ("keras_engine", "KerasEngine"),
+}
+
+# The engines that people would use in place of fastrnn, and what they import.
+PEERS = {
+    "torch": ("torch",),
+    "torch-packed": ("torch",),
+    "torch-compile": ("torch",),
+    "jax": ("jax",),
+    "onnxruntime": ("onnx", "onnxruntime"),
+    "keras": ("keras", "tensorflow"),
 }
 
 
 def load(name: str) -> type[Engine]:
-    """Return an engine's class; ImportError where it cannot run here."""
+    """Return an engine's class."""
     module, attribute = ENGINES[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)
 
 
+def missing(name: str) -> list[str]:
+    """Return what an engine needs and does not find here; nothing is imported, a peer may take seconds to."""
+    if name == "native" and backends.native() is None:
+        return ["fastrnn's compiled kernels"]
+    return [library for library in PEERS.get(name, ()) if find_spec(library) is None]
+
+
 def installed() -> list[str]:
     """Return the names of the engines that run here."""
-
-    def runs(name: str) -> bool:
-        try:
-            load(name)
-        except ImportError:
-            return False
-        return True
-
-    return [name for name in ENGINES if runs(name)]
+    return [name for name in ENGINES if not missing(name)]

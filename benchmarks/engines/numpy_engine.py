@@ -3,6 +3,7 @@
 import threadpoolctl
 
 from benchmarks.cases import Problem
+from benchmarks.engines import LeftOut
 from benchmarks.engines.numpy_cells import NETS
 from fastrnn._kernels.types import Array
 
@@ -11,10 +12,13 @@ class NumpyEngine:
     """A net of the cell, NumPy's BLAS held to the number of threads."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
+        if problem.lengths is not None:
+            raise LeftOut("all rows must have the same length")
         threadpoolctl.threadpool_limits(n_threads, user_api="blas")
         self.net = NETS[problem.cell](problem.x, problem.weights, problem.dh)
         self.infer, self.train = self.net.infer, self.net.train
 
-    def results(self) -> dict[str, Array]:
-        gradients = self.net.gradients()._asdict()
-        return {"y": self.infer().swapaxes(0, 1).copy()} | {f"d{name}": value for name, value in gradients.items()}
+    def results(self, direction: str) -> dict[str, Array]:
+        if direction == "train":
+            return {f"d{name}": value for name, value in self.net.gradients()._asdict().items()}
+        return {"y": self.infer().swapaxes(0, 1).copy()}

@@ -1,20 +1,28 @@
 """PyTorch: its stock modules in eager mode (oneDNN where it has a path), weights already its own."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.cases import Problem
+from benchmarks.engines import LeftOut
 from fastrnn._kernels.types import Array
 
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 
 
 class TorchEngine:
-    """One layer, batch first; its gate orders are fastrnn's, its matrices are transposed."""
+    """One layer, batch first; its gate orders are fastrnn's, its matrices are transposed.
+
+    A ragged batch is run to its longest row, and each row's own last h is picked from all.
+    """
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         torch.set_num_threads(n_threads)
         case = problem.case
+        self.problem = problem
         self.module = MODULES[problem.cell](case.I, case.H, batch_first=True, dtype=getattr(torch, problem.dtype))
         self.parameters = [
             getattr(self.module, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -24,18 +32,64 @@ class TorchEngine:
             for parameter, array in zip(self.parameters, problem.weights, strict=True):
                 matrix = array.reshape(-1, parameter.shape[0]).T.reshape(parameter.shape)
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix)))
+        self.x: Any
         self.x, self.dh = torch.from_numpy(problem.x), torch.from_numpy(problem.dh)
+        self.last: Any = np.s_[:, -1]
+        if problem.lengths is not None:
+            self.last = (torch.arange(case.B), torch.from_numpy(problem.lengths) - 1)
 
-    def infer(self) -> torch.Tensor:
+    def forward(self) -> Any:
+        """Return h of all steps."""
+        return self.module(self.x)[0]
+
+    def final(self) -> torch.Tensor:
+        """Return the final h of each row."""
+        return self.forward()[self.last]
+
+    def infer(self) -> Any:
         with torch.inference_mode():
-            return self.module(self.x)[0]
+            return self.forward()
 
     def train(self) -> list[torch.Tensor]:
         self.module.zero_grad(set_to_none=True)
-        y, _ = self.module(self.x)
-        (y[:, -1] * self.dh).sum().backward()
+        (self.final() * self.dh).sum().backward()
         return [parameter.grad for parameter in self.parameters]
 
-    def results(self) -> dict[str, Array]:
-        gradients = zip(("dWx", "dWh", "dbx", "dbh"), self.train(), self.shapes, strict=True)
-        return {"y": self.infer().numpy()} | {name: d.numpy().T.reshape(shape) for name, d, shape in gradients}
+    def step(self) -> list[Array]:
+        state, outputs = None, []
+        with torch.inference_mode():
+            for x in self.x.split(1, dim=1):
+                y, state = self.module(x, state)
+                outputs.append(y[:, 0].numpy())
+        return outputs
+
+    def results(self, direction: str) -> dict[str, Array]:
+        if direction == "train":
+            gradients = zip(("dWx", "dWh", "dbx", "dbh"), self.train(), self.shapes, strict=True)
+            return {name: d.numpy().T.reshape(shape) for name, d, shape in gradients}
+        if direction == "step":
+            return {"y": np.stack(self.step(), axis=1)}
+        return {"y": self.problem.masked(self.infer().numpy())}
+
+
+class PackedTorchEngine(TorchEngine):
+    """Ragged batches as PyTorch packs them, so that it does no step beyond a row's end; sorted and packed before."""
+
+    def __init__(self, problem: Problem, n_threads: int) -> None:
+        if problem.lengths is None:
+            raise LeftOut("only ragged batches are packed")
+        super().__init__(problem, n_threads)
+        order = torch.from_numpy(np.argsort(-problem.lengths, kind="stable"))
+        self.place = torch.argsort(order)
+        self.x = pack_padded_sequence(self.x[order], torch.from_numpy(problem.lengths)[order], batch_first=True)
+        self.dh = self.dh[order]
+
+    def final(self) -> torch.Tensor:
+        state = self.module(self.x)[1]
+        return (state[0] if isinstance(state, tuple) else state)[0]
+
+    def results(self, direction: str) -> dict[str, Array]:
+        if direction == "train":
+            return super().results(direction)
+        y, _ = pad_packed_sequence(self.infer(), batch_first=True, total_length=self.problem.case.T)
+        return {"y": y[self.place].numpy()}

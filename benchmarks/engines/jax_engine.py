@@ -1,0 +1,127 @@
+"""JAX: `lax.scan` under jit, weights as arguments, time first.
+
+It takes as many threads as the process has CPUs, and nothing else sets them: the process must be pinned before.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.cases import Problem
+from benchmarks.engines import LeftOut
+from fastrnn._kernels.types import Array
+
+sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
+Gates = list[jax.Array]
+
+
+def rnn(a: Gates, ah: Gates, bh: jax.Array, h: jax.Array) -> tuple[jax.Array]:
+    return (tanh(a[0] + ah[0]),)
+
+
+def lstm(a: Gates, ah: Gates, bh: jax.Array, h: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    i, f, g, o = (x + y for x, y in zip(a, ah, strict=True))
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    return sigmoid(o) * tanh(c), c
+
+
+def gru(a: Gates, ah: Gates, bh: jax.Array, h: jax.Array) -> tuple[jax.Array]:
+    n = tanh(a[2] + sigmoid(a[0] + ah[0]) * (ah[2] + bh[2]))
+    return (n + sigmoid(a[1] + ah[1]) * (h - n),)
+
+
+STEPS: dict[str, Callable[..., tuple[jax.Array, ...]]] = {"rnn": rnn, "lstm": lstm, "gru": gru}
+
+
+def fused(v: jax.Array, W: jax.Array) -> Gates:
+    """Return the products of all gates, taken at once."""
+    return jnp.split(v @ W.reshape(len(W), -1), W.shape[1], axis=-1)
+
+
+def gate_by_gate(v: jax.Array, W: jax.Array) -> Gates:
+    """Return the products of all gates, one matrix each."""
+    return [v @ W[:, k] for k in range(W.shape[1])]
+
+
+# How products are taken, and whether that of x is one for all steps, before the scan. None is the fastest everywhere.
+LAYOUTS: tuple[tuple[Callable[..., Gates], bool], ...] = ((fused, False), (gate_by_gate, False), (fused, True))
+
+
+def forward(
+    cell: str, layout: tuple[Callable[..., Gates], bool], weights: Any, x: jax.Array, valid: jax.Array | None
+) -> Any:
+    """Return the final h, and h of all steps."""
+    product, before = layout
+    Wx, Wh, bx, bh = weights
+    b = bx.at[:2].add(bh[:2]) if cell == "gru" else bx + bh
+
+    def add_x(x: jax.Array) -> Gates:
+        return [a + bias for a, bias in zip(product(x, Wx), b, strict=True)]
+
+    def step(state: Any, inputs: Any) -> Any:
+        x, valid = inputs
+        new = STEPS[cell](x if before else add_x(x), product(state[0], Wh), bh, *state)
+        if valid is not None:
+            new = tuple(jnp.where(valid, a, b) for a, b in zip(new, state, strict=True))
+        return new, new[0]
+
+    state = (jnp.zeros((x.shape[1], len(Wh)), x.dtype),) * (2 if cell == "lstm" else 1)
+    state, y = jax.lax.scan(step, state, (add_x(x) if before else x, valid))
+    return state[0], y
+
+
+class JaxEngine:
+    """The fastest of the layouts, tried here for each direction; beyond its length a row keeps its state."""
+
+    def __init__(self, problem: Problem, n_threads: int) -> None:
+        if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) != n_threads:
+            raise LeftOut(f"needs a process with {n_threads} CPUs: it knows no number of threads")
+        jax.config.update("jax_enable_x64", problem.dtype == "float64")
+        jax.config.update("jax_platforms", "cpu")
+        self.problem = problem
+        self.weights = tuple(map(jnp.asarray, problem.weights))
+        self.x, self.dh = jnp.asarray(problem.x.swapaxes(0, 1)), jnp.asarray(problem.dh)
+        self.valid = None
+        if problem.lengths is not None:
+            self.valid = jnp.asarray(np.arange(problem.case.T)[:, None, None] < problem.lengths[:, None])
+
+    @cached_property
+    def infer(self) -> Callable[[], Any]:
+        return self._fastest(lambda run, weights, x, valid: run(weights, x, valid)[1])
+
+    @cached_property
+    def train(self) -> Callable[[], Any]:
+        def loss(run: Any, weights: Any, x: jax.Array, valid: jax.Array | None) -> jax.Array:
+            return (run(weights, x, valid)[0] * self.dh).sum()
+
+        return self._fastest(jax.grad(loss, argnums=1))
+
+    def _fastest(self, function: Callable[..., Any]) -> Callable[[], Any]:
+        """Return the call of a function, compiled with the layout that takes the least time of three calls."""
+
+        def seconds(call: Callable[[], Any]) -> float:
+            start = time.perf_counter()
+            call()
+            return time.perf_counter() - start
+
+        calls = []
+        for layout in LAYOUTS:
+            compiled = jax.jit(partial(function, partial(forward, self.problem.cell, layout)))
+            call = partial(self._wait, compiled)
+            call()
+            calls.append((min(seconds(call) for _ in range(3)), call))
+        return min(calls, key=lambda pair: pair[0])[1]
+
+    def _wait(self, compiled: Callable[..., Any]) -> Any:
+        return jax.block_until_ready(compiled(self.weights, self.x, self.valid))
+
+    def results(self, direction: str) -> dict[str, Array]:
+        if direction == "train":
+            return {name: np.array(d) for name, d in zip(("dWx", "dWh", "dbx", "dbh"), self.train(), strict=True)}
+        return {"y": self.problem.masked(np.array(self.infer()).swapaxes(0, 1))}

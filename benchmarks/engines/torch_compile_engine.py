@@ -1,0 +1,70 @@
+"""PyTorch's compiler: the steps between two calls of Python as one compiled function.
+
+*Design.* Compiling `nn.LSTM`, `nn.GRU` or `nn.RNN` runs the stock kernels as before. A loop over all of T is unrolled,
+and 150 steps take longer to compile than people wait; the compiler refuses its own `scan` with gradients of the
+weights. So the loop is cut into stretches. With one step in each it took 1.2 times as long as with ten, and with
+twenty-five the same, after twice the time to compile. The product of x is one for all steps, before the loop.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._inductor import config
+
+from benchmarks.cases import Problem
+from benchmarks.engines.torch_engine import TorchEngine
+
+STRETCH = 10  # steps in one compiled function
+
+Step = Callable[..., tuple[torch.Tensor, ...]]
+
+
+def rnn(ax: torch.Tensor, ah: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor]:
+    return (torch.tanh(ax + ah),)
+
+
+def lstm(ax: torch.Tensor, ah: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    i, f, g, o = (ax + ah).chunk(4, dim=1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def gru(ax: torch.Tensor, ah: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor]:
+    (ax_r, ax_z, ax_n), (ah_r, ah_z, ah_n) = ax.chunk(3, dim=1), ah.chunk(3, dim=1)
+    n = torch.tanh(ax_n + torch.sigmoid(ax_r + ah_r) * ah_n)
+    return (n + torch.sigmoid(ax_z + ah_z) * (h - n),)
+
+
+STEPS: dict[str, Step] = {"rnn": rnn, "lstm": lstm, "gru": gru}
+
+
+class CompiledTorchEngine(TorchEngine):
+    """Stretches of steps, compiled; weights are those of the stock module."""
+
+    step: Any = None  # a call a step would be another function
+
+    def __init__(self, problem: Problem, n_threads: int) -> None:
+        super().__init__(problem, n_threads)
+        config.compile_threads = 1  # no pool of processes beside the engines
+        self.n_states = 2 if problem.cell == "lstm" else 1
+        step = STEPS[problem.cell]
+
+        def stretch(ax: torch.Tensor, Wh: torch.Tensor, bh: torch.Tensor, *state: torch.Tensor) -> list[torch.Tensor]:
+            outputs = []
+            for step_ax in ax.unbind():
+                state = step(step_ax, torch.addmm(bh, state[0], Wh.t()), *state)
+                outputs.append(state[0])
+            return [torch.stack(outputs), *state]
+
+        self.stretch = torch.compile(stretch, dynamic=False)
+
+    def forward(self) -> torch.Tensor:
+        Wx, Wh, bx, bh = self.parameters
+        ax = torch.nn.functional.linear(self.x.transpose(0, 1), Wx, bx)
+        state = [ax.new_zeros(*self.dh.shape)] * self.n_states
+        outputs = []
+        for part in ax.split(STRETCH):
+            y, *state = self.stretch(part, Wh, bh, *state)
+            outputs.append(y)
+        return torch.cat(outputs).transpose(0, 1)

@@ -1,0 +1,86 @@
+"""An engine in a process of its own, as in use.
+
+What malloc keeps after another library's arrays halves or doubles a peer's time, JAX takes its threads from the CPUs
+of the process, and one library's pool of threads is no affair of the next. The process times the calls itself: the way
+to it and back is not in the time.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks.cases import Problem
+from benchmarks.engines import LeftOut, load
+from benchmarks.timing import timed
+from fastrnn._kernels.types import Array
+
+PATIENCE = 60  # seconds that an engine may take to answer, to compile what it compiles among them
+
+
+class EngineProcess:
+    """An engine that answers over a pipe; LeftOut where it cannot, fails, or takes longer than people wait."""
+
+    def __init__(self, name: str, problem: Problem, n_threads: int) -> None:
+        context = get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, name, problem, n_threads), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._failure: str | None = None
+
+    def results(self, direction: str) -> dict[str, Array]:
+        """Return what the engine's `results` does."""
+        return self._ask("results", direction)
+
+    def time(self, direction: str) -> float:
+        """Return the seconds of one call."""
+        return self._ask("time", direction)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def _ask(self, *question: str) -> Any:
+        if self._failure is not None:
+            raise LeftOut(self._failure)
+        try:
+            self._connection.send(question)
+            if not self._connection.poll(PATIENCE):
+                self._process.kill()
+                self._failure = f"no answer within {PATIENCE} s"
+                raise LeftOut(self._failure)
+            answer, reason = self._connection.recv()
+        except (EOFError, OSError):
+            self._failure = "its process ended"
+            raise LeftOut(self._failure) from None
+        if reason is not None:
+            raise LeftOut(reason)
+        return answer
+
+
+def _serve(connection: Connection, name: str, problem: Problem, n_threads: int) -> None:
+    """Answer questions, with an answer or a reason why there is none, until the pipe is closed."""
+    engine: Any = None
+
+    def call(direction: str) -> Callable[[], object]:
+        found = getattr(engine, direction, None)
+        if found is None:
+            raise LeftOut(f"does not {direction}")
+        return found
+
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            kind, direction = connection.recv()
+            try:
+                engine = engine or load(name)(problem, n_threads)
+                run = call(direction)
+                connection.send((engine.results(direction) if kind == "results" else timed(run, n_threads), None))
+            except LeftOut as reason:
+                connection.send((None, str(reason)))
+            except Exception as error:  # of whatever library: it belongs into the report, not into the way of others
+                connection.send((None, f"{type(error).__name__}: {str(error).strip().partition(os.linesep)[0]}"))
