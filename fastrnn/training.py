@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._examples import Examples, check_examples
-from fastrnn._kernels import memory
+from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._run import Run
@@ -202,7 +202,7 @@ class Trainer:
             self._load(finished)
             raise
         finally:
-            memory.release()
+            pool.release()
         run.last = self.model.flat_parameters.copy()
         self.model.flat_parameters[...] = run.best
         return run.history

@@ -3,7 +3,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange
 
-from fastrnn._kernels.memory import empty
+from fastrnn._kernels.pool import empty
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 
 cdef extern from "cpu.h" nogil:

@@ -24,7 +24,7 @@ from numba import njit, types
 from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
 
-from fastrnn._kernels.memory import empty
+from fastrnn._kernels.pool import empty
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 from fastrnn._kernels.types import Array, Run, Weights
 from fastrnn.cells import Cell, _pointwise

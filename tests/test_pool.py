@@ -8,20 +8,20 @@ import pytest
 from kernels import Problem
 
 from fastrnn import recurrent_forward
-from fastrnn._kernels import memory
+from fastrnn._kernels import pool
 from fastrnn.layers import LSTM, Dense
 from fastrnn.model import Sequential
 from fastrnn.training import Trainer
 
-LARGE = (memory.SMALL // 4 + 1,)
+LARGE = (pool.SMALL // 4 + 1,)
 
 
 @pytest.fixture(autouse=True)
 def nothing_waits():
     gc.collect()
-    memory.release()
+    pool.release()
     yield
-    memory.release()
+    pool.release()
 
 
 def address(array):
@@ -29,41 +29,41 @@ def address(array):
 
 
 def test_a_block_comes_back_when_its_last_view_is_gone():
-    lent = memory.empty(LARGE, np.float32)
+    lent = pool.empty(LARGE, np.float32)
     at, view = address(lent), lent[5:].reshape(-1, 1)[::2]
     del lent
-    assert memory.waiting() == 0
+    assert pool.waiting() == 0
     del view
-    assert memory.waiting() == 4 * LARGE[0]
-    again = memory.empty((2, LARGE[0] // 2), np.int16)
+    assert pool.waiting() == 4 * LARGE[0]
+    again = pool.empty((2, LARGE[0] // 2), np.int16)
     assert address(again) != at  # far too large a block for so little
-    again = memory.empty(LARGE, np.float32)
+    again = pool.empty(LARGE, np.float32)
     assert address(again) == at
-    assert memory.waiting() == 0
+    assert pool.waiting() == 0
 
 
 def test_two_borrowers_never_share():
-    arrays = [memory.empty(LARGE, np.float32) for _ in range(5)]
+    arrays = [pool.empty(LARGE, np.float32) for _ in range(5)]
     for value, array in enumerate(arrays):
         array[:] = value
     assert [float(array.mean()) for array in arrays] == [0, 1, 2, 3, 4]
 
 
 def test_no_more_is_kept_than_allowed(monkeypatch):
-    monkeypatch.setattr(memory, "KEEP", 3 * 4 * LARGE[0])
-    arrays = [memory.empty(LARGE, np.float32) for _ in range(5)]
+    monkeypatch.setattr(pool, "KEEP", 3 * 4 * LARGE[0])
+    arrays = [pool.empty(LARGE, np.float32) for _ in range(5)]
     del arrays
-    assert memory.waiting() == 3 * 4 * LARGE[0]
-    too_large = memory.empty((4 * LARGE[0],), np.float32)
+    assert pool.waiting() == 3 * 4 * LARGE[0]
+    too_large = pool.empty((4 * LARGE[0],), np.float32)
     del too_large
-    assert memory.waiting() == 0
+    assert pool.waiting() == 0
 
 
 def test_small_arrays_are_not_lent():
-    array = memory.empty((10,), np.float64)
+    array = pool.empty((10,), np.float64)
     assert array.flags.owndata
     del array
-    assert memory.waiting() == 0
+    assert pool.waiting() == 0
 
 
 def test_threads_that_borrow_and_return():
@@ -71,7 +71,7 @@ def test_threads_that_borrow_and_return():
 
     def work(value):
         for _ in range(300):
-            array = memory.empty(LARGE, np.float32)
+            array = pool.empty(LARGE, np.float32)
             array[:] = value
             if array.min() != value or array.max() != value:
                 wrong.append(value)
@@ -102,7 +102,7 @@ def test_training_gives_up_its_memory():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 50, 4)).astype("float32"), rng.integers(0, 2, 64)
     borrowed = []
-    trainer = Trainer(model, "cross_entropy", batch_callbacks=[lambda _: borrowed.append(memory.waiting())])
+    trainer = Trainer(model, "cross_entropy", batch_callbacks=[lambda _: borrowed.append(pool.waiting())])
     trainer.fit(x, y, epochs=1, batch_size=16)
-    assert max(borrowed) > memory.SMALL
-    assert memory.waiting() == 0
+    assert max(borrowed) > pool.SMALL
+    assert pool.waiting() == 0
