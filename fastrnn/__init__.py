@@ -25,6 +25,7 @@ _MODULES = {
     ),
     "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Gaussian", "Recurrent"),
     "model": ("Sequential",),
+    "streaming": ("Stream",),
     "optimizers": ("SGD", "Adam"),
     "schedules": ("CosineSchedule", "PlateauSchedule", "StepSchedule"),
     "training": ("DivergenceError", "Trainer"),

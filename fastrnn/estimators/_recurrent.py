@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastrnn import storage
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
+from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -22,6 +23,7 @@ from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
 from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
+from fastrnn.streaming import Streamed
 from fastrnn.training import BatchReport, Trainer
 
 
@@ -332,6 +334,15 @@ class RecurrentEstimator(BaseEstimator):
         check_is_fitted(self, "model_")
         x, lengths = self._standardized(check_sequences(self, X, reset=False))
         return self.model_.predict(x, lengths, n_threads=self.n_threads)
+
+    def _stream(self) -> Streamed:
+        """Return what a `Stream` runs."""
+        check_is_fitted(self, "model_")
+        return Streamed(self.model_, self._frame(), self.n_threads)
+
+    def _frame(self) -> Frame:
+        """Return what happens before and after the net, of one step as of whole sequences."""
+        return Frame(finite=True, inputs=self.inputs_, wide=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastrnn._kernels.chain import Frame, softmax
 from fastrnn._kernels.types import Array
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import check_targets
@@ -153,7 +153,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         NotFittedError, ValueError
             If the classifier is not fitted, or X is not like what it was fitted with.
         """
-        return softmax(self._outputs(X).astype(np.float64), axis=1)
+        return softmax(self._outputs(X))
 
     def predict(self, X: Any) -> Array:
         """
@@ -176,6 +176,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         """
         check_is_fitted(self, "model_")
         return self.classes_[self._outputs(X).argmax(1)]
+
+    def _frame(self) -> Frame:
+        return super()._frame()._replace(softmax=True)
 
     def _fitted_tree(self) -> dict[str, Any]:
         classes = self.classes_

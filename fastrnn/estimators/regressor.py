@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import Standardizer, check_targets
@@ -88,6 +89,9 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         y = self._outputs(X)
         y = y.astype(np.float64) if self.targets_ is None else self.targets_.undo(y)
         return y.reshape(len(y), *self._target_shape)
+
+    def _frame(self) -> Frame:
+        return super()._frame()._replace(outputs=self.targets_, shape=self._target_shape)
 
     def _fitted_tree(self) -> dict[str, Any]:
         scale = None if self.targets_ is None else self.targets_._asdict()

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels import Weights, pack, recurrent_backward, recurrent_forward
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.types import Array, PackedWeights
 from fastrnn.cells import Cell, get_cell
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.dropout import draw_mask
@@ -121,6 +121,14 @@ class Recurrent(Layer):
             ]
             for layer in range(self.layers)
         ]
+
+    def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
+        if self.bidirectional:
+            raise ValueError(
+                f"{self!r} reads sequences from their end too, which one step at a time cannot: "
+                "expected bidirectional=False"
+            )
+        return [packed for (packed,) in self.pack(parameters)]
 
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         initial = self._by_layer("state", state)
