@@ -2,8 +2,6 @@
 
 from typing import Any, NamedTuple, NoReturn
 
-import numpy as np
-
 from fastrnn._backprop import check_state as check_model_state
 from fastrnn._checks import check_integer
 from fastrnn._kernels.chain import Frame, States, make_chain
@@ -69,7 +67,7 @@ class Stream:
         own, frame, n_threads = streamed
         own._check_built()
         if len(own.input_shape) != 2:
-            raise ValueError(f"the model takes inputs {own.input_shape} without steps, expected one of sequences (T, I)")
+            raise ValueError(f"the model takes inputs {own.input_shape} without steps, expected sequences (T, I)")
         nets = [layer.pack_steps(mine) for layer, mine in zip(own.layers, own._parameters, strict=True)]
         if not any(nets):
             raise ValueError(f"{own!r} does nothing in prediction, expected a recurrent or dense layer")

@@ -87,7 +87,7 @@ class DoorChain:
             x = ((x - mean) / scale).astype(x.dtype)
         if x.ndim == 1:
             check_symbols(x[:, None], np.ones(len(x), int), self.nets[0].shape[0])
-        states = []
+        states: States = []
         for net, state in zip(self.nets, self.states, strict=True):
             _, state, _ = recurrent_forward(
                 net.cell, x[:, None], net, state, sequences=False, keep_tape=False, n_threads=self.n_threads
