@@ -25,6 +25,7 @@ class Passes:
     optimizer: Optimizer
     clip_norm: float | None
     n_threads: int | None
+    checkpoint_every: int | None
 
     @property
     def steps(self) -> bool:
@@ -45,7 +46,12 @@ class Passes:
         model, where = self.model, f"in epoch {run.epoch}, batch {run.batches + 1}"
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
             y, backprop = model.forward(
-                batch.x, training=True, lengths=batch.lengths, rng=run.dropout, n_threads=self.n_threads
+                batch.x,
+                training=True,
+                lengths=batch.lengths,
+                rng=run.dropout,
+                n_threads=self.n_threads,
+                checkpoint_every=self.checkpoint_every,
             )
             loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
             if not np.isfinite(loss):

@@ -85,6 +85,9 @@ class Trainer:
         Of all that is random; None for another run each time.
     n_threads : int, optional
         Number of threads; see `recurrent_forward`.
+    checkpoint_every : int, optional
+        Keep the tapes of recurrent layers at every so many steps alone: less memory, a third more work, the same bits;
+        `fastrnn.memory.choose_checkpoints` chooses it. Validation then takes batches of `batch_size`, too.
 
     Raises
     ------
@@ -118,6 +121,7 @@ class Trainer:
         batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
         seed: int | None = 0,
         n_threads: int | None = None,
+        checkpoint_every: int | None = None,
     ) -> None:
         model._check_built()
         clip_norm = None if clip_norm is None else check_number("clip_norm", clip_norm, "(0, inf)")
@@ -130,7 +134,7 @@ class Trainer:
         self.callbacks = tuple(callbacks)
         self.batch_callbacks = tuple(batch_callbacks)
         self.seed = seed
-        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads)
+        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads, checkpoint_every)
         self._run: Run | None = None
         self._continues = False
 

@@ -139,6 +139,13 @@ cdef class Packed:
         if bh is not None:
             add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), <vec*> n.bias)
 
+    @property
+    def layout(self):
+        """Numbers that a row takes: of a state, of a step's tape, of a step's deltas, of dx."""
+        cdef Net* n = &self.net
+        deltas = n.groups * PANEL * LANES
+        return n.ld * LANES, deltas if n.cell.taped else 0, deltas, n.x_ld * LANES
+
     cdef transpose_for(self, bint need_dx):
         """Make the transposed panels that backward reads, at its first call."""
         cdef Net* n = &self.net

@@ -31,6 +31,7 @@ class Call(NamedTuple):
     lengths: Array | None = None
     rng: np.random.Generator | None = None
     n_threads: int | None = None
+    checkpoint_every: int | None = None  # tapes of recurrent layers; see `recurrent_forward`
 
 
 @dataclass(frozen=True, repr=False)

@@ -151,6 +151,7 @@ class Recurrent(Layer):
                     sequences=self.return_sequences or not last,
                     keep_tape=call.training,
                     recurrent_mask=recurrent_mask,
+                    checkpoint_every=call.checkpoint_every,
                     n_threads=call.n_threads,
                 )
                 outputs.append(own[0] if y is None else y)
