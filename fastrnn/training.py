@@ -87,7 +87,7 @@ class Trainer:
         Number of threads; see `recurrent_forward`.
     checkpoint_every : int, optional
         Keep the tapes of recurrent layers at every so many steps alone: less memory, a third more work, the same bits;
-        `fastrnn.memory.choose_checkpoints` chooses it. Validation then takes batches of `batch_size`, too.
+        `fastrnn.memory.choose_checkpoints` chooses it. Validation then has no more than `batch_size` examples in the net.
 
     Raises
     ------
@@ -134,7 +134,10 @@ class Trainer:
         self.callbacks = tuple(callbacks)
         self.batch_callbacks = tuple(batch_callbacks)
         self.seed = seed
-        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads, checkpoint_every)
+        self.checkpoint_every = (
+            None if checkpoint_every is None else check_integer("checkpoint_every", checkpoint_every, 1)
+        )
+        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads, self.checkpoint_every)
         self._run: Run | None = None
         self._continues = False
 
@@ -372,7 +375,9 @@ class Trainer:
         passes.check_finite("weights are", weights, epoch, learning_rate)
         validation_loss, validation_accuracy = None, None
         if held_out is not None:
-            validation_loss, validation_accuracy = passes.evaluate(held_out, max(batch_size, 256))
+            validation_loss, validation_accuracy = passes.evaluate(
+                held_out, max(batch_size, 256), None if passes.checkpoint_every is None else batch_size
+            )
             passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
         run.history.append(
             {

@@ -21,6 +21,7 @@ from fastrnn.estimators._parameters import plain, revive
 from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
+from fastrnn.memory import choose_checkpoints, parse_bytes
 from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
 from fastrnn.streaming import Streamed
@@ -66,6 +67,7 @@ class RecurrentEstimator(BaseEstimator):
     forget_bias: float = 0.0
     standardize: bool = True
     n_threads: int | None = None
+    memory_limit: Any = None
     random_state: Any = None
     dtype: Any = "float32"
     warm_start: bool = False
@@ -159,6 +161,7 @@ class RecurrentEstimator(BaseEstimator):
         check_integer("batch_size", self.batch_size, 1)
         if self.n_threads is not None:
             check_integer("n_threads", self.n_threads, 1)
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         sequences = check_sequences(self, X, reset=not again)
         n = len(sequences.x)
         targets = self._learn_targets(y, n, again)
@@ -183,6 +186,10 @@ class RecurrentEstimator(BaseEstimator):
             x_held, lengths_held, y_held, weights_held = (None if a is None else a[held_out] for a in examples)
             validation = (x_held, y_held, lengths_held, weights_held)
         self.validation_rows_ = held_out
+        checkpoint_every = None
+        if limit is not None:
+            B, ragged = min(self.batch_size, len(training)), lengths is not None
+            checkpoint_every = choose_checkpoints(self.model_, B, x.shape[1], limit, ragged=ragged)
         self.trainer_ = Trainer(
             self.model_,
             self._loss,
@@ -194,6 +201,7 @@ class RecurrentEstimator(BaseEstimator):
             callbacks=[_print_epoch] if self.verbose else [],
             seed=seed,
             n_threads=self.n_threads,
+            checkpoint_every=checkpoint_every,
         )
         return Fitting(self.trainer_, x, y, lengths, weights, validation)
 

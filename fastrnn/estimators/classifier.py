@@ -63,6 +63,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         Bring every channel to mean 0 and standard deviation 1, by the training examples.
     n_threads : int or None
         Number of threads; None takes as many as the problem is worth.
+    memory_limit : str, int or None
+        Most memory, such as ``"1 GB"``, that a training step may take for long sequences: within it, part of the work
+        is done twice; the result is the same. See `fastrnn.memory.training_bytes`.
     random_state : int, RandomState or None
         Seed of weights, split, order and dropout.
     dtype : {"float32", "float64"}

@@ -25,11 +25,11 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     ----------
     cell, hidden_size, layers, bidirectional, head, dropout, recurrent_dropout, optimizer, learning_rate, schedule
         As in `RecurrentClassifier`.
-    epochs, batch_size, validation_fraction, patience, clip_norm, initializer, forget_bias, n_threads, random_state
+    epochs, batch_size, validation_fraction, patience, clip_norm, initializer, forget_bias, n_threads, memory_limit
         As in `RecurrentClassifier`.
     standardize : bool
         Bring every channel, and every target, to mean 0 and standard deviation 1, by the training examples.
-    dtype, warm_start, verbose
+    random_state, dtype, warm_start, verbose
         As in `RecurrentClassifier`.
 
     Attributes
