@@ -110,7 +110,7 @@ def _pointwise_bytes(layer: Layer, model: Sequential, B: int, shape: Any) -> tup
         return 2 * _bytes(model, B, outputs), _bytes(model, B, outputs)
     layout = backends.choose(None, RNN_LINEAR).layout
     state, _, _, inputs = layout(RNN_LINEAR, shape[-1], outputs[-1], model.dtype)
-    kept = _bytes(model, B, (*outputs[:-1], state + outputs[-1]))
+    kept = _bytes(model, B, (*outputs[:-1], shape[-1] + state + outputs[-1]))  # h of all steps lies time first: copied
     return kept, _bytes(model, B, (*outputs[:-1], outputs[-1] + inputs + shape[-1]))
 
 

@@ -87,7 +87,7 @@ class Trainer:
         Number of threads; see `recurrent_forward`.
     checkpoint_every : int, optional
         Keep the tapes of recurrent layers at every so many steps alone: less memory, a third more work, the same bits;
-        `fastrnn.memory.choose_checkpoints` chooses it. Validation then has no more than `batch_size` examples in the net.
+        `fastrnn.memory.choose_checkpoints` chooses it. Validation then has at most `batch_size` examples in the net.
 
     Raises
     ------

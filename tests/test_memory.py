@@ -34,7 +34,12 @@ def measured(model, B, T, checkpoint_every=None, lengths=None):
     def step():
         x = np.zeros((B, T, I), model.dtype)
         y, backprop = model.forward(
-            x, training=True, rng=np.random.default_rng(0), lengths=lengths, checkpoint_every=checkpoint_every
+            x,
+            training=True,
+            rng=np.random.default_rng(0),
+            lengths=lengths,
+            n_threads=1,
+            checkpoint_every=checkpoint_every,
         )
         backprop(np.ones_like(y), need_dx=False)
 
@@ -65,11 +70,11 @@ def test_the_formula(name, B, T, checkpoint_every):
 
 
 @pytest.mark.parametrize("checkpoint_every", [None, 50])
-@pytest.mark.parametrize("name", ["lstm", "rnn", "bidirectional"])
+@pytest.mark.parametrize("name", ["lstm", "rnn"])
 def test_the_formula_for_numba(numba, name, checkpoint_every):
     model = build(NETS[name])
     expected = training_bytes(model, 32, 300, checkpoint_every)
-    np.testing.assert_allclose(measured(model, 32, 300, checkpoint_every), expected, rtol=0.15)
+    np.testing.assert_allclose(measured(model, 32, 300, checkpoint_every), expected, rtol=0.1)
 
 
 def test_the_formula_in_float64():
@@ -88,7 +93,7 @@ def test_the_formula_bounds_ragged_batches(longest, checkpoint_every):
     for name in ("lstm", "bidirectional", "steps"):
         model = build(NETS[name])
         bound = training_bytes(model, B, T, checkpoint_every, ragged=True)
-        assert 0.1 * bound < measured(model, B, T, checkpoint_every, lengths) <= 1.05 * bound
+        assert bound / 15 < measured(model, B, T, checkpoint_every, lengths) <= 1.05 * bound
 
 
 def test_checkpoints_take_the_root_of_the_steps():
@@ -110,7 +115,7 @@ def test_what_is_chosen_fits(ragged):
     assert choose_checkpoints(model, B, T, whole, ragged=ragged) is None
     k = choose_checkpoints(model, B, T, whole - 1, ragged=ragged)
     least = training_bytes(model, B, T, k, ragged=ragged)
-    assert least < whole / 3
+    assert least < whole / (1.5 if ragged else 3)
     assert choose_checkpoints(model, B, T, least, ragged=ragged) == k
     assert least <= 1.1 * min(training_bytes(model, B, T, other, ragged=ragged) for other in range(1, T, 7))
     with pytest.raises(
@@ -150,9 +155,10 @@ def data(ragged):
 def test_an_estimator_ends_with_the_same_bits(kind, ragged):
     X, y = data(ragged)
     options = {"cell": "lstm", "hidden_size": 9, "layers": 2, "bidirectional": True, "head": (5,), "epochs": 2,
-               "dropout": 0.1, "recurrent_dropout": 0.1, "random_state": 0}  # fmt: skip
+               "dropout": 0.1, "recurrent_dropout": 0.1, "n_threads": 1, "random_state": 0}  # fmt: skip
     free = kind(**options).fit(X, y)
-    bound = kind(**options, memory_limit="5.5 MB").fit(X, y)
+    limit = training_bytes(free.model_, 32, 600, ragged=ragged) - 1
+    bound = kind(**options, memory_limit=limit).fit(X, y)
     assert free.trainer_.checkpoint_every is None
     assert bound.trainer_.checkpoint_every is not None
     np.testing.assert_array_equal(bound.model_.flat_parameters, free.model_.flat_parameters)

@@ -271,7 +271,7 @@ def pack(cell: Cell, weights: Weights) -> Packed:
 
 def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
     """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
-    return H, cell.n_kept * H, 2 * cell.n_gates * H, I
+    return H, cell.n_kept * H, 4 * cell.n_gates * H, I  # dax and dah, and those of the chunk before
 
 
 def forward(cell: Cell, packed: Packed, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:

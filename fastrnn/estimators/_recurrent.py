@@ -188,8 +188,8 @@ class RecurrentEstimator(BaseEstimator):
         self.validation_rows_ = held_out
         checkpoint_every = None
         if limit is not None:
-            B, ragged = min(self.batch_size, len(training)), lengths is not None
-            checkpoint_every = choose_checkpoints(self.model_, B, x.shape[1], limit, ragged=ragged)
+            B, T, ragged = min(self.batch_size, len(training)), sequences.x.shape[1], lengths is not None
+            checkpoint_every = choose_checkpoints(self.model_, B, T, limit, ragged=ragged)
         self.trainer_ = Trainer(
             self.model_,
             self._loss,
