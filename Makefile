@@ -28,8 +28,9 @@ sanitize: .venv/dev
 	CC="gcc $(SANITIZERS)" $(BIN)/python setup.py --quiet build \
 		--build-base $(SANITIZE) --build-lib $(SANITIZE)/lib
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
-		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZE)/lib $(BIN)/python -P -m pytest -o pythonpath= -s -p no:cacheprovider -k "not numba" $(addprefix tests/test_,\
-		kernels.py same_bits.py special_values.py simd.py dense.py pool.py)
+		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZE)/lib \
+		$(BIN)/python -P -m pytest -o pythonpath= -s -p no:cacheprovider -k "not numba" \
+		$(addprefix tests/test_,kernels.py same_bits.py special_values.py simd.py dense.py pool.py streaming.py)
 
 RESULTS ?= benchmarks/results
 BENCHMARKS := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE

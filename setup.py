@@ -9,6 +9,7 @@ import platform
 import tempfile
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -65,8 +66,8 @@ extensions = [
     Extension(
         f"fastrnn._kernels.native_{name}_{precision}",
         [str(KERNELS / f"native_{name}_{precision}.pyx")],
-        define_macros=macros,
-        include_dirs=[str(KERNELS)],
+        define_macros=[*macros, ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        include_dirs=[str(KERNELS), numpy.get_include()],
         depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
         extra_compile_args=FLAGS + flags,
         optional=True,  # nobody misses its file

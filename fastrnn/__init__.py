@@ -25,6 +25,7 @@ _MODULES = {
     ),
     "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Gaussian", "Recurrent"),
     "model": ("Sequential",),
+    "streaming": ("Stream",),
     "optimizers": ("SGD", "Adam"),
     "schedules": ("CosineSchedule", "PlateauSchedule", "StepSchedule"),
     "training": ("DivergenceError", "Trainer"),
@@ -33,7 +34,7 @@ _MODULES = {
     "estimators": ("RecurrentClassifier", "RecurrentRegressor", "load"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("cells", "data", "layers", "losses", "plots", "testing")
+_SUBMODULES = ("cells", "data", "layers", "losses", "memory", "plots", "testing")
 __all__ = ["__version__", *_SUBMODULES, *_HOMES]
 
 

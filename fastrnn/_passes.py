@@ -25,6 +25,7 @@ class Passes:
     optimizer: Optimizer
     clip_norm: float | None
     n_threads: int | None
+    checkpoint_every: int | None
 
     @property
     def steps(self) -> bool:
@@ -45,7 +46,12 @@ class Passes:
         model, where = self.model, f"in epoch {run.epoch}, batch {run.batches + 1}"
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
             y, backprop = model.forward(
-                batch.x, training=True, lengths=batch.lengths, rng=run.dropout, n_threads=self.n_threads
+                batch.x,
+                training=True,
+                lengths=batch.lengths,
+                rng=run.dropout,
+                n_threads=self.n_threads,
+                checkpoint_every=self.checkpoint_every,
             )
             loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
             if not np.isfinite(loss):
@@ -61,12 +67,12 @@ class Passes:
         run.correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
         run.steps += batch.n_steps
 
-    def evaluate(self, examples: Examples, batch_size: int) -> tuple[float, float | None]:
-        """Return loss and accuracy over all examples."""
-        weights, loss, correct, steps = self.model.pack(), 0.0, 0.0, 0
+    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+        """Return loss and accuracy over all examples; so many of a batch at a time are in the net, None is all."""
+        loss, correct, steps = 0.0, 0.0, 0
         for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps):
             with np.errstate(over="ignore", invalid="ignore"):
-                y, _ = self.model.forward(batch.x, lengths=batch.lengths, weights=weights, n_threads=self.n_threads)
+                y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
                 value, _ = self.loss(y, batch.y, batch.mask, batch.weights)
             loss += value * batch.n_steps
             correct += self.count(y, batch.y, batch.mask) if self.count else 0.0

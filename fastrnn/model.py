@@ -157,6 +157,7 @@ class Sequential:
         rng: np.random.Generator | None = None,
         weights: list[Any] | None = None,
         n_threads: int | None = None,
+        checkpoint_every: int | None = None,
     ) -> tuple[Array, Backprop]:
         """
         Run all layers.
@@ -177,6 +178,8 @@ class Sequential:
             From `pack`; None packs for this call.
         n_threads : int, optional
             Number of threads; see `recurrent_forward`.
+        checkpoint_every : int, optional
+            Keep the tapes of recurrent layers at every so many steps alone; see `recurrent_forward`.
 
         Returns
         -------
@@ -201,7 +204,7 @@ class Sequential:
             if len(self.input_shape) != 2:
                 raise ValueError(f"lengths is given, but inputs {self.input_shape} have no steps; expected None")
             lengths = check_lengths(lengths, *y.shape[:2])
-        call = Call(training, lengths, rng, n_threads)
+        call = Call(training, lengths, rng, n_threads, checkpoint_every)
         backprops, final = [], []
         initial = check_state("state", state, len(self.layers))
         for layer, packed, own in zip(self.layers, weights or self.pack(), initial, strict=True):

@@ -13,7 +13,7 @@ from fastrnn.layers import LSTM, Dense
 from fastrnn.model import Sequential
 from fastrnn.training import Trainer
 
-LARGE = (pool.SMALL // 4 + 1,)
+LARGE = (pool.SMALL // 4 + 2,)
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +35,26 @@ def test_a_block_comes_back_when_its_last_view_is_gone():
     assert pool.waiting() == 0
     del view
     assert pool.waiting() == 4 * LARGE[0]
-    again = pool.empty((2, LARGE[0] // 2), np.int16)
-    assert address(again) != at  # far too large a block for so little
-    again = pool.empty(LARGE, np.float32)
+    again = pool.empty((LARGE[0] - 1,), np.int32)
     assert address(again) == at
     assert pool.waiting() == 0
+
+
+def test_a_block_that_is_far_too_large_is_not_lent():
+    large = pool.empty((3 * LARGE[0],), np.float32)
+    at = address(large)
+    del large
+    smaller = pool.empty((2 * LARGE[0],), np.float32)
+    assert address(smaller) != at
+    assert pool.waiting() == 0  # it has made room
+
+
+def test_what_waits_makes_room_for_what_is_new():
+    blocks = [pool.empty(LARGE, np.float32) for _ in range(4)]
+    del blocks
+    larger = pool.empty((2 * LARGE[0],), np.float32)
+    assert pool.waiting() == 2 * 4 * LARGE[0]
+    assert larger.nbytes + pool.waiting() == 4 * 4 * LARGE[0]
 
 
 def test_two_borrowers_never_share():

@@ -15,6 +15,7 @@ from fastrnn._kernels.checks import (
 )
 from fastrnn._kernels.config import show_config
 from fastrnn._kernels.dense import dense_backward, dense_forward
+from fastrnn._kernels.pool import release
 from fastrnn._kernels.steps import Steps
 from fastrnn._kernels.threads import choose_threads, set_num_threads, threads_here
 from fastrnn._kernels.types import Array, PackedWeights, Run, Tape, Weights
@@ -164,6 +165,8 @@ def recurrent_forward(
         checkpoint_every=None if checkpoint_every is None else check_count("checkpoint_every", checkpoint_every),
     )
     h, final, saved = packed.backend.forward(cell, packed.payload, run, tuple(map(steps.gather_rows, states)))
+    if run.checkpoint_every is not None:  # memory is short: none may wait
+        release()
     y = None
     if sequences:
         y = steps.scatter(h[1:].swapaxes(0, 1))
@@ -225,6 +228,8 @@ def recurrent_backward(
         tuple(map(steps.gather_rows, dstates)),
         bool(need_dx) and not run.symbols,
     )
+    if run.checkpoint_every is not None:
+        release()
     if not packed.has_bh:
         dweights = dweights._replace(bh=None)
     return None if dx is None else steps.scatter(dx), dweights, tuple(map(steps.scatter_rows, dinitial))

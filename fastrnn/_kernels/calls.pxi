@@ -190,6 +190,13 @@ cdef class Packed:
             add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), bias)
         n.wx = wx; n.wh = wh; n.bias = bias
 
+    @property
+    def layout(self):
+        """Numbers that a row takes: of a state, of a step's tape, of a step's deltas, of dx."""
+        cdef Net* n = &self.net
+        deltas = n.groups * PANEL * LANES
+        return n.ld * LANES, deltas if n.cell.taped else 0, deltas, n.x_ld * LANES
+
     cdef Memory transposed(self, const vec* w, int K, Py_ssize_t ld, int width):
         """Return packed weights once more, as backward reads them."""
         cdef Net* n = &self.net

@@ -46,6 +46,42 @@ def _as_examples(a: Array, shape: tuple[int, ...]) -> Array:
     return a.swapaxes(0, 1).reshape(-1, a.shape[2])[:N].reshape(*shape[:-1], a.shape[2])
 
 
+def pack_dense(W: Array, b: Array, activation: str | None = None, *, backend: str | None = None) -> PackedWeights:
+    """
+    Lay the weights of a dense layer out as the kernels read them.
+
+    Parameters
+    ----------
+    W : ndarray (I, U)
+        Weights, float32 or float64; copied.
+    b : ndarray (U,)
+        Bias; copied.
+    activation, backend
+        As in `dense_forward`.
+
+    Returns
+    -------
+    PackedWeights
+        A net without a recurrent product: one step of it is the layer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong shape or dtype, or `activation` is unknown.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is unknown; expected one of {', '.join(map(repr, ACTIVATIONS))}")
+    cell = ACTIVATIONS[activation]
+    W = np.asarray(W)
+    if W.dtype not in DTYPES or W.ndim != 2:
+        raise TypeError(f"W has dtype {W.dtype} and shape {W.shape}, expected float32 or float64 and (I, U)")
+    I, U = W.shape
+    b = check_array("b", b, (U,), W.dtype)
+    module = backends.choose(backend, cell)
+    weights = Weights(W[:, None], np.zeros((0, 1, U), W.dtype), b[None], None)
+    return PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
+
+
 def dense_forward(
     x: Array,
     W: Array,
@@ -84,18 +120,10 @@ def dense_forward(
     TypeError, ValueError
         If an argument has the wrong shape or dtype, or `activation` is unknown.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r} is unknown; expected one of {', '.join(map(repr, ACTIVATIONS))}")
-    cell = ACTIVATIONS[activation]
-    W, x = np.asarray(W), np.asarray(x)
-    if W.dtype not in DTYPES or W.ndim != 2:
-        raise TypeError(f"W has dtype {W.dtype} and shape {W.shape}, expected float32 or float64 and (I, U)")
-    I, U = W.shape
-    b = check_array("b", b, (U,), W.dtype)
-    x = check_array("x", x, (-1,) * (x.ndim - 1) + (I,), W.dtype)
-    module = backends.choose(backend, cell)
-    weights = Weights(W[:, None], np.zeros((0, 1, U), W.dtype), b[None], None)
-    packed = PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
+    packed = pack_dense(W, b, activation, backend=backend)
+    cell, module, (I, _, U) = packed.cell, packed.backend, packed.shape
+    x = np.asarray(x)
+    x = check_array("x", x, (-1,) * (x.ndim - 1) + (I,), packed.dtype)
     N = int(np.prod(x.shape[:-1], dtype=int))
     steps = _as_steps(x.reshape(N, I))
     B, T = steps.shape[:2]
@@ -110,7 +138,7 @@ def dense_forward(
         sequences=True,
         keep_tape=keep_tape,
     )
-    h, _, saved = module.forward(cell, packed.payload, run, (np.zeros((B, U), W.dtype),))
+    h, _, saved = module.forward(cell, packed.payload, run, (np.zeros((B, U), packed.dtype),))
     y = _as_examples(h[1:].swapaxes(0, 1), x.shape)
     y.flags.writeable = not keep_tape
     return y, DenseTape(packed, run, saved, x.shape) if keep_tape else None

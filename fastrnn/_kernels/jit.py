@@ -270,6 +270,11 @@ def pack(cell: Cell, weights: Weights) -> Packed:
     return Packed(Wx, Wh, bx, bh, np.ascontiguousarray(Wx.T), np.ascontiguousarray(Wh.T))
 
 
+def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
+    """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
+    return H, cell.n_kept * H, 4 * cell.n_gates * H, I  # dax and dah, and those of the chunk before
+
+
 def forward(cell: Cell, packed: Packed, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H) where it was kept, the final states (B, H) and the tape."""
     T, (B, H), dtype = len(run.active), state[0].shape, packed.Wx.dtype

@@ -70,6 +70,13 @@ def pack(cell: Cell, weights: Weights) -> Any:
     return variant(weights.Wx.dtype).Packed(cell.name, *weights)
 
 
+def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
+    """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
+    G = cell.n_gates
+    bias = np.zeros((G, H), dtype)
+    return variant(dtype).Packed(cell.name, np.zeros((I, G, H), dtype), np.zeros((0, G, H), dtype), bias, None).layout
+
+
 def forward(cell: Cell, packed: Any, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
     return packed.forward(run, state)

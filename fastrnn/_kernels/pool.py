@@ -16,6 +16,7 @@ import numpy as np
 from fastrnn._kernels.types import Array
 
 KEEP = 256_000_000  # bytes
+SLACK = 1.25  # how many times too large a block may be: the batches of unequal lengths need not the same
 SMALL = 1 << 17  # bytes below which the C library keeps memory by itself
 
 
@@ -61,12 +62,18 @@ def waiting() -> int:
 
 
 def _take(n_bytes: int) -> Array:
-    """Return the smallest block that serves and is not half empty, or a new one."""
+    """Return the smallest block that serves and is not much too large, or a new one in place of those that wait.
+
+    So what is lent and what waits are never more, together, than what was lent at some time.
+    """
     with _lock:
         _sort_in()
-        fitting = [i for i, block in enumerate(_free) if n_bytes <= block.nbytes <= 2 * n_bytes]
+        fitting = [i for i, block in enumerate(_free) if n_bytes <= block.nbytes <= n_bytes * SLACK]
         if fitting:
             return _free.pop(min(fitting, key=lambda i: _free[i].nbytes))
+        dropped = 0
+        while _free and dropped < n_bytes:
+            dropped += _free.pop(0).nbytes
     return np.empty(n_bytes, np.uint8)
 
 

@@ -26,6 +26,11 @@ def masked(h: Array, run: Run, rows: slice) -> Array:
     return h if run.mask is None else h * run.mask[rows]
 
 
+def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
+    """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
+    return H, cell.n_kept * H, 2 * cell.n_gates * H, I
+
+
 def forward(cell: Cell, weights: Weights, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
     T, K = len(run.active), len(weights.Wh)

@@ -124,6 +124,15 @@ ClassWeight = Annotated[
     str | None,
     _option("--class-weight", help="balanced: all classes count alike; or none.", panel=TRAINING, default="none"),
 ]
+MemoryLimit = Annotated[
+    str | None,
+    _option(
+        "--memory-limit",
+        help='Most memory of a training step, such as "1 GB", for long sequences; or none.',
+        panel=TRAINING,
+        default="none",
+    ),
+]
 
 # ---- data -----------------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "class_weight": "none",
     "standardize": True,
     "dtype": "float32",
+    "memory_limit": "none",
     "n_threads": int,
     "random_state": 0,
     "x_train": str,
@@ -76,6 +77,7 @@ def classify(
     validation_fraction: options.Validation = None,
     patience: options.Patience = None,
     class_weight: options.ClassWeight = None,
+    memory_limit: options.MemoryLimit = None,
     standardize: options.Standardize = None,
     x_train: options.XTrain = None,
     y_train: options.YTrain = None,
@@ -187,7 +189,7 @@ def make_classifier(parameters: dict[str, Any]) -> Any:
         raise UsageError(
             f"momentum is {momentum}, but the optimizer is {values['optimizer']}; expected --optimizer sgd with it"
         )
-    for name in ("schedule", "class_weight"):
+    for name in ("schedule", "class_weight", "memory_limit"):
         values[name] = None if values[name] == "none" else values[name]
     for name in ("validation_fraction", "patience", "clip_norm"):
         values[name] = values[name] or None

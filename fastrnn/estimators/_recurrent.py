@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastrnn import storage
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
+from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -20,8 +21,10 @@ from fastrnn.estimators._parameters import plain, revive
 from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
+from fastrnn.memory import choose_checkpoints, parse_bytes
 from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
+from fastrnn.streaming import Streamed
 from fastrnn.training import BatchReport, Trainer
 
 
@@ -64,6 +67,7 @@ class RecurrentEstimator(BaseEstimator):
     forget_bias: float = 0.0
     standardize: bool = True
     n_threads: int | None = None
+    memory_limit: Any = None
     random_state: Any = None
     dtype: Any = "float32"
     warm_start: bool = False
@@ -157,6 +161,7 @@ class RecurrentEstimator(BaseEstimator):
         check_integer("batch_size", self.batch_size, 1)
         if self.n_threads is not None:
             check_integer("n_threads", self.n_threads, 1)
+        limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         sequences = check_sequences(self, X, reset=not again)
         n = len(sequences.x)
         targets = self._learn_targets(y, n, again)
@@ -181,6 +186,10 @@ class RecurrentEstimator(BaseEstimator):
             x_held, lengths_held, y_held, weights_held = (None if a is None else a[held_out] for a in examples)
             validation = (x_held, y_held, lengths_held, weights_held)
         self.validation_rows_ = held_out
+        checkpoint_every = None
+        if limit is not None:
+            B, T, ragged = min(self.batch_size, len(training)), sequences.x.shape[1], lengths is not None
+            checkpoint_every = choose_checkpoints(self.model_, B, T, limit, ragged=ragged)
         self.trainer_ = Trainer(
             self.model_,
             self._loss,
@@ -192,6 +201,7 @@ class RecurrentEstimator(BaseEstimator):
             callbacks=[_print_epoch] if self.verbose else [],
             seed=seed,
             n_threads=self.n_threads,
+            checkpoint_every=checkpoint_every,
         )
         return Fitting(self.trainer_, x, y, lengths, weights, validation)
 
@@ -332,6 +342,15 @@ class RecurrentEstimator(BaseEstimator):
         check_is_fitted(self, "model_")
         x, lengths = self._standardized(check_sequences(self, X, reset=False))
         return self.model_.predict(x, lengths, n_threads=self.n_threads)
+
+    def _stream(self) -> Streamed:
+        """Return what a `Stream` runs."""
+        check_is_fitted(self, "model_")
+        return Streamed(self.model_, self._frame(), self.n_threads)
+
+    def _frame(self) -> Frame:
+        """Return what happens before and after the net, of one step as of whole sequences."""
+        return Frame(finite=True, inputs=self.inputs_, wide=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

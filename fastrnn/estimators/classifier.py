@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastrnn._kernels.chain import Frame, softmax
 from fastrnn._kernels.types import Array
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import check_targets
@@ -63,6 +63,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         Bring every channel to mean 0 and standard deviation 1, by the training examples.
     n_threads : int or None
         Number of threads; None takes as many as the problem is worth.
+    memory_limit : str, int or None
+        Most memory, such as ``"1 GB"``, that a training step may take for long sequences: within it, part of the work
+        is done twice; the result is the same. See `fastrnn.memory.training_bytes`.
     random_state : int, RandomState or None
         Seed of weights, split, order and dropout.
     dtype : {"float32", "float64"}
@@ -153,7 +156,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         NotFittedError, ValueError
             If the classifier is not fitted, or X is not like what it was fitted with.
         """
-        return softmax(self._outputs(X).astype(np.float64), axis=1)
+        return softmax(self._outputs(X))
 
     def predict(self, X: Any) -> Array:
         """
@@ -176,6 +179,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         """
         check_is_fitted(self, "model_")
         return self.classes_[self._outputs(X).argmax(1)]
+
+    def _frame(self) -> Frame:
+        return super()._frame()._replace(softmax=True)
 
     def _fitted_tree(self) -> dict[str, Any]:
         classes = self.classes_

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import Standardizer, check_targets
@@ -24,11 +25,11 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     ----------
     cell, hidden_size, layers, bidirectional, head, dropout, recurrent_dropout, optimizer, learning_rate, schedule
         As in `RecurrentClassifier`.
-    epochs, batch_size, validation_fraction, patience, clip_norm, initializer, forget_bias, n_threads, random_state
+    epochs, batch_size, validation_fraction, patience, clip_norm, initializer, forget_bias, n_threads, memory_limit
         As in `RecurrentClassifier`.
     standardize : bool
         Bring every channel, and every target, to mean 0 and standard deviation 1, by the training examples.
-    dtype, warm_start, verbose
+    random_state, dtype, warm_start, verbose
         As in `RecurrentClassifier`.
 
     Attributes
@@ -88,6 +89,9 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         y = self._outputs(X)
         y = y.astype(np.float64) if self.targets_ is None else self.targets_.undo(y)
         return y.reshape(len(y), *self._target_shape)
+
+    def _frame(self) -> Frame:
+        return super()._frame()._replace(outputs=self.targets_, shape=self._target_shape)
 
     def _fitted_tree(self) -> dict[str, Any]:
         scale = None if self.targets_ is None else self.targets_._asdict()

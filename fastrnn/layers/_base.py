@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.types import Array, PackedWeights
 
 Shape = tuple[int | None, ...]  # without the batch: (T or None, I) or (I,)
 Parameters = dict[str, Array]
@@ -31,6 +31,7 @@ class Call(NamedTuple):
     lengths: Array | None = None
     rng: np.random.Generator | None = None
     n_threads: int | None = None
+    checkpoint_every: int | None = None  # tapes of recurrent layers; see `recurrent_forward`
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +92,27 @@ class Layer:
             What `forward` takes as weights.
         """
         return parameters
+
+    def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
+        """
+        Lay parameters out for prediction one step at a time.
+
+        Parameters
+        ----------
+        parameters : dict of str to ndarray
+            The layer's parameters by name.
+
+        Returns
+        -------
+        list of PackedWeights
+            The nets that a step passes one after another; none where prediction does nothing.
+
+        Raises
+        ------
+        ValueError
+            If the layer does not work step by step.
+        """
+        raise ValueError(f"{self!r} does not run one step at a time, expected recurrent and dense layers and dropout")
 
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         """

@@ -8,7 +8,8 @@ import numpy as np
 from fastrnn._checks import check_choice, check_integer
 from fastrnn._kernels import dense_backward, dense_forward
 from fastrnn._kernels.checks import check_array
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.dense import pack_dense
+from fastrnn._kernels.types import Array, PackedWeights
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Initializer, check_initializer, draw
 
@@ -53,6 +54,9 @@ class Dense(Layer):
         I = input_shape[-1]
         assert I is not None
         return {"W": draw(self.initializer, rng, (I, self.units)), "b": np.zeros(self.units)}
+
+    def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
+        return [pack_dense(parameters["W"], parameters["b"], self.activation)]
 
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         W, b = weights["W"], weights["b"]

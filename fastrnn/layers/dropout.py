@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn._checks import check_number
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.types import Array, PackedWeights
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 
 
@@ -63,6 +63,9 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         check_number("rate", self.rate, "[0, 1)")
+
+    def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
+        return []
 
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         if x.dtype.kind != "f":

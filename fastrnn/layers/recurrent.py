@@ -7,7 +7,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels import Weights, pack, recurrent_backward, recurrent_forward
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.types import Array, PackedWeights
 from fastrnn.cells import Cell, get_cell
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.dropout import draw_mask
@@ -122,6 +122,14 @@ class Recurrent(Layer):
             for layer in range(self.layers)
         ]
 
+    def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
+        if self.bidirectional:
+            raise ValueError(
+                f"{self!r} reads sequences from their end too, which one step at a time cannot: "
+                "expected bidirectional=False"
+            )
+        return [packed for (packed,) in self.pack(parameters)]
+
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         initial = self._by_layer("state", state)
         final: list[tuple[Array, ...]] = []
@@ -143,6 +151,7 @@ class Recurrent(Layer):
                     sequences=self.return_sequences or not last,
                     keep_tape=call.training,
                     recurrent_mask=recurrent_mask,
+                    checkpoint_every=call.checkpoint_every,
                     n_threads=call.n_threads,
                 )
                 outputs.append(own[0] if y is None else y)

@@ -1,0 +1,158 @@
+"""Nets in a row, one step at a time, with the states that they carry: what a stream runs on.
+
+`make_chain` gives a compiled `Chain` where all nets are native, and else a `DoorChain`: the same methods, through the
+door. The results of both are those of the whole sequence, to the bit.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastrnn._kernels import backends, recurrent_forward
+from fastrnn._kernels.checks import check_array, check_symbols
+from fastrnn._kernels.threads import WORK_PER_THREAD, choose_threads
+from fastrnn._kernels.types import Array, PackedWeights
+
+States = list[tuple[Array, ...] | None]  # for each net S arrays (B, H), h first; None for one that needs none
+
+
+class Frame(NamedTuple):
+    """What an estimator does before and after its nets; a model as it stands does none of it."""
+
+    finite: bool = False  # inputs of any dtype are converted, and refused where they are not finite
+    inputs: tuple[Array, Array] | None = None  # mean and scale (I,): nets see (x - mean) / scale
+    wide: bool = False  # outputs are float64
+    softmax: bool = False
+    outputs: tuple[Array, Array] | None = None  # mean and scale (U,): y * scale + mean is returned
+    shape: tuple[int, ...] | None = None  # of an output, without the batch; None is (U,)
+
+
+class Chain(Protocol):
+    """What a stream asks of its nets."""
+
+    states: States
+
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """Take x (B, I), or symbols (B,); return the outputs, in `out` where it is given."""
+
+
+def make_chain(
+    nets: Sequence[PackedWeights], batch_size: int, frame: Frame, *, symbols: bool, n_threads: int | None
+) -> Chain:
+    """Return nets in a row, all states zero; `symbols`: may inputs be integers?"""
+    dtype, I, U = nets[0].dtype, nets[0].shape[0], nets[-1].shape[2]
+    shape = (batch_size, *((U,) if frame.shape is None else frame.shape))
+    convert = partial(as_step, shape=(batch_size, I), dtype=dtype, symbols=symbols, finite=frame.finite)
+    check_out = partial(as_out, shape=shape, dtype=np.dtype(np.float64) if frame.wide else dtype)
+    compiled = backends.native()
+    if compiled is None or any(net.backend is not compiled for net in nets):
+        return DoorChain(nets, batch_size, frame, convert, check_out, shape, n_threads)
+    work = sum(2 * batch_size * G * H * (H + inputs) for inputs, G, H in (net.shape for net in nets))
+    threads = partial(choose_threads, n_threads, work) if work >= 2 * WORK_PER_THREAD else None
+    payloads = [net.payload for net in nets]
+    make = compiled.variant(dtype).Chain
+    return make(payloads, batch_size, frame, shape, symbols, convert, check_out, threads)
+
+
+class DoorChain:
+    """Nets in a row through the door of the kernels: any backend, any cell."""
+
+    def __init__(
+        self,
+        nets: Sequence[PackedWeights],
+        batch_size: int,
+        frame: Frame,
+        convert: Callable[[Any], Array],
+        check_out: Callable[[Any], Array],
+        shape: tuple[int, ...],
+        n_threads: int | None,
+    ) -> None:
+        self.nets, self.frame, self.shape, self.n_threads = nets, frame, shape, n_threads
+        self.convert, self.check_out = convert, check_out
+        self.dtype = np.dtype(np.float64) if frame.wide else nets[0].dtype
+        self.states: States = [
+            tuple(np.zeros((batch_size, net.shape[2]), net.dtype) for _ in net.cell.states) for net in nets
+        ]
+
+    def step(self, x: Any, out: Any = None) -> Array:
+        """Take x (B, I), or symbols (B,); return the outputs, in `out` where it is given."""
+        x = self.convert(x)
+        out = np.empty(self.shape, self.dtype) if out is None else self.check_out(out)
+        if self.frame.finite:
+            _check_finite(x)
+        if self.frame.inputs is not None:
+            mean, scale = self.frame.inputs
+            x = ((x - mean) / scale).astype(x.dtype)
+        if x.ndim == 1:
+            check_symbols(x[:, None], np.ones(len(x), int), self.nets[0].shape[0])
+        states: States = []
+        for net, state in zip(self.nets, self.states, strict=True):
+            _, state, _ = recurrent_forward(
+                net.cell, x[:, None], net, state, sequences=False, keep_tape=False, n_threads=self.n_threads
+            )
+            states.append(state)
+            x = state[0]
+        self.states = states
+        y = x.astype(self.dtype)
+        if self.frame.outputs is not None:
+            mean, scale = self.frame.outputs
+            y = y * scale + mean
+        if self.frame.softmax:
+            y = softmax(y)
+        out[...] = y.reshape(self.shape)
+        return out
+
+
+def softmax(logits: Array) -> Array:
+    """Return the softmax of each row of logits (N, C) in float64: one function for batches and streams."""
+    y = np.array(logits, np.float64, order="C")
+    compiled = backends.native()
+    if compiled is not None:
+        compiled.variant(y.dtype).softmax(y)
+        return y
+    np.exp(y - y.max(axis=1, keepdims=True), out=y)
+    y /= y.sum(axis=1, keepdims=True)
+    return y
+
+
+def as_step(x: Any, *, shape: tuple[int, int], dtype: np.dtype[Any], symbols: bool, finite: bool) -> Array:
+    """Return inputs of one step as the chains take them: (B, I), or symbols as int64 (B,); refuse all else."""
+    array = np.asarray(x)
+    B, I = shape
+    if finite:
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"x has dtype {array.dtype}, expected numbers")
+        with np.errstate(over="ignore"):  # what becomes infinite is refused as such
+            array = array.astype(dtype)
+        array = array[:, None] if I == 1 and array.shape == (B,) else array
+    elif array.dtype.kind in "iu" and symbols:
+        if array.shape != (B,):
+            raise ValueError(f"x holds integers and has shape {array.shape}, expected ({B},): a symbol for each row")
+        return array.astype(np.int64)
+    return np.array(check_array("x", array, shape, dtype), order="C")
+
+
+def as_out(out: Any, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an array to write to; refuse what has another shape or dtype, or cannot be written as it lies."""
+    expected = f"expected a writable, C-contiguous array of shape {shape} and dtype {dtype}"
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out has type {type(out).__name__}, {expected}")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, {expected}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, {expected}")
+    if not out.flags.writeable:
+        raise ValueError(f"out is read-only, {expected}")
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(f"out is not contiguous, {expected}")
+    return out
+
+
+def _check_finite(x: Array) -> None:
+    wrong = np.argwhere(~np.isfinite(x))
+    if len(wrong):
+        row, channel = map(int, wrong[0])
+        value = "NaN" if np.isnan(x[row, channel]) else "infinity (or a value too large for its dtype)"
+        raise ValueError(f"x contains {value} at row {row}, channel {channel}; expected finite numbers")
