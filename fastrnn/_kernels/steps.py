@@ -7,6 +7,7 @@ step by step as far as the row goes: padding is never read, and costs nothing.
 
 import numpy as np
 
+from fastrnn._kernels.pool import empty
 from fastrnn._kernels.types import Array
 
 CHUNK_ROWS = 256  # deltas, in rows, that a backend keeps before their products with x and h: they stay in cache
@@ -32,7 +33,7 @@ class Steps:
         """Caller's (B, T, ...) to the kernel's; a view where the batch is not ragged."""
         if not self.ragged:
             return a[:, ::-1] if self.reverse else a
-        out = np.empty((a.shape[0], len(self.active), *a.shape[2:]), a.dtype)
+        out = empty((a.shape[0], len(self.active), *a.shape[2:]), a.dtype)
         for row, source, length in zip(out, self.order, self.lengths, strict=True):
             row[:length] = a[source, :length][self._direction]
         return out
@@ -41,9 +42,10 @@ class Steps:
         """Kernel's (B, T, ...) to the caller's, zero beyond a row's end; a view where the batch is not ragged."""
         if not self.ragged:
             return a[:, ::-1] if self.reverse else a
-        out = np.zeros((*self.shape, *a.shape[2:]), a.dtype)
+        out = empty((*self.shape, *a.shape[2:]), a.dtype)
         for row, target, length in zip(a, self.order, self.lengths, strict=True):
             out[target, :length] = row[:length][self._direction]
+            out[target, length:] = 0
         return out
 
     def gather_rows(self, a: Array) -> Array:

@@ -12,7 +12,6 @@
 #    takes up to five milliseconds to get it back, which is no time for a live signal.
 
 cimport numpy as cnp
-from cpython.object cimport PyObject
 from libc.math cimport exp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
@@ -31,17 +30,17 @@ cdef enum:
     READ = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED
     WRITE = READ | cnp.NPY_ARRAY_WRITEABLE
 
-FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
-cdef inline bint fits(a, dtype, int ndim, Py_ssize_t rows, Py_ssize_t columns, int flags):
-    """Is it an array, not of a subclass, of just this dtype object and shape, with all these flags?"""
+cdef inline bint fits(a, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t columns, int flags):
+    """Is it an array, not of a subclass, of this dtype (NumPy's number of it) and shape, with all these flags?"""
     if type(a) is not cnp.ndarray:
         return False
     cdef cnp.ndarray array = <cnp.ndarray> a
     return (cnp.PyArray_NDIM(array) == ndim and cnp.PyArray_DIMS(array)[0] == rows
             and (ndim == 1 or cnp.PyArray_DIMS(array)[1] == columns)
-            and cnp.PyArray_FLAGS(array) & flags == flags and <PyObject*> cnp.PyArray_DESCR(array) == <PyObject*> dtype)
+            and cnp.PyArray_FLAGS(array) & flags == flags
+            and cnp.PyArray_TYPE(array) == dtype and cnp.PyArray_ISNOTSWAPPED(array))
 
 
 cdef void softmax_rows(double* y, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
@@ -84,9 +83,9 @@ cdef class Chain:
     cdef const double* y_mean            # (U,), or NULL
     cdef const double* y_scale
     cdef bint finite, wide, softmax, takes_symbols, busy
-    cdef int y_ndim, y_type
+    cdef int y_ndim, x_type, y_type
     cdef cnp.npy_intp[2] y_shape
-    cdef object x_dtype, y_dtype, kept, convert, check_out, threads
+    cdef object kept, convert, check_out, threads
     cdef list h, c
 
     def __cinit__(self, payloads, *arguments):
@@ -128,8 +127,8 @@ cdef class Chain:
         self.symbols = <int32_t*> data(symbols); self.x = <real*> data(x)
         self.takes_symbols = takes_symbols
         self.kept = payloads, symbols, x, scales
-        self.x_dtype = DTYPE; self.y_dtype = FLOAT64 if self.wide else DTYPE
-        self.y_type = self.y_dtype.num
+        self.x_type = DTYPE.num
+        self.y_type = cnp.NPY_FLOAT64 if self.wide else self.x_type
         self.y_ndim = len(y_shape)
         for i in range(self.y_ndim):
             self.y_shape[i] = y_shape[i]
@@ -179,12 +178,12 @@ cdef class Chain:
         cdef int i, p, n_threads = 1
         cdef Net* nets = self.nets
         cdef real* numbers
-        if not (fits(x, self.x_dtype, 2, self.B, self.I, READ)
-                or self.takes_symbols and fits(x, INT64, 1, self.B, 0, READ)):
+        if not (fits(x, self.x_type, 2, self.B, self.I, READ)
+                or self.takes_symbols and fits(x, cnp.NPY_INT64, 1, self.B, 0, READ)):
             x = self.convert(x)
         if out is None:
             out = cnp.PyArray_EMPTY(self.y_ndim, self.y_shape, self.y_type, 0)
-        elif not fits(out, self.y_dtype, self.y_ndim, self.B, self.U, WRITE):
+        elif not fits(out, self.y_type, self.y_ndim, self.B, self.U, WRITE):
             self.check_out(out)
         if self.threads is not None:
             n_threads = min(<int> self.threads(), self.B)
