@@ -16,7 +16,7 @@ from fastrnn._kernels.checks import (
 from fastrnn._kernels.config import show_config
 from fastrnn._kernels.dense import dense_backward, dense_forward
 from fastrnn._kernels.pool import release
-from fastrnn._kernels.steps import Steps
+from fastrnn._kernels.steps import steps_of
 from fastrnn._kernels.threads import choose_threads, set_num_threads, threads_here
 from fastrnn._kernels.types import Array, PackedWeights, Run, Tape, Weights
 from fastrnn.cells import Cell, get_cell
@@ -143,12 +143,12 @@ def recurrent_forward(
     packed = weights if isinstance(weights, PackedWeights) else pack(cell, weights, backend=backend)
     if packed.cell != cell:
         raise ValueError(f"weights were packed for cell {packed.cell.name!r}, but cell is {cell.name!r}")
-    if backend not in (None, packed.backend_name):
+    if backend is not None and backend != packed.backend_name:
         raise ValueError(f"weights were packed for backend {packed.backend_name!r}, but backend is {backend!r}")
     I, G, H = packed.shape
     x = check_x(x, I, packed.dtype)
     B, T = x.shape[:2]
-    steps = Steps(B, T, None if lengths is None else check_lengths(lengths, B, T), bool(reverse))
+    steps = steps_of(B, T, None if lengths is None else check_lengths(lengths, B, T), bool(reverse))
     states = check_state("state", cell, state, (B, H), packed.dtype)
     mask = None if recurrent_mask is None else check_array("recurrent_mask", recurrent_mask, (B, H), packed.dtype)
     inputs = steps.gather(x)
@@ -159,7 +159,7 @@ def recurrent_forward(
         active=steps.active,
         lengths=steps.lengths,
         mask=None if mask is None else steps.gather_rows(mask).copy(),  # the caller may change his own
-        n_threads=choose_threads(n_threads, 2 * int(steps.active.sum()) * G * H * (H + (I if x.ndim == 3 else 1))),
+        n_threads=choose_threads(n_threads, 2 * steps.count * G * H * (H + (I if x.ndim == 3 else 1))),
         sequences=bool(sequences),
         keep_tape=bool(keep_tape),
         checkpoint_every=None if checkpoint_every is None else check_count("checkpoint_every", checkpoint_every),

@@ -1,10 +1,17 @@
 # Arrays in and out, allocation, OpenMP. Arguments were checked at the door; `native.py` makes these calls.
 import numpy as np
-from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+
+cimport numpy as cnp
 from cython.parallel cimport prange
 
+from fastrnn._kernels.pool import SMALL as _SMALL
 from fastrnn._kernels.pool import empty
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
+
+cdef extern from *:
+    """
+    #undef I  /* complex.h, which comes with NumPy's header, has taken it */
+    """
 
 cdef extern from "cpu.h" nogil:
     int cpu_has_avx512()
@@ -12,7 +19,10 @@ cdef extern from "cpu.h" nogil:
     int omp_get_max_threads()
     enum: HAS_OPENMP
 
+cnp.import_array()
 DTYPE = np.dtype(np.float32 if sizeof(real) == 4 else np.float64)
+cdef int REAL_NUMBER = cnp.NPY_FLOAT32 if sizeof(real) == 4 else cnp.NPY_FLOAT64
+cdef Py_ssize_t SMALL = _SMALL
 
 
 def config():
@@ -28,38 +38,45 @@ def max_threads():
 
 # ---- arrays ---------------------------------------------------------------------------------------------------------
 
-cdef void* data(array) except? NULL:
+cdef inline void* data(array):
     """The address of an array's first element, which the caller keeps alive; NULL for None."""
-    cdef Py_buffer view
-    if array is None:
-        return NULL
-    PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
-    PyBuffer_Release(&view)
-    return view.buf
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?> array)
 
 
 cdef class Memory:
     """One piece of memory, dealt out in aligned vectors; whoever keeps their address keeps this, too."""
-    cdef object array
+    cdef object raw
+    cdef vec* first
     cdef vec* next
 
     def __cinit__(self, Py_ssize_t vectors, bint zero=False):
-        raw = empty((vectors * LANES + LANES,), DTYPE)
-        cdef Py_ssize_t start = -<size_t> data(raw) % VECTOR_BYTES // sizeof(real)
-        self.array = raw[start:start + vectors * LANES]
-        self.next = <vec*> data(raw) if not vectors else <vec*> data(self.array)
+        cdef cnp.npy_intp count = (vectors + 1) * LANES
+        if count * <Py_ssize_t> sizeof(real) < SMALL:              # at once: small calls are made of such
+            self.raw = cnp.PyArray_EMPTY(1, &count, REAL_NUMBER, 0)
+        else:
+            self.raw = empty((count,), DTYPE)
+        cdef size_t at = <size_t> data(self.raw)
+        self.first = self.next = <vec*> (at + -at % VECTOR_BYTES)
         if zero:
-            memset(self.next, 0, vectors * VECTOR_BYTES)
+            memset(self.first, 0, vectors * VECTOR_BYTES)
 
     cdef vec* take(self, Py_ssize_t vectors) noexcept:
         cdef vec* taken = self.next
         self.next += vectors
         return taken
 
+    cdef view(self, tuple shape):
+        """Return the first vectors as an array of numbers, the last axis LANES times as long."""
+        cdef Py_ssize_t count = LANES, start = <real*> self.first - <real*> data(self.raw)
+        for size in shape:
+            count *= size
+        return self.raw[start:start + count].reshape(shape[:-1] + (shape[-1] * LANES,))
+
 
 cdef copy_in(const Net* n, rows, vec* to):
     """(B, H) rows to vectors, zero in the padding."""
-    rows = np.ascontiguousarray(rows)
+    if not cnp.PyArray_IS_C_CONTIGUOUS(rows):
+        rows = np.ascontiguousarray(rows)
     cdef const real* source = <const real*> data(rows)
     cdef int b
     if n.H != n.ld * LANES:
@@ -71,7 +88,8 @@ cdef copy_in(const Net* n, rows, vec* to):
 cdef copy_out(const Net* n, const vec* states, Py_ssize_t time, const int32_t* steps, bint turn):
     """Return (B, H): each row after so many steps of its own, 0 where `steps` is NULL, in states with this stride of
     time; with `turn`, two steps are kept in turn."""
-    out = np.empty((n.B, n.H), DTYPE)
+    cdef cnp.npy_intp[2] shape = [n.B, n.H]
+    out = cnp.PyArray_EMPTY(2, shape, REAL_NUMBER, 0)
     cdef real* to = <real*> data(out)
     cdef int b, t = 0
     for b in range(n.B):
@@ -81,12 +99,13 @@ cdef copy_out(const Net* n, const vec* states, Py_ssize_t time, const int32_t* s
     return out
 
 
-cdef strided(array, Py_ssize_t* row, Py_ssize_t* time):
+cdef strided(cnp.ndarray array, Py_ssize_t* row, Py_ssize_t* time):
     """Return a (B, T, K) array whose last axis is contiguous, and its other strides in numbers."""
-    if array.strides[2] != array.itemsize and array.shape[2] > 1 or not array.flags.aligned:
+    cdef Py_ssize_t size = sizeof(real)
+    if cnp.PyArray_STRIDE(array, 2) != size and cnp.PyArray_DIM(array, 2) > 1 or not cnp.PyArray_ISALIGNED(array):
         array = np.ascontiguousarray(array)
-    row[0] = array.strides[0] // <Py_ssize_t> sizeof(real)
-    time[0] = array.strides[1] // <Py_ssize_t> sizeof(real)
+    row[0] = cnp.PyArray_STRIDE(array, 0) // size
+    time[0] = cnp.PyArray_STRIDE(array, 1) // size
     return array
 
 
@@ -236,7 +255,7 @@ cdef class Packed:
         final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
         if n.c:
             final.append(copy_out(&n, n.c, n.c_time, lengths, False))
-        h = s.outputs.array.reshape(n.T + 1, n.B, n.ld * LANES)[:, :, :n.H] if run.sequences else None
+        h = s.outputs.view((n.T + 1, n.B, n.ld))[:, :, :n.H] if run.sequences else None
         if not keep:
             s.outputs = s.rest = None
         return h, tuple(final), s if run.keep_tape else None
@@ -322,7 +341,7 @@ cdef class Packed:
         initial = [copy_out(&n, n.dh, 0, NULL, False)]
         if n.dc:
             initial.append(copy_out(&n, n.dc, 0, NULL, False))
-        dx_rows = dx.array.reshape(n.B, n.T, n.x_ld * LANES)[:, :, :n.I] if need_dx else None
+        dx_rows = dx.view((n.B, n.T, n.x_ld))[:, :, :n.I] if need_dx else None
         return dx_rows, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
 
 
@@ -331,7 +350,8 @@ def apply(str name, values):
     cdef Py_ssize_t i, count = len(values) // LANES + 1
     cdef Memory y = Memory(count, True)
     cdef vec* v = y.take(0)
-    y.array[:len(values)] = values
+    array = y.view((count,))
+    array[:len(values)] = values
     for i in range(count):
         v[i] = vexp(v[i]) if name == "exp" else vsigmoid(v[i]) if name == "sigmoid" else vtanh(v[i])
-    return y.array[:len(values)]
+    return array[:len(values)]

@@ -49,6 +49,8 @@ def check_weights(cell: Cell, weights: Any) -> Weights:
 def check_x(x: Any, I: int, dtype: np.dtype[Any]) -> Array:
     """Return x as (B, T, I) floats or (B, T) integers; the range of symbols is checked where they are valid."""
     array = np.asarray(x)
+    if array.dtype == dtype and array.ndim == 3 and array.shape[2] == I:
+        return array
     if array.dtype.kind in "iu":
         if array.ndim != 2:
             raise ValueError(f"x holds integers and has shape {array.shape}, expected (B, T): one symbol a step")
@@ -80,7 +82,7 @@ def check_lengths(lengths: Any, B: int, T: int) -> Array:
 def check_state(name: str, cell: Cell, state: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     """Return S arrays (B, H), zeros for None; an array alone counts as a tuple of one."""
     if state is None:
-        state = (None,) * cell.n_states
+        return tuple([np.zeros(shape, dtype) for _ in cell.states])
     if isinstance(state, np.ndarray) and state.ndim == 2:
         state = (state,)
     if not isinstance(state, tuple | list) or len(state) != cell.n_states:

@@ -5,6 +5,8 @@ arrays: at k, or read backward at length - 1 - k. A whole batch is turned by a v
 step by step as far as the row goes: padding is never read, and costs nothing.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from fastrnn._kernels.pool import empty
@@ -14,7 +16,7 @@ CHUNK_ROWS = 256  # deltas, in rows, that a backend keeps before their products 
 
 
 class Steps:
-    """The way between the caller's rows and times and the kernel's rows and steps."""
+    """The way between the caller's rows and times and the kernel's rows and steps; `count` of them."""
 
     def __init__(self, B: int, T: int, lengths: Array | None, reverse: bool) -> None:
         self.shape = (B, T)
@@ -23,7 +25,9 @@ class Steps:
         if lengths is None or not self.ragged:
             self.lengths = np.full(B, T, np.int32)
             self.active = np.full(T, B, np.int32)
+            self.count = B * T
             return
+        self.count = int(lengths.sum())
         self.order = np.argsort(-lengths, kind="stable")
         self.lengths = lengths[self.order].astype(np.int32)
         steps = np.arange(self.lengths[0], dtype=np.int32)
@@ -63,6 +67,16 @@ class Steps:
     @property
     def _direction(self) -> slice:
         return slice(None, None, -1 if self.reverse else 1)
+
+
+def steps_of(B: int, T: int, lengths: Array | None, reverse: bool) -> Steps:
+    """Return the steps of a batch; those of whole batches are made once, for a small call takes no longer than this."""
+    return _whole(B, T, reverse) if lengths is None else Steps(B, T, lengths, reverse)
+
+
+@lru_cache(maxsize=64)
+def _whole(B: int, T: int, reverse: bool) -> Steps:
+    return Steps(B, T, None, reverse)
 
 
 def row_shares(lengths: Array, shares: int) -> Array:

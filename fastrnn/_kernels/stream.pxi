@@ -11,25 +11,20 @@
 # 5. Threads own rows and run through all nets alone. The GIL is kept in small steps: beside a busy Python thread it
 #    takes up to five milliseconds to get it back, which is no time for a live signal.
 
-cimport numpy as cnp
 from libc.math cimport exp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 cdef extern from *:
     """
-    #undef I  /* complex.h, which comes with NumPy's header, has taken it */
     /* A number that the compiler knows nothing about: it cannot fuse a product with the sum that follows. */
     static inline double apart(double x) { volatile double y = x; return y; }
     """
     double apart(double x) noexcept nogil
 
-cnp.import_array()
-
 cdef enum:
     READ = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED
     WRITE = READ | cnp.NPY_ARRAY_WRITEABLE
-
 
 
 cdef inline bint fits(a, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t columns, int flags):
@@ -111,10 +106,10 @@ cdef class Chain:
             n.active = self.active
             h = Memory(2 * n.B * n.ld, True)
             n.h = h.take(0)
-            self.h.append(h.array.reshape(2, n.B, n.ld * LANES))
+            self.h.append(h.view((2, n.B, n.ld)))
             c = Memory(n.B * n.ld, True) if n.cell.states > 1 else None
             n.c = NULL if c is None else c.take(0)
-            self.c.append(None if c is None else c.array.reshape(n.B, n.ld * LANES))
+            self.c.append(None if c is None else c.view((n.B, n.ld)))
             n.x_row = n.I if i == 0 else self.nets[i - 1].ld * LANES
         self.I = self.nets[0].I; self.U = self.nets[self.count - 1].H
         self.finite = frame.finite; self.wide = frame.wide; self.softmax = frame.softmax

@@ -1,6 +1,7 @@
 """What passes through the door of the kernels."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ class PackedWeights:
         I, _, H = self.shape
         return f"PackedWeights({self.cell.name!r}, I={I}, H={H}, {self.dtype}, backend={self.backend_name!r})"
 
-    @property
+    @cached_property
     def backend_name(self) -> str:
         """``"native"``, ``"numba"`` or ``"reference"``."""
         return BACKEND_NAMES[self.backend.__name__.rpartition(".")[2]]
