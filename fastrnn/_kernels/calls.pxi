@@ -2,7 +2,7 @@
 import numpy as np
 
 cimport numpy as cnp
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange
 
 from fastrnn._kernels.pool import SMALL as _SMALL
 from fastrnn._kernels.pool import empty
@@ -266,9 +266,8 @@ cdef class Packed:
         cdef Saved tape = s
         cdef Memory scratch, dx = None
         cdef Py_ssize_t step, dwx_size, dwh_size, d_size
-        cdef int p, q, i, items, row_threads, all_threads, n_chunks, t0, t1, longest = 0, segment = 0
-        cdef const int32_t* shares
-        cdef const int32_t* chunks
+        cdef Plan plan
+        cdef int i, n_threads, longest = 0
         if self.wh_t is None:
             self.wh_t = self.transposed(self.net.wh, self.net.K, self.net.ld, self.net.h_width)
         if need_dx and self.wx_t is None:
@@ -283,11 +282,11 @@ cdef class Packed:
             n.wx_t = self.wx_t.take(0)
             dx = Memory(n.B * n.T * n.x_ld, True)
             n.dx = dx.take(0)
-        cuts = chunk_bounds(run.active)
-        chunks = <const int32_t*> data(cuts)
-        n_chunks = len(cuts) - 1
-        for i in range(n_chunks):
-            longest = max(longest, chunks[i] - chunks[i + 1])
+        bounds = chunk_bounds(run.active)
+        plan.chunks = len(bounds) - 1
+        plan.bounds = <const int32_t*> data(bounds)
+        for i in range(plan.chunks):
+            longest = max(longest, plan.bounds[i] - plan.bounds[i + 1])
         step = n.B * n.ld
         d_size = longest * n.groups * <Py_ssize_t> n.B * PANEL
         dwx_size = n.groups * <Py_ssize_t> (n.I + 1) * n.cols; dwh_size = n.groups * <Py_ssize_t> (n.K + 1) * n.cols
@@ -303,35 +302,22 @@ cdef class Packed:
         n.dm = scratch.take(step) if n.mask else NULL
         keys = empty((longest * n.B,), np.uint64) if run.symbols else None
         n.keys = <uint64_t*> data(keys)
-        items = work_items(&n)
-        all_threads = run.n_threads
-        row_threads = max(1, min(all_threads, n.B))
-        bounds = row_shares(run.lengths, row_threads)
-        shares = <const int32_t*> data(bounds)
-        if s.segments is None:
-            s.place(&n, 0, True, True)
-        else:
+        taken = np.zeros(plan.chunks + 1, np.intc)                # and the number of keys
+        plan.taken = <int*> data(taken); plan.n_keys = plan.taken + plan.chunks
+        n_threads = run.n_threads
+        plan.shares = max(1, min(n_threads, n.B))
+        shares = row_shares(run.lengths, plan.shares)
+        plan.rows = <const int32_t*> data(shares)
+        plan.segments = 0
+        if s.segments is not None:
             tape = Saved()
-            segment = len(s.segments) - 1
             tape.allocate(&n, int(np.diff(s.segments).max(initial=0)), True, True)
-            n.first = n.T
-        for i in range(n_chunks):
-            t1 = chunks[i]; t0 = chunks[i + 1]
-            if t1 == n.first:                                     # all that was computed once more is used up
-                segment -= 1
-                tape.place(&n, s.segments[segment], True, True)
-                memcpy(n.h, s.h_marks + segment * step, step * VECTOR_BYTES)
-                if n.c:
-                    memcpy(n.c, s.c_marks + segment * step, step * VECTOR_BYTES)
-                for p in prange(row_threads, nogil=True, num_threads=row_threads, schedule="static", chunksize=1):
-                    forward_rows(&n, n.first, t1, shares[p], shares[p + 1])
-            with nogil:
-                if n.symbols:
-                    collect_symbols(&n, t0, t1)
-                for p in prange(row_threads, num_threads=row_threads, schedule="static", chunksize=1):
-                    backward_rows(&n, t0, t1, shares[p], shares[p + 1])
-                for q in prange(items, num_threads=all_threads, schedule="dynamic", chunksize=1):
-                    weight_gradient(&n, t0, t1, q)
+            plan.segments = len(s.segments) - 1
+            plan.segment_bounds = <const int32_t*> data(s.segments)
+            plan.h_marks = s.h_marks; plan.c_marks = s.c_marks
+        tape.place(&n, n.T if plan.segments else 0, True, True)
+        with nogil, parallel(num_threads=n_threads):
+            backward_thread(&n, &plan)
         dWx = empty((n.I + 1, n.cell.gates, n.H), DTYPE)
         dWh = empty((n.K + 1, n.cell.gates, n.H), DTYPE)
         unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))

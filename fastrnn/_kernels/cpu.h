@@ -1,4 +1,5 @@
-/* What this CPU, and its operating system, can run: asked of the baseline variant before another one is loaded. */
+/* What this CPU, and its operating system, can run, asked of the baseline variant before another one is loaded; and what
+ * threads say to one another. */
 #pragma once
 #if defined(__x86_64__)
 static int cpu_has_avx512(void) {
@@ -16,4 +17,16 @@ static int cpu_has_avx2(void) { return 0; }
 #else
   #define HAS_OPENMP 0
   static int omp_get_max_threads(void) { return 1; }
+  static int omp_get_num_threads(void) { return 1; }
+  static int omp_get_thread_num(void) { return 0; }
 #endif
+
+/* inside a parallel region: go on when all of its threads are here */
+static inline void wait_for_all(void) {
+#ifdef _OPENMP
+  #pragma omp barrier
+#endif
+}
+
+/* the next number, for one thread alone */
+static inline int take_number(int *next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }

@@ -12,13 +12,19 @@
 #    the first active[t] rows run, the others have left the tiles.
 # 3. Forward: threads own rows and run through all of time alone.
 # 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
-#    columns of the weight gradients while the deltas are in cache. So every gradient is one sum in one order, over
-#    chunks that follow from T, B and lengths alone: the same bits for any number of threads.
+#    take columns of the weight gradients while the deltas are in cache; they meet twice a chunk. So every gradient is
+#    one sum in one order, over chunks that follow from T, B and lengths alone: the same bits for any number of threads.
 # 5. A bias is a feature that is always 1: a Left operand with zero strides.
 # 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+
+cdef extern from "cpu.h" nogil:
+    int omp_get_num_threads()
+    int omp_get_thread_num()
+    void wait_for_all()
+    int take_number(int* next)
 
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C
@@ -103,7 +109,7 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
     Py_ssize_t x_ld
     vec* d                               # deltas of a chunk (chunk, groups, B, PANEL)
     uint64_t* keys                       # symbols of a chunk, sorted, and their number
-    Py_ssize_t n_keys
+    int n_keys
     vec* dwx                             # (groups, I + 1, cols), the last feature is the bias
     vec* dwh                             # (groups, K + 1, cols)
 
@@ -309,16 +315,16 @@ cdef int work_items(const Net* n) noexcept nogil:
     return n.groups * (1 + (1 if n.symbols else slabs(n.I)) + slabs(n.K))
 
 
-cdef void collect_symbols(Net* n, int t0, int t1) noexcept nogil:
-    """Sort the symbols of a chunk."""
-    cdef int t, b
-    n.n_keys = 0
+cdef int collect_symbols(const Net* n, int t0, int t1) noexcept nogil:
+    """Sort the symbols of a chunk and return their number."""
+    cdef int t, b, count = 0
     for t in range(t0, t1):
         for b in range(n.active[t]):
-            n.keys[n.n_keys] = symbol_key(n.symbols[<Py_ssize_t> b * n.T + t],
-                                          <uint32_t> (<Py_ssize_t> (t - t0) * n.groups * n.B + b))
-            n.n_keys += 1
-    sort_keys(n.keys, n.n_keys)
+            n.keys[count] = symbol_key(n.symbols[<Py_ssize_t> b * n.T + t],
+                                       <uint32_t> (<Py_ssize_t> (t - t0) * n.groups * n.B + b))
+            count += 1
+    sort_keys(n.keys, count)
+    return count
 
 
 cdef void add_products(const Net* n, int t0, int t1, int features, vec* out, Left f, int j, int column) noexcept nogil:
@@ -364,6 +370,58 @@ cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil
         add_products(n, t0, t1, min(<int> SLAB, n.K - first), dwh + <Py_ssize_t> first * n.cols, f, j,
                      n.cell.h_column)
     restore_denormals(mode)
+
+
+cdef struct Plan:                        # how a backward call is cut: for all threads, who change `taken` and `n_keys`
+    int chunks
+    const int32_t* bounds                # (chunks + 1,) steps, last first
+    int shares
+    const int32_t* rows                  # (shares + 1,)
+    int* taken                           # (chunks,) how many work items of the weight gradients somebody has taken
+    int* n_keys
+    int segments                         # of a tape of checkpoints, computed once more as needed; 0: all is there
+    const int32_t* segment_bounds        # (segments + 1,)
+    const vec* h_marks                   # (segments, B, ld)
+    const vec* c_marks
+
+
+cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, int b1) noexcept nogil:
+    """Compute a segment of the tape once more, from the states that were put aside."""
+    cdef Py_ssize_t row = b0 * n.ld, mark = segment * <Py_ssize_t> n.B * n.ld + row
+    cdef Py_ssize_t size = (b1 - b0) * n.ld * VECTOR_BYTES
+    memcpy(n.h + row, plan.h_marks + mark, size)
+    if n.c:
+        memcpy(n.c + row, plan.c_marks + mark, size)
+    forward_rows(n, n.first, until, b0, b1)
+
+
+cdef void backward_thread(const Net* net, const Plan* plan) noexcept nogil:
+    """What each thread of a parallel region does: its shares of the rows, and work items while there are any."""
+    cdef Net n = net[0]
+    cdef int i, p, t0, t1, item, items = work_items(&n), segment = plan.segments
+    cdef int thread = omp_get_thread_num(), threads = omp_get_num_threads()
+    for i in range(plan.chunks):
+        t1 = plan.bounds[i]; t0 = plan.bounds[i + 1]
+        if plan.segments and t1 == n.first:                       # all that was computed once more is used up
+            segment -= 1
+            n.first = plan.segment_bounds[segment]
+            p = thread
+            while p < plan.shares:
+                again(&n, plan, segment, t1, plan.rows[p], plan.rows[p + 1])
+                p += threads
+        p = thread
+        while p < plan.shares:                                    # one each, but where there are fewer threads than asked for
+            backward_rows(&n, t0, t1, plan.rows[p], plan.rows[p + 1])
+            p += threads
+        if n.symbols and thread == 0:
+            plan.n_keys[0] = collect_symbols(&n, t0, t1)
+        wait_for_all()
+        n.n_keys = plan.n_keys[0]
+        item = take_number(&plan.taken[i])
+        while item < items:
+            weight_gradient(&n, t0, t1, item)
+            item = take_number(&plan.taken[i])
+        wait_for_all()
 
 
 # ---- packing: (K, G, H) weights to panels, and back -----------------------------------------------------------------
