@@ -410,7 +410,7 @@ cdef void backward_thread(const Net* net, const Plan* plan) noexcept nogil:
                 again(&n, plan, segment, t1, plan.rows[p], plan.rows[p + 1])
                 p += threads
         p = thread
-        while p < plan.shares:                                    # one each, but where there are fewer threads than asked for
+        while p < plan.shares:  # several, where there are fewer threads than shares
             backward_rows(&n, t0, t1, plan.rows[p], plan.rows[p + 1])
             p += threads
         if n.symbols and thread == 0:
