@@ -1,6 +1,10 @@
-"""`python -m benchmarks.publish [FOLDER]`: a page and a picture of the newest results in a folder, beside them."""
+"""`python -m benchmarks.publish [FOLDER]`: a page and a picture of the results in a folder, beside them.
+
+A full run may be made in parts, cell by cell: the newest measurement of each problem counts.
+"""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +17,11 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmarks.cases import DIRECTIONS
+from benchmarks.cases import CASES, CELLS, DIRECTIONS, DTYPES
 from benchmarks.engines import PEERS
 from benchmarks.report import Row, Text, describe_machine, left_out, tables
 
+PROBLEM = ("cell", "case", "dtype", "n_threads", "direction")
 NAMES = {"infer": "inference", "train": "training", "step": "steps"}
 COLORS = {name: f"C{k}" for k, name in enumerate(PEERS)}
 
@@ -26,13 +31,23 @@ gradients were checked equal first, and everybody had the same CPUs and threads.
 JAX, ONNX Runtime and Keras in that row; *of peak* is fastrnn's share of the CPU's own rate."""
 
 
-def markdown(results: dict[str, Any]) -> str:
+def collect(files: list[Path]) -> tuple[list[dict[str, Any]], list[Row]]:
+    """Return the machines of all runs, and the newest row of each problem that there is, in the order of the sizes."""
+    runs = [json.loads(path.read_text()) for path in sorted(files)]
+    newest = {tuple(row[key] for key in PROBLEM): row for run in runs for row in run["measurements"]}
+    settings = sorted({problem[3:] for problem in newest})
+    order = (
+        (cell, case, dtype, *setting) for dtype, cell, case in product(DTYPES, CELLS, CASES) for setting in settings
+    )
+    return [run["machine"] for run in runs], [newest[problem] for problem in order if problem in newest]
+
+
+def markdown(machines: list[dict[str, Any]], rows: list[Row]) -> str:
     """Return the page: machine, picture, tables, and who was left out."""
-    rows = results["measurements"]
     parts = [
         "# Results of the benchmarks",
         INTRODUCTION,
-        "\n".join(f"- {line}" for line in describe_machine(results["machine"])),
+        "\n\n".join("\n".join(f"- {line}" for line in describe_machine(machine)) for machine in machines),
         "![Ratios by size](ratios.png)",
         *map(_markdown_table, tables(rows)),
         "## Left out",
@@ -93,14 +108,13 @@ def _bars(panel: Axes, rows: list[Row]) -> None:
 def main(
     folder: Annotated[Path, typer.Argument(help="Where the results are.")] = Path("benchmarks/results"),
 ) -> None:
-    """Write README.md and ratios.png (float32, the fewest threads measured) of the newest results in a folder."""
-    found = sorted(folder.glob("*.json"))
+    """Write README.md and ratios.png (float32, the fewest threads measured) of the results in a folder."""
+    found = list(folder.glob("*.json"))
     if not found:
         raise typer.BadParameter(f"{folder} has no results; `make bench-peers` measures them")
-    results = json.loads(found[-1].read_text())
-    rows = results["measurements"]
+    machines, rows = collect(found)
     setting = min((row["dtype"], row["n_threads"]) for row in rows)
-    (folder / "README.md").write_text(markdown(results))
+    (folder / "README.md").write_text(markdown(machines, rows))
     plot_ratios([row for row in rows if (row["dtype"], row["n_threads"]) == setting], folder / "ratios.png")
     typer.echo(f"Written to {folder / 'README.md'} and {folder / 'ratios.png'}")
 
