@@ -27,7 +27,8 @@ def training_bytes(
     Return the memory of a training step at its peak.
 
     It counts the inputs of the batch, tapes, outputs and masks of all layers, and what the way back takes in the layer
-    that takes most; parameters, the optimizer and the data set are not in it.
+    that takes most; parameters, the optimizer and the data set are not in it. Inputs count as numbers: symbols take
+    less.
 
     Parameters
     ----------
@@ -181,9 +182,10 @@ def parse_bytes(value: Any) -> int:
     """
     size = -1.0
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]+)\s*", value)
-        if match and match[2].upper() in UNITS:
-            size = float(match[1]) * UNITS[match[2].upper()]
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*", value)
+        unit = match[2].upper() or "B" if match else ""
+        if match and unit in UNITS:
+            size = float(match[1]) * UNITS[unit]
     elif isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         size = float(value)
     if not 1 <= size < np.inf:

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
+
 from fastrnn._backprop import check_state as check_model_state
 from fastrnn._checks import check_integer
 from fastrnn._kernels.chain import Frame, States, make_chain
@@ -122,7 +124,7 @@ class Stream:
 
         Setting it takes the same, where None, also for any entry, is zeros; a wrong one is refused as a whole.
         """
-        states = iter(self._chain.states)
+        states = (_copies(own) for own in self._chain.states)
         layers = [tuple(next(states) for _ in range(count)) for count in self._counts]
         return tuple(
             own if isinstance(layer, Recurrent) else None for layer, own in zip(self._layers, layers, strict=True)
@@ -140,8 +142,13 @@ class Stream:
                 continue
             for place, (entry,) in enumerate(layer._by_layer(f"state[{index}]", own)):
                 shape = (self.batch_size, layer.hidden_size)
-                states.append(check_state(f"state[{index}][{place}]", layer.equations, entry, shape, self._dtype))
+                name = f"state[{index}][{place}]"
+                states.append(_copies(check_state(name, layer.equations, entry, shape, self._dtype)))
         self._chain.states = states
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Stream cannot be copied or pickled; make another of the model, and set its state")
+
+
+def _copies(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
+    return tuple(map(np.copy, states or ()))

@@ -25,6 +25,7 @@ __all__ = ["BatchReport", "DivergenceError", "Trainer"]
 MONITORS = (None, "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
+EVALUATED = 1 << 17  # steps of validation that are in the net at a time, or a batch
 STATE = {"seed", "weights", "best", "optimizer", "order", "dropout", "history", "best_epoch", "present"}
 
 
@@ -378,9 +379,8 @@ class Trainer:
         passes.check_finite("weights are", weights, epoch, learning_rate)
         validation_loss, validation_accuracy = None, None
         if held_out is not None:
-            validation_loss, validation_accuracy = passes.evaluate(
-                held_out, max(batch_size, 256), None if passes.checkpoint_every is None else batch_size
-            )
+            at_a_time = max(batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
+            validation_loss, validation_accuracy = passes.evaluate(held_out, max(batch_size, 256), at_a_time)
             passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
         run.history.append(
             {

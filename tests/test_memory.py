@@ -129,7 +129,7 @@ def test_what_is_chosen_fits(ragged):
     ("value", "expected"),
     [
         ("500 MB", 500_000_000), ("1 GB", 10**9), ("1.5 GiB", 3 * 2**29), (".5kb", 500), ("7 B", 7), (" 2MiB ", 2**21),
-        (123, 123), (1e6, 10**6), (np.int64(5), 5),
+        ("77", 77), (123, 123), (1e6, 10**6), (np.int64(5), 5),
     ],
 )  # fmt: skip
 def test_sizes(value, expected):
@@ -137,7 +137,7 @@ def test_sizes(value, expected):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "5", "GB", "1 GX", "-1 GB", "1 2 GB", "nan GB", 0, -5, 0.5, np.nan, np.inf, True, []]
+    "value", ["", "5 5", "GB", "1 GX", "-1 GB", "1 2 GB", "nan GB", 0, -5, 0.5, np.nan, np.inf, True, []]
 )
 def test_what_is_no_size(value):
     with pytest.raises(ValueError, match=r'memory_limit is .*, expected a size such as "500 MB"'):
@@ -201,3 +201,15 @@ def test_the_table_of_the_documentation():
             np.testing.assert_allclose(
                 float(shown), training_bytes(model, 32, 10_000, checkpoint_every) / 1e6, rtol=0.02
             )
+
+
+def test_a_refused_limit_leaves_an_estimator_as_it_was():
+    X, y = data(False)
+    model = RecurrentClassifier(hidden_size=4, epochs=1, random_state=0)
+    with pytest.raises(ValueError, match="memory_limit is 1,000 bytes"):
+        model.set_params(memory_limit="1 KB").fit(X, y)
+    assert not hasattr(model, "model_")
+    expected = model.set_params(memory_limit=None).fit(X, y).predict_proba(X)
+    with pytest.raises(ValueError, match="memory_limit is 1,000 bytes"):
+        model.set_params(memory_limit="1 KB").fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)

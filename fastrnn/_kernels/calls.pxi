@@ -73,10 +73,14 @@ cdef class Memory:
         return self.raw[start:start + count].reshape(shape[:-1] + (shape[-1] * LANES,))
 
 
+cdef contiguous(array):
+    """Return an array whose numbers lie side by side, at addresses that are multiples of their size."""
+    return array if cnp.PyArray_ISCARRAY_RO(array) else np.require(array, requirements=["C", "A"])
+
+
 cdef copy_in(const Net* n, rows, vec* to):
     """(B, H) rows to vectors, zero in the padding."""
-    if not cnp.PyArray_IS_C_CONTIGUOUS(rows):
-        rows = np.ascontiguousarray(rows)
+    rows = contiguous(rows)
     cdef const real* source = <const real*> data(rows)
     cdef int b
     if n.H != n.ld * LANES:
@@ -103,7 +107,7 @@ cdef strided(cnp.ndarray array, Py_ssize_t* row, Py_ssize_t* time):
     """Return a (B, T, K) array whose last axis is contiguous, and its other strides in numbers."""
     cdef Py_ssize_t size = sizeof(real)
     if cnp.PyArray_STRIDE(array, 2) != size and cnp.PyArray_DIM(array, 2) > 1 or not cnp.PyArray_ISALIGNED(array):
-        array = np.ascontiguousarray(array)
+        array = np.require(array, requirements=["C", "A"])
     row[0] = cnp.PyArray_STRIDE(array, 0) // size
     time[0] = cnp.PyArray_STRIDE(array, 1) // size
     return array
@@ -137,7 +141,7 @@ cdef class Saved:
 
     cdef allocate_marks(self, const Net* n, int segments):
         """Make room for the states with which so many segments begin."""
-        cdef Py_ssize_t size = segments * n.B * n.ld
+        cdef Py_ssize_t size = <Py_ssize_t> segments * n.B * n.ld
         self.marks = Memory(size * n.cell.states)
         self.h_marks = self.marks.take(size)
         self.c_marks = self.marks.take(size) if n.cell.states > 1 else NULL
@@ -155,7 +159,7 @@ cdef set_inputs(Net* n, Saved s, run):
     n.B = run.x.shape[0]; n.T = len(run.active)
     n.active = <const int32_t*> data(run.active)
     if s.x is None:
-        s.x = np.ascontiguousarray(run.x, np.int32) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
+        s.x = contiguous(run.x.astype(np.int32, copy=False)) if run.symbols else strided(run.x, &n.x_row, &n.x_time)
     if run.symbols:
         n.symbols = <const int32_t*> data(s.x); n.x = NULL
     else:
@@ -175,7 +179,6 @@ cdef set_inputs(Net* n, Saved s, run):
 cdef class Packed:
     """Weights in panels: a snapshot that any number of calls may use, also at once."""
     cdef Net net                         # the cell, sizes, and the panels; each call fills in the rest
-    cdef readonly int I, K, H
     cdef Memory panels, wx_t, wh_t
 
     def __init__(self, str name, Wx, Wh, bx, bh):
@@ -188,7 +191,7 @@ cdef class Packed:
                  "rnn_sigmoid": 2 + SIGMOID}
         cdef int which = cells[name]
         n.cell = LSTM if which == 0 else GRU if which == 1 else elman(which - 2)
-        self.I = n.I = Wx.shape[0]; self.K = n.K = Wh.shape[0]; self.H = n.H = Wx.shape[2]
+        n.I = Wx.shape[0]; n.K = Wh.shape[0]; n.H = Wx.shape[2]
         blocks = (n.H + LANES - 1) // LANES
         n.groups = (blocks + n.cell.blocks - 1) // n.cell.blocks
         n.blocks = (blocks + n.groups - 1) // n.groups             # shared out evenly: no partial groups
@@ -196,7 +199,7 @@ cdef class Packed:
         n.ld = n.groups * n.blocks
         n.x_ld = (n.I + LANES - 1) // LANES
         n.x_width = min(<int> PANEL, max(1, n.x_ld)); n.h_width = min(<int> PANEL, n.ld)
-        Wx, Wh, bx, bh = (None if w is None else np.ascontiguousarray(w) for w in (Wx, Wh, bx, bh))
+        Wx, Wh, bx, bh = (None if w is None else contiguous(w) for w in (Wx, Wh, bx, bh))
         self.panels = Memory(n.groups * (PANEL + <Py_ssize_t> (n.I + n.K) * n.cols), n.H != n.ld * LANES)
         wx = self.panels.take(n.groups * n.I * <Py_ssize_t> n.cols)
         wh = self.panels.take(n.groups * n.K * <Py_ssize_t> n.cols)
@@ -268,19 +271,20 @@ cdef class Packed:
         cdef Py_ssize_t step, dwx_size, dwh_size, d_size
         cdef Plan plan
         cdef int i, n_threads, longest = 0
-        if self.wh_t is None:
-            self.wh_t = self.transposed(self.net.wh, self.net.K, self.net.ld, self.net.h_width)
-        if need_dx and self.wx_t is None:
-            self.wx_t = self.transposed(self.net.wx, self.net.I, self.net.x_ld, self.net.x_width)
+        cdef Memory wh_t = self.wh_t, wx_t = self.wx_t             # held by this call, whatever another thread does
+        if wh_t is None:
+            wh_t = self.wh_t = self.transposed(self.net.wh, self.net.K, self.net.ld, self.net.h_width)
+        if need_dx and wx_t is None:
+            wx_t = self.wx_t = self.transposed(self.net.wx, self.net.I, self.net.x_ld, self.net.x_width)
         n = self.net
         set_inputs(&n, s, run)
-        n.wh_t = self.wh_t.take(0)
+        n.wh_t = wh_t.take(0)
         if dy is not None:
             dy = strided(dy, &n.dy_row, &n.dy_time)
         n.dy = <const real*> data(dy)
         if need_dx:
-            n.wx_t = self.wx_t.take(0)
-            dx = Memory(n.B * n.T * n.x_ld, True)
+            n.wx_t = wx_t.take(0)
+            dx = Memory(<Py_ssize_t> n.B * n.T * n.x_ld, True)
             n.dx = dx.take(0)
         bounds = chunk_bounds(run.active)
         plan.chunks = len(bounds) - 1
@@ -300,7 +304,7 @@ cdef class Packed:
         if n.dc:
             copy_in(&n, dstate[1], n.dc)
         n.dm = scratch.take(step) if n.mask else NULL
-        keys = empty((longest * n.B,), np.uint64) if run.symbols else None
+        keys = empty((<Py_ssize_t> longest * n.B,), np.uint64) if run.symbols else None
         n.keys = <uint64_t*> data(keys)
         taken = np.zeros(plan.chunks + 1, np.intc)                # and the number of keys
         plan.taken = <int*> data(taken); plan.n_keys = plan.taken + plan.chunks
@@ -320,8 +324,8 @@ cdef class Packed:
             backward_thread(&n, &plan)
         dWx = empty((n.I + 1, n.cell.gates, n.H), DTYPE)
         dWh = empty((n.K + 1, n.cell.gates, n.H), DTYPE)
-        unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, n.I + 1, <real*> data(dWx))
-        unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, n.K + 1, <real*> data(dWh))
+        unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, <real*> data(dWx))
+        unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, <real*> data(dWh))
         dbx = dWx[n.I]
         dbh = dWh[n.K] if n.cell.h_column else dbx.copy()
         initial = [copy_out(&n, n.dh, 0, NULL, False)]

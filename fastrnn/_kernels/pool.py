@@ -30,7 +30,7 @@ class _Loan(weakref.ref):
 _loans: dict[int, _Loan] = {}  # by id; a weak reference that nobody holds calls nobody
 _returned: deque[Array] = deque()  # the garbage collector may return a block at any moment, also while _free is in use
 _free: list[Array] = []  # oldest first
-_lock = Lock()
+_lock = Lock()  # nobody waits for it: who cannot have it, as in a child forked at a bad moment, takes new memory
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -49,16 +49,17 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
 
 def release() -> None:
     """Give up the blocks that wait for a borrower."""
-    with _lock:
-        _returned.clear()
-        _free.clear()
+    if _lock.acquire(blocking=False):
+        try:
+            _returned.clear()
+            _free.clear()
+        finally:
+            _lock.release()
 
 
 def waiting() -> int:
     """Return the bytes that wait for a borrower."""
-    with _lock:
-        _sort_in()
-        return sum(block.nbytes for block in _free)
+    return sum(block.nbytes for block in (*_free, *_returned))
 
 
 def _take(n_bytes: int) -> Array:
@@ -66,14 +67,17 @@ def _take(n_bytes: int) -> Array:
 
     So what is lent and what waits are never more, together, than what was lent at some time.
     """
-    with _lock:
-        _sort_in()
-        fitting = [i for i, block in enumerate(_free) if n_bytes <= block.nbytes <= n_bytes * SLACK]
-        if fitting:
-            return _free.pop(min(fitting, key=lambda i: _free[i].nbytes))
-        dropped = 0
-        while _free and dropped < n_bytes:
-            dropped += _free.pop(0).nbytes
+    if _lock.acquire(blocking=False):
+        try:
+            _sort_in()
+            fitting = [i for i, block in enumerate(_free) if n_bytes <= block.nbytes <= n_bytes * SLACK]
+            if fitting:
+                return _free.pop(min(fitting, key=lambda i: _free[i].nbytes))
+            dropped = 0
+            while _free and dropped < n_bytes:
+                dropped += _free.pop(0).nbytes
+        finally:
+            _lock.release()
     return np.empty(n_bytes, np.uint8)
 
 

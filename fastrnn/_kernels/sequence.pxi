@@ -458,15 +458,15 @@ cdef void add_bias(const Net* n, const int* gates, int column, const real* b, ve
                 to[i] += source[i]
 
 
-cdef void unpack(const Net* n, const int* gates, const vec* w, int K, int rows, real* out) noexcept nogil:
-    """K of the `rows` features of (groups, rows, cols) to (K, G, H)"""
+cdef void unpack(const Net* n, const int* gates, const vec* w, int K, real* out) noexcept nogil:
+    """(groups, K, cols) to (K, G, H)"""
     cdef int k, j, c, i
     cdef const real* source
     cdef real* to
     for j in range(n.groups):
         for k in range(K):
             for c in range(n.cols):
-                source = <const real*> (w + (<Py_ssize_t> j * rows + k) * n.cols + c)
+                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
                 to = out + gate_at(n, gates, k, j, c)
                 for i in range(min(<int> LANES, n.H - unit(n, j, c))):
                     to[i] = source[i]

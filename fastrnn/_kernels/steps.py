@@ -12,6 +12,7 @@ import numpy as np
 from fastrnn._kernels.pool import empty
 from fastrnn._kernels.types import Array
 
+SHORT = 4096  # rows and steps of a batch whose `Steps` are kept
 CHUNK_ROWS = 256  # deltas, in rows, that a backend keeps before their products with x and h: they stay in cache
 
 
@@ -70,8 +71,10 @@ class Steps:
 
 
 def steps_of(B: int, T: int, lengths: Array | None, reverse: bool) -> Steps:
-    """Return the steps of a batch; those of whole batches are made once, for a small call takes no longer than this."""
-    return _whole(B, T, reverse) if lengths is None else Steps(B, T, lengths, reverse)
+    """Return the steps of a batch; those of small whole ones are kept, or they would be most of a small call."""
+    if lengths is None and B + T <= SHORT:
+        return _whole(B, T, reverse)
+    return Steps(B, T, lengths, reverse)
 
 
 @lru_cache(maxsize=64)

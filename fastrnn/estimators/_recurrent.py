@@ -171,12 +171,19 @@ class RecurrentEstimator(BaseEstimator):
         seed = self._seed()
         training, held_out = self._divide(targets, n, seed, validation_data, groups)
         layers = self._layers()
-        if again:
+        model: Sequential | None = getattr(self, "model_", None) if again else None
+        if model is not None:
             self._check_same_net(layers)
         else:
+            model = Sequential(layers).build((None, sequences.x.shape[2]), self.dtype, seed)
+        checkpoint_every = None
+        if limit is not None:
+            B, T, ragged = min(self.batch_size, len(training)), sequences.x.shape[1], sequences.lengths is not None
+            checkpoint_every = choose_checkpoints(model, B, T, limit, ragged=ragged)
+        if not again:
             self.inputs_ = Standardizer.of_sequences(sequences.take(training)) if self.standardize else None
             self._learn_scale(targets[training])
-            self.model_ = Sequential(layers).build((None, sequences.x.shape[2]), self.dtype, seed)
+            self.model_ = model
         examples = (*self._standardized(sequences), self._scaled(targets), sample_weight)
         x, lengths, y, weights = (None if a is None else a[training] for a in examples)
         validation = None
@@ -186,10 +193,6 @@ class RecurrentEstimator(BaseEstimator):
             x_held, lengths_held, y_held, weights_held = (None if a is None else a[held_out] for a in examples)
             validation = (x_held, y_held, lengths_held, weights_held)
         self.validation_rows_ = held_out
-        checkpoint_every = None
-        if limit is not None:
-            B, T, ragged = min(self.batch_size, len(training)), sequences.x.shape[1], lengths is not None
-            checkpoint_every = choose_checkpoints(self.model_, B, T, limit, ragged=ragged)
         self.trainer_ = Trainer(
             self.model_,
             self._loss,
