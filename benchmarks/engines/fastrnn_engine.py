@@ -6,7 +6,18 @@ Weights are packed once for inference, as the other libraries do when they load 
 import numpy as np
 
 from benchmarks.cases import Problem
-from fastrnn import GRU, LSTM, RNN, Sequential, Stream, Weights, pack, recurrent_backward, recurrent_forward
+from fastrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Sequential,
+    Stream,
+    Weights,
+    pack,
+    recurrent_backward,
+    recurrent_forward,
+    set_num_threads,
+)
 from fastrnn._kernels.types import Array
 from fastrnn.cells import get_cell
 
@@ -21,7 +32,8 @@ class FastrnnEngine:
     def __init__(self, problem: Problem, n_threads: int) -> None:
         self.problem = problem
         self.packed = pack(problem.cell, problem.weights, backend=self.backend)
-        self.options = {"lengths": problem.lengths, "n_threads": n_threads, "backend": self.backend}
+        set_num_threads(n_threads)  # as offered: small problems take fewer
+        self.options = {"lengths": problem.lengths, "backend": self.backend}
         self.dstate = (problem.dh, *[None] * (get_cell(problem.cell).n_states - 1))
 
     def infer(self) -> Array:
