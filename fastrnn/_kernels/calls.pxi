@@ -251,10 +251,7 @@ cdef class Packed:
         shares = row_shares(run.lengths, n_threads)
         bounds = <const int32_t*> data(shares)
         for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-            if segments:
-                forward_segments(&n, segments, n_segments, s.h_marks, s.c_marks, bounds[p], bounds[p + 1])
-            else:
-                forward_rows(&n, 0, n.T, bounds[p], bounds[p + 1])
+            forward_share(&n, segments, n_segments, s.h_marks, s.c_marks, bounds[p], bounds[p + 1])
         final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
         if n.c:
             final.append(copy_out(&n, n.c, n.c_time, lengths, False))

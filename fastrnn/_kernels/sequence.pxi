@@ -197,16 +197,20 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
     restore_denormals(mode)
 
 
-cdef void forward_segments(const Net* n, const int32_t* bounds, int segments, vec* h_marks, vec* c_marks, int b0,
-                           int b1) noexcept nogil:
-    """Forward without a tape, segment by segment of time; the states with which each begins are put aside."""
+cdef void forward_share(const Net* net, const int32_t* bounds, int segments, vec* h_marks, vec* c_marks, int b0,
+                        int b1) noexcept nogil:
+    """What a thread of forward does: its rows, where there are segments of time one after another, the states with
+    which each begins put aside."""
+    cdef Net n = net[0]                  # the other one may share a cache line with what the first thread writes
     cdef int i
     cdef Py_ssize_t row = b0 * n.ld, size = (b1 - b0) * n.ld * VECTOR_BYTES, step = n.B * n.ld
+    if segments == 0:
+        forward_rows(&n, 0, n.T, b0, b1)
     for i in range(segments):
-        memcpy(h_marks + i * step + row, h_at(n, bounds[i]) + row, size)
+        memcpy(h_marks + i * step + row, h_at(&n, bounds[i]) + row, size)
         if n.c:
-            memcpy(c_marks + i * step + row, c_at(n, bounds[i]) + row, size)
-        forward_rows(n, bounds[i], bounds[i + 1], b0, b1)
+            memcpy(c_marks + i * step + row, c_at(&n, bounds[i]) + row, size)
+        forward_rows(&n, bounds[i], bounds[i + 1], b0, b1)
 
 
 cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize_t cols, Left deltas, const vec* panels,
