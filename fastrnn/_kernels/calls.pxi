@@ -174,6 +174,24 @@ cdef set_inputs(Net* n, Saved s, run):
     n.mask = (<Memory> s.mask).take(0)
 
 
+cdef cut(Plan* plan, int shares, lengths, Saved s, bounds=np.zeros(1, np.int32)):
+    """Plan a call over shares of the rows and, for backward, chunks of the steps; return what the plan points to."""
+    cdef Py_ssize_t counters = sizeof(Progress) // sizeof(int)
+    rows = row_shares(lengths, shares)
+    plan.shares = shares
+    plan.rows = <const int32_t*> data(rows)
+    plan.segments = 0 if s.segments is None else len(s.segments) - 1
+    plan.segment_bounds = <const int32_t*> data(s.segments)
+    plan.h_marks = s.h_marks; plan.c_marks = s.c_marks
+    plan.chunks = len(bounds) - 1
+    plan.bounds = <const int32_t*> data(bounds)
+    counts = np.zeros(plan.chunks * counters + max(1, plan.chunks) * (shares + 1), np.intc)
+    plan.progress = <Progress*> data(counts)
+    plan.begun = <int*> (plan.progress + plan.chunks)
+    plan.here = 0
+    return rows, bounds, counts
+
+
 # ---- weights, and the two calls on them ------------------------------------------------------------------------------
 
 cdef class Packed:
@@ -230,9 +248,8 @@ cdef class Packed:
         """Return h of all steps as (T + 1, B, H) where it was kept, the final states, and the tape."""
         cdef Net n = self.net
         cdef Saved s = Saved()
-        cdef int p, n_threads, n_segments = 0
-        cdef const int32_t* bounds
-        cdef const int32_t* segments = NULL
+        cdef Plan plan
+        cdef int n_threads
         cdef const int32_t* lengths = <const int32_t*> data(run.lengths)
         keep = run.keep_tape and not run.checkpoint_every
         all_h = keep or run.sequences
@@ -244,14 +261,11 @@ cdef class Packed:
             copy_in(&n, state[1], n.c)
         if run.keep_tape and not keep:
             s.segments = segment_bounds(run.active, run.checkpoint_every)
-            n_segments = len(s.segments) - 1
-            s.allocate_marks(&n, n_segments)
-            segments = <const int32_t*> data(s.segments)
+            s.allocate_marks(&n, len(s.segments) - 1)
         n_threads = max(1, min(run.n_threads, n.B))
-        shares = row_shares(run.lengths, n_threads)
-        bounds = <const int32_t*> data(shares)
-        for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-            forward_share(&n, segments, n_segments, s.h_marks, s.c_marks, bounds[p], bounds[p + 1])
+        held = cut(&plan, n_threads, run.lengths, s)
+        with nogil, parallel(num_threads=n_threads):
+            forward_thread(&n, &plan)
         final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
         if n.c:
             final.append(copy_out(&n, n.c, n.c_time, lengths, False))
@@ -283,9 +297,8 @@ cdef class Packed:
             n.wx_t = wx_t.take(0)
             dx = Memory(<Py_ssize_t> n.B * n.T * n.x_ld, True)
             n.dx = dx.take(0)
-        bounds = chunk_bounds(run.active)
-        plan.chunks = len(bounds) - 1
-        plan.bounds = <const int32_t*> data(bounds)
+        n_threads = run.n_threads
+        held = cut(&plan, max(1, min(n_threads, n.B)), run.lengths, s, chunk_bounds(run.active))
         for i in range(plan.chunks):
             longest = max(longest, plan.bounds[i] - plan.bounds[i + 1])
         step = n.B * n.ld
@@ -303,19 +316,9 @@ cdef class Packed:
         n.dm = scratch.take(step) if n.mask else NULL
         keys = empty((<Py_ssize_t> longest * n.B,), np.uint64) if run.symbols else None
         n.keys = <uint64_t*> data(keys)
-        taken = np.zeros(plan.chunks + 1, np.intc)                # and the number of keys
-        plan.taken = <int*> data(taken); plan.n_keys = plan.taken + plan.chunks
-        n_threads = run.n_threads
-        plan.shares = max(1, min(n_threads, n.B))
-        shares = row_shares(run.lengths, plan.shares)
-        plan.rows = <const int32_t*> data(shares)
-        plan.segments = 0
-        if s.segments is not None:
+        if plan.segments:
             tape = Saved()
             tape.allocate(&n, int(np.diff(s.segments).max(initial=0)), True, True)
-            plan.segments = len(s.segments) - 1
-            plan.segment_bounds = <const int32_t*> data(s.segments)
-            plan.h_marks = s.h_marks; plan.c_marks = s.c_marks
         tape.place(&n, n.T if plan.segments else 0, True, True)
         with nogil, parallel(num_threads=n_threads):
             backward_thread(&n, &plan)
