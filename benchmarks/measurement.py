@@ -94,6 +94,7 @@ def measure(
         stack.enter_context(pinned(n_threads))
         processes = {name: stack.enter_context(closing(EngineProcess(name, problem, n_threads))) for name in engines}
         peak = Peak(problem.dtype, n_threads)
+        peak_times: list[float] = []  # of all directions: the machine is the same
         for direction in [name for name in directions if name in problem.case.directions]:
             timers: dict[str, Callable[[], float]] = {}
             left_out = {}
@@ -111,8 +112,8 @@ def measure(
                     f"{engines[0]}, {direction}, {problem.cell}, {problem.case}, {problem.dtype}: "
                     f"{left_out[engines[0]]}; nobody to compare with"
                 )
-            times = interleave(timers | {"peak": partial(timed, peak, n_threads)}, seconds)
-            peak_times = times.pop("peak")
+            times = interleave(timers | {"peak": partial(timed, peak, pause=True)}, seconds)
+            peak_times += times.pop("peak")
             measurements.append(
                 Measurement(problem, direction, n_threads, times, left_out, peak_times, peak.operations)
             )

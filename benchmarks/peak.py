@@ -7,6 +7,7 @@ the factor and the term into the registers (32 with AVX-512 and on ARM, 16 with 
 """
 
 import ctypes
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import llvmlite.binding as llvm
@@ -33,12 +34,18 @@ class Peak:
         self._engine.finalize_object()
         signature = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)  # ctypes releases the GIL
         self._loop = signature(self._engine.get_function_address("chains"))
-        self._threads = ThreadPoolExecutor(n_threads)
+        self._threads = ThreadPoolExecutor(n_threads, initializer=self._bind)
+        self._cpus = sorted(os.sched_getaffinity(0))[-n_threads:] if hasattr(os, "sched_getaffinity") else []
         self._scratch = [ctypes.create_string_buffer(bits // 8) for _ in range(n_threads)]
         self.operations = 2 * lanes * chains * self.ROUNDS * n_threads
 
     def __call__(self) -> None:
         list(self._threads.map(lambda scratch: self._loop(self.ROUNDS, ctypes.addressof(scratch)), self._scratch))
+
+    def _bind(self) -> None:
+        """Give a new thread a CPU of its own: two that are woken side by side may share one for all of their work."""
+        if self._cpus:
+            os.sched_setaffinity(0, {self._cpus.pop()})
 
 
 def _text(dtype: str, lanes: int, chains: int) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 LEAST = 5  # rounds, however long they take
 WARM = 0.005  # seconds of untimed calls
+WAKE = 0.05  # of them after a pause: a virtual machine's CPUs that slept come back to full speed slowly
 SPIN = 0.04  # seconds after which the idle threads of every library sleep; OpenBLAS's take 2^26 ticks, some 26 ms
 
 
@@ -24,15 +25,15 @@ def pinned(n_threads: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def timed(call: Callable[[], object], n_threads: int) -> float:
+def timed(call: Callable[[], object], *, pause: bool) -> float:
     """Return the seconds of a call, made after untimed ones.
 
-    These bring caches, threads and branch predictors into the state they have in a run of such calls. With several
-    threads a pause goes before, or the threads of one library, waiting for more work, would take the CPUs of the next.
+    These bring caches, threads and branch predictors into the state they have in a run of such calls. A pause goes
+    before where the threads of another library, waiting for more work, would take the CPUs of this one.
     """
-    if n_threads > 1:
+    if pause:
         time.sleep(SPIN)
-    warm = time.perf_counter() + WARM
+    warm = time.perf_counter() + (WAKE if pause else WARM)
     call()
     while time.perf_counter() < warm:
         call()
