@@ -79,7 +79,9 @@ def _serve(connection: Connection, name: str, problem: Problem, n_threads: int) 
             try:
                 engine = engine or load(name)(problem, n_threads)
                 run = call(direction)
-                connection.send((engine.results(direction) if kind == "results" else timed(run, pause=n_threads > 1), None))
+                connection.send(
+                    (engine.results(direction) if kind == "results" else timed(run, pause=n_threads > 1), None)
+                )
             except LeftOut as reason:
                 connection.send((None, str(reason)))
             except Exception as error:  # of whatever library: it belongs into the report, not into the way of others
