@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Public names and the modules that hold them, loaded on first use: `import fastrnn` itself loads almost nothing.
 _MODULES = {
     "_kernels": (
+        "AutoencoderWeights",
         "PackedWeights",
         "Tape",
         "Weights",
@@ -22,6 +23,7 @@ _MODULES = {
         "recurrent_forward",
         "set_num_threads",
         "show_config",
+        "sparse_autoencoder_cost",
     ),
     "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Gaussian", "Recurrent"),
     "model": ("Sequential",),

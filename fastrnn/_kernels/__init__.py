@@ -4,6 +4,7 @@ Arrays in, arrays out; knows no layer, no file, no option.
 """
 
 from fastrnn._kernels import backends
+from fastrnn._kernels.autoencoder import AutoencoderWeights, sparse_autoencoder_cost
 from fastrnn._kernels.checks import (
     check_array,
     check_count,
@@ -22,6 +23,7 @@ from fastrnn._kernels.types import Array, PackedWeights, Run, Tape, Weights
 from fastrnn.cells import Cell, get_cell
 
 __all__ = [
+    "AutoencoderWeights",
     "PackedWeights",
     "Tape",
     "Weights",
@@ -32,6 +34,7 @@ __all__ = [
     "recurrent_forward",
     "set_num_threads",
     "show_config",
+    "sparse_autoencoder_cost",
 ]
 
 

@@ -5,12 +5,14 @@ layer), and sees rows sorted by length, longest first, each from its own first s
 rows run (see `steps.py`). Arrays inside are time first.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastrnn._kernels.types import Array, Run, Weights
 from fastrnn.cells import Cell
+from fastrnn.cells._pointwise import sigmoid
 
 instruction_set = "numpy"
 
@@ -83,3 +85,19 @@ def backward(
         if len(dWh):
             d[0][rows] += masked(np.einsum("gbh,kgh->bk", dah, weights.Wh), run, rows)
     return dx, dweights, tuple(d)
+
+
+def autoencoder(
+    W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
+) -> tuple[Array, Callable[[Array], Any]]:
+    """Return the mean activations (H,), and what computes the squared error and the gradients (`autoencoder.py`)."""
+    h = sigmoid(x @ W1 + b1)
+
+    def finish(slope: Array) -> tuple[Any, tuple[Array, ...]]:
+        x_hat = sigmoid(h @ W2 + b2)
+        error = x_hat - x
+        d2 = error / len(x) * x_hat * (1 - x_hat)
+        d1 = (d2 @ W2.T + slope) * h * (1 - h)
+        return (error * error).sum(), (x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0))
+
+    return h.mean(0), finish
