@@ -97,6 +97,9 @@ def recurrent_forward(
     A tape keeps ``B * T`` times the numbers in a row of states and of what `step_vjp` needs: with H hidden units 6 H
     numbers for the LSTM, 5 H for the GRU and H for the RNN, rounded up to whole vectors, and keeps `x`.
 
+    Inside the native kernels numbers below the normal range (1.2e-38 in float32) count as 0. Memory of large arrays
+    that are no longer used, up to 256 MB, is kept for the next call.
+
     Parameters
     ----------
     cell : {"rnn_tanh", "rnn", "rnn_relu", "rnn_sigmoid", "lstm", "gru"} or Cell

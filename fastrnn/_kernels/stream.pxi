@@ -182,8 +182,7 @@ cdef class Chain:
             self.check_out(out)
         if self.threads is not None:
             n_threads = min(<int> self.threads(), self.B)
-        if self.busy:
-            raise RuntimeError("this stream is in the middle of a step in another thread; expected one at a time")
+        self.refuse_a_second()
         nets[0].symbols = NULL
         if cnp.PyArray_NDIM(x) == 1:
             self.take_symbols(<const int64_t*> cnp.PyArray_DATA(x))
@@ -206,14 +205,20 @@ cdef class Chain:
         self.phase ^= 1
         return out
 
+    cdef refuse_a_second(self):
+        if self.busy:
+            raise RuntimeError("this stream is in the middle of a step in another thread; expected one at a time")
+
     @property
     def states(self):
         """The states (B, H) of every net, h first; when set, None leaves a net as it is."""
+        self.refuse_a_second()
         return [tuple(s[:, :self.nets[i].H].copy() for s in (self.h[i][self.phase], self.c[i]) if s is not None)
                 for i in range(self.count)]
 
     @states.setter
     def states(self, states):
+        self.refuse_a_second()
         for i, own in enumerate(states):
             if own is not None:
                 self.h[i][self.phase, :, :self.nets[i].H] = own[0]
