@@ -35,10 +35,10 @@ class build_kernels(build_ext):
             self.warn("fastrnn: MSVC cannot compile the native kernels; use clang-cl, or run on Numba")
             self.extensions = []
             return
-        openmp = next((f for f in (["-fopenmp"], []) if self.compiles(f)), [])
+        threads = [flag for flag in ("-fopenmp", "-pthread") if self.compiles([flag])]
         for extension in self.extensions:
-            extension.extra_compile_args += openmp
-            extension.extra_link_args += openmp
+            extension.extra_compile_args += threads
+            extension.extra_link_args += threads
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 

@@ -34,7 +34,7 @@ cdef struct Passes:                      # of one call, for all threads
     vec* scratch                         # (threads, scratch_size)
     vec* gradients                       # (shards, gradients_size)
     Py_ssize_t scratch_size, gradients_size
-    int next, here                       # chunk or shard; threads that have done all they could
+    int next                             # chunk or shard
 
 
 cdef inline Net one_step(const Net* layer, const int32_t* rows, const real* x, Py_ssize_t x_row, vec* h) noexcept nogil:
@@ -57,8 +57,9 @@ cdef void fetch_ahead(const Passes* p, Py_ssize_t r0, int part, int parts) noexc
         i += 64 // sizeof(real)
 
 
-cdef void hidden_thread(Passes* p) noexcept nogil:
+cdef void hidden_thread(void* job, int thread) noexcept nogil:
     """What each thread of the first pass does: chunks of the hidden layer, and the sums of their activations."""
+    cdef Passes* p = <Passes*> job
     cdef Py_ssize_t ld = p.hidden.ld, r0
     cdef int r, k, i = take_number(&p.next)
     cdef int32_t rows
@@ -80,7 +81,6 @@ cdef void hidden_thread(Passes* p) noexcept nogil:
             for k in range(ld):
                 sums[k] += h[r * ld + k]
         i = take_number(&p.next)
-    wait_for_all(&p.here, omp_get_num_threads())
 
 
 cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real* x, real scale, vec* d) noexcept nogil:
@@ -113,12 +113,13 @@ cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real*
     return total
 
 
-cdef void shard_thread(Passes* p) noexcept nogil:
+cdef void shard_thread(void* job, int thread) noexcept nogil:
     """What each thread of the second pass does: whole shards, chunk by chunk."""
+    cdef Passes* p = <Passes*> job
     cdef const Net* hidden = p.hidden
     cdef const Net* output = p.output
     cdef Py_ssize_t r0
-    cdef vec* x_hat = p.scratch + omp_get_thread_num() * p.scratch_size
+    cdef vec* x_hat = p.scratch + thread * p.scratch_size
     cdef vec* d_output = x_hat + p.rows * output.ld
     cdef vec* dh = d_output + output.groups * <Py_ssize_t> p.rows * PANEL
     cdef vec* d_hidden = dh + p.rows * hidden.ld
@@ -159,7 +160,6 @@ cdef void shard_thread(Passes* p) noexcept nogil:
             for item in range(work_items(&second)):
                 weight_gradient(&second, 0, 1, item)
         s = take_number(&p.next)
-    wait_for_all(&p.here, omp_get_num_threads())
 
 
 cdef class TwoPasses:
@@ -191,9 +191,9 @@ cdef class TwoPasses:
         p.h = self.h.take(0)
         cdef Memory sums = Memory(p.chunks * n.ld)
         p.sums = sums.take(0)
-        p.next = p.here = 0
-        with nogil, parallel(num_threads=min(n_threads, p.chunks)):
-            hidden_thread(p)
+        p.next = 0
+        with nogil:
+            run_on_threads(min(n_threads, p.chunks), hidden_thread, p)
         self.means = sums.view((p.chunks, n.ld))[:, :n.H].sum(axis=0, dtype=np.float64) / p.N
         n = &self.output.net
         p.output = n
@@ -221,9 +221,9 @@ cdef class TwoPasses:
         p.slope = total
         errors = np.empty(p.chunks)
         p.errors = <float64*> data(errors)
-        p.next = p.here = 0
-        with nogil, parallel(num_threads=n_threads):
-            shard_thread(p)
+        p.next = 0
+        with nogil:
+            run_on_threads(n_threads, shard_thread, p)
         total = p.gradients
         for s in range(1, p.shards):
             more = p.gradients + s * p.gradients_size

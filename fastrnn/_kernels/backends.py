@@ -59,9 +59,9 @@ def choose(backend: str | None, cell: Cell) -> ModuleType:
 
 
 def openmp_threads() -> int:
-    """Return what OpenMP would take: OMP_NUM_THREADS, limits of threadpoolctl and joblib; all CPUs without OpenMP."""
+    """Return what OpenMP would take: OMP_NUM_THREADS, limits of threadpoolctl and joblib; without it the first alone."""
     compiled = native()
-    if compiled is not None:
+    if compiled is not None and compiled.has_openmp():
         return compiled.max_threads()
     value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(value) if value.isdigit() and int(value) > 0 else os.cpu_count() or 1

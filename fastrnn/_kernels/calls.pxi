@@ -2,7 +2,6 @@
 import numpy as np
 
 cimport numpy as cnp
-from cython.parallel cimport parallel, prange
 
 from fastrnn._kernels.pool import SMALL as _SMALL
 from fastrnn._kernels.pool import empty
@@ -174,10 +173,11 @@ cdef set_inputs(Net* n, Saved s, run):
     n.mask = (<Memory> s.mask).take(0)
 
 
-cdef cut(Plan* plan, int shares, lengths, Saved s, bounds=np.zeros(1, np.int32)):
+cdef cut(Plan* plan, const Net* n, int shares, lengths, Saved s, bounds=np.zeros(1, np.int32)):
     """Plan a call over shares of the rows and, for backward, chunks of the steps; return what the plan points to."""
     cdef Py_ssize_t counters = sizeof(Progress) // sizeof(int)
     rows = row_shares(lengths, shares)
+    plan.net = n
     plan.shares = shares
     plan.rows = <const int32_t*> data(rows)
     plan.segments = 0 if s.segments is None else len(s.segments) - 1
@@ -188,7 +188,6 @@ cdef cut(Plan* plan, int shares, lengths, Saved s, bounds=np.zeros(1, np.int32))
     counts = np.zeros(plan.chunks * counters + max(1, plan.chunks) * (shares + 1), np.intc)
     plan.progress = <Progress*> data(counts)
     plan.begun = <int*> (plan.progress + plan.chunks)
-    plan.here = 0
     return rows, bounds, counts
 
 
@@ -263,9 +262,9 @@ cdef class Packed:
             s.segments = segment_bounds(run.active, run.checkpoint_every)
             s.allocate_marks(&n, len(s.segments) - 1)
         n_threads = max(1, min(run.n_threads, n.B))
-        held = cut(&plan, n_threads, run.lengths, s)
-        with nogil, parallel(num_threads=n_threads):
-            forward_thread(&n, &plan)
+        held = cut(&plan, &n, n_threads, run.lengths, s)
+        with nogil:
+            run_on_threads(n_threads, forward_thread, &plan)
         final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
         if n.c:
             final.append(copy_out(&n, n.c, n.c_time, lengths, False))
@@ -298,7 +297,7 @@ cdef class Packed:
             dx = Memory(<Py_ssize_t> n.B * n.T * n.x_ld, True)
             n.dx = dx.take(0)
         n_threads = run.n_threads
-        held = cut(&plan, max(1, min(n_threads, n.B)), run.lengths, s, chunk_bounds(run.active))
+        held = cut(&plan, &n, max(1, min(n_threads, n.B)), run.lengths, s, chunk_bounds(run.active))
         for i in range(plan.chunks):
             longest = max(longest, plan.bounds[i] - plan.bounds[i + 1])
         step = n.B * n.ld
@@ -320,8 +319,8 @@ cdef class Packed:
             tape = Saved()
             tape.allocate(&n, int(np.diff(s.segments).max(initial=0)), True, True)
         tape.place(&n, n.T if plan.segments else 0, True, True)
-        with nogil, parallel(num_threads=n_threads):
-            backward_thread(&n, &plan)
+        with nogil:
+            run_on_threads(n_threads, backward_thread, &plan)
         dWx = empty((n.I + 1, n.cell.gates, n.H), DTYPE)
         dWh = empty((n.K + 1, n.cell.gates, n.H), DTYPE)
         unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, <real*> data(dWx))

@@ -20,7 +20,7 @@ def config() -> dict[str, str]:
     else:
         available = ", ".join(native.SUPPORTED)
         backend = f"native, {native.instruction_set} (this CPU and installation run: {available})"
-        openmp = "yes" if native.has_openmp() else "no (the compiler had none: one thread)"
+        openmp = "yes" if native.has_openmp() else "no (of the limits on threads OMP_NUM_THREADS alone holds)"
     return {
         "fastrnn": fastrnn.__version__,
         "python": platform.python_version(),

@@ -1,13 +1,11 @@
 # How a call is cut, and what each of its threads does.
 
-cdef extern from "cpu.h" nogil:
-    int omp_get_num_threads()
-    int omp_get_thread_num()
+cdef extern from "threads.h" nogil:
     int take_number(int* next)
     int take_share(int* begun, int shares, int thread)
     void count_up(int* count)
     void wait_until(const int* count, int expected)
-    void wait_for_all(int* here, int threads)
+    void run_on_threads(int threads, void (*work)(void* job, int thread) noexcept nogil, void* data)
 
 
 cdef struct Progress:                    # of all threads in one chunk of backward
@@ -17,10 +15,10 @@ cdef struct Progress:                    # of all threads in one chunk of backwa
 
 
 cdef struct Plan:                        # how a call is cut, for all threads
+    const Net* net
     int shares
     const int32_t* rows                  # (shares + 1,) bounds
     int* begun                           # (shares,), of backward (chunks, shares + 1): has somebody taken it?
-    int here                             # threads that have done all they could
     int segments                         # of a tape of checkpoints, computed once more as needed; 0: all is there
     const int32_t* segment_bounds        # (segments + 1,)
     vec* h_marks                         # (segments, B, ld)
@@ -45,15 +43,14 @@ cdef void forward_share(const Net* n, const Plan* plan, int b0, int b1) noexcept
         forward_rows(n, t, plan.segment_bounds[i + 1], b0, b1)
 
 
-cdef void forward_thread(const Net* net, Plan* plan) noexcept nogil:
-    """What each thread of a parallel region does: its share of the rows, and whatever nobody has begun."""
-    cdef Net n = net[0]                  # the other one may share a cache line with what the first thread writes
-    cdef int thread = omp_get_thread_num()
+cdef void forward_thread(void* job, int thread) noexcept nogil:
+    """What each thread does: its share of the rows, and whatever nobody has begun."""
+    cdef Plan* plan = <Plan*> job
+    cdef Net n = plan.net[0]             # the other one may share a cache line with what the first thread writes
     cdef int p = take_share(plan.begun, plan.shares, thread)
     while p >= 0:
         forward_share(&n, plan, plan.rows[p], plan.rows[p + 1])
         p = take_share(plan.begun, plan.shares, thread)
-    wait_for_all(&plan.here, omp_get_num_threads())
 
 
 cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, int b1) noexcept nogil:
@@ -66,13 +63,14 @@ cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, 
     forward_rows(n, n.first, until, b0, b1)
 
 
-cdef void backward_thread(const Net* net, Plan* plan) noexcept nogil:
-    """What each thread of a parallel region does, chunk by chunk: its share of the rows, then work items of the weight
-    gradients, and whatever nobody has begun."""
-    cdef Net n = net[0]
+cdef void backward_thread(void* job, int thread) noexcept nogil:
+    """What each thread does, chunk by chunk: its share of the rows, then work items of the weight gradients, and
+    whatever nobody has begun."""
+    cdef Plan* plan = <Plan*> job
+    cdef Net n = plan.net[0]
     cdef Progress* chunk
     cdef int* begun
-    cdef int i, p, t0, t1, item, items = work_items(&n), segment = plan.segments, thread = omp_get_thread_num()
+    cdef int i, p, t0, t1, item, items = work_items(&n), segment = plan.segments
     cdef int shares = plan.shares + (n.symbols != NULL)
     cdef bint used_up
     for i in range(plan.chunks):
@@ -101,4 +99,3 @@ cdef void backward_thread(const Net* net, Plan* plan) noexcept nogil:
             count_up(&chunk.done)
             item = take_number(&chunk.begun)
         wait_until(&chunk.done, items)
-    wait_for_all(&plan.here, omp_get_num_threads())

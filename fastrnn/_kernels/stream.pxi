@@ -66,6 +66,20 @@ cdef void run_nets(const Net* nets, int count, int phase, int b0, int b1) noexce
         forward_rows(&nets[i], phase, phase + 1, b0, b1)
 
 
+cdef struct Step:                        # of a stream, for all threads
+    const Net* nets
+    int count, phase, B, shares, next
+
+
+cdef void step_thread(void* job, int thread) noexcept nogil:
+    """What each thread does: shares of the rows, all nets one after the other."""
+    cdef Step* s = <Step*> job
+    cdef int p = take_number(&s.next)
+    while p < s.shares:
+        run_nets(s.nets, s.count, s.phase, s.B * p // s.shares, s.B * (p + 1) // s.shares)
+        p = take_number(&s.next)
+
+
 cdef class Chain:
     """Nets in a row and their states; `fastrnn._kernels.chain` says what the arguments are."""
     cdef Net* nets
@@ -170,7 +184,8 @@ cdef class Chain:
 
     def step(self, x, out=None):
         """Take x (B, I) or symbols (B,); return the outputs, in `out` where it is given."""
-        cdef int i, p, n_threads = 1
+        cdef Step job
+        cdef int i, n_threads = 1
         cdef Net* nets = self.nets
         cdef real* numbers
         if not (fits(x, self.x_type, 2, self.B, self.I, READ)
@@ -198,8 +213,9 @@ cdef class Chain:
             run_nets(nets, self.count, self.phase, 0, self.B)
         else:
             self.busy = True
-            for p in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-                run_nets(nets, self.count, self.phase, self.B * p // n_threads, self.B * (p + 1) // n_threads)
+            job = Step(nets=nets, count=self.count, phase=self.phase, B=self.B, shares=n_threads, next=0)
+            with nogil:
+                run_on_threads(n_threads, step_thread, &job)
             self.busy = False
         self.write(cnp.PyArray_DATA(out))
         self.phase ^= 1
