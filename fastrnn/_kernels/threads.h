@@ -150,7 +150,7 @@ static void run_on_threads(int threads, work_t work, void *data) {
   }
   start_helpers(team, threads - 1);
   team->work = work; team->data = data; team->threads = threads; team->left = 0;
-  uint64_t call = (team->gate >> 32) + 1, places = threads - 1;
+  uint64_t call = (__atomic_load_n(&team->gate, __ATOMIC_RELAXED) >> 32) + 1, places = threads - 1;
   __atomic_store_n(&team->gate, call << 32 | places, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&team->sleeping, __ATOMIC_SEQ_CST)) {
     pthread_mutex_lock(&team->lock);
