@@ -12,7 +12,7 @@ from fastrnn.data._files import DataError, DataFile, listing
 __all__ = ["ImageScaler", "as_images", "load_images"]
 
 _LAYOUTS = "images (N, 3, h, w), (N, h, w, 3) or (N, h, w)"
-_LUMINOSITY = (0.2126, 0.7152, 0.0722)  # of red, green and blue: ITU-R BT.709
+_RED, _GREEN, _BLUE = map(np.float64, (0.2126, 0.7152, 0.0722))  # their shares of luminosity: ITU-R BT.709
 _LOW, _HIGH = 0.1, 0.9  # inside the range of a sigmoid, which reaches neither 0 nor 1
 _CLIP = 3  # standard deviations
 _PART = 2**20  # pixels that are worked on at a time, in float64
@@ -20,7 +20,7 @@ _PART = 2**20  # pixels that are worked on at a time, in float64
 
 def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndarray:
     """
-    Load images, or a matrix that is taken as it is, from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``, ``.npy``) file.
+    Load images from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``, ``.npy``) file, or a matrix as it is.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
     Returns
     -------
     ndarray (N, h, w, 3), (N, h, w) or (N, F)
-        Colour or grey images in the form of `as_images`, or the finite real numbers of a matrix in the dtype of the file.
+        Colour or grey images in the form of `as_images`; of a matrix the finite real numbers in the dtype of the file.
 
     Raises
     ------
     DataError
-        When the file cannot be read, or has no such array, or this has the wrong shape or holds a value that cannot be used.
+        When the file cannot be read or has no such array, or this has a shape or a value that cannot be used.
     """
     with DataFile(path, (".h5", ".hdf5", ".npz", ".npy")) as file:
         if key is None:
@@ -82,9 +82,9 @@ class ImageScaler:
     """
     What makes rows of numbers from 0.1 to 0.9 of images, by numbers learnt from the training set.
 
-    An image becomes its luminosity 0.2126 R + 0.7152 G + 0.0722 B (or stays grey), less its own mean; what lies beyond 3
-    standard deviations of the whole set is clipped, and the range between is mapped to 0.1 ... 0.9. White counts as 1, so
-    uint8 and float images of the same picture give the same rows.
+    An image becomes its luminosity 0.2126 R + 0.7152 G + 0.0722 B (or stays grey), less its own mean; what lies beyond
+    3 standard deviations of the whole set is clipped, and the range between is mapped to 0.1 ... 0.9. White counts as
+    1, so uint8 and float images of the same picture give the same rows.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class ImageScaler:
         height, width = images.shape[1:3]
         squares = sum(float(np.vdot(part, part)) for _, part in _centred(images))
         deviation = float(np.sqrt(squares / (len(images) * height * width)))
-        if deviation < 1e-6:  # what rounding leaves of a plain image is far less, the faintest picture of 8 bits more
+        if deviation < 1e-9:  # what rounding leaves of plain images is far less, the faintest picture of 8 bits more
             raise DataError(f"each of the {len(images)} images is of one colour; expected images that show something")
         return cls((height, width), deviation)
 
@@ -237,7 +237,10 @@ def _centred(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     for start in range(0, len(images), step):
         place = slice(start, start + step)
         part = images[place]
-        grey = part.astype(np.float64) if part.ndim == 3 else part @ np.array(_LUMINOSITY)
+        if part.ndim == 4:
+            grey = _RED * part[..., 0] + _GREEN * part[..., 1] + _BLUE * part[..., 2]
+        else:
+            grey = part.astype(np.float64)
         rows = grey.reshape(len(part), -1)
         if images.dtype == np.uint8:
             rows /= 255

@@ -1,7 +1,7 @@
 """Patches cut from photographs at random."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["random_patches", "sample_patches"]
+
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def sample_patches(size: int = 16, n: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -50,7 +52,7 @@ def random_patches(
     Parameters
     ----------
     source : path-like or sequence of ndarray
-        A folder, of which every file with the suffix of an image is a photograph (its subfolders are not searched); or
+        A folder, every file of which that is an image by its suffix is a photograph (not those in its subfolders); or
         the photographs, (h, w, 3), (3, h, w) or grey (h, w), all in colour or all grey, and of one range as for
         `as_images`.
     size : int
@@ -74,10 +76,11 @@ def random_patches(
     if isinstance(source, str | os.PathLike):
         paths = _find_photographs(Path(source), size)
         return _cut((_read(path) for path in paths), len(paths), size, n, seed)
-    return _cut(iter(photographs := _alike(source, size)), len(photographs), size, n, seed)
+    photographs = _alike(source, size)
+    return _cut(photographs, len(photographs), size, n, seed)
 
 
-def _cut(photographs: Iterator[np.ndarray], count: int, size: int, n: int, seed: int) -> np.ndarray:
+def _cut(photographs: Iterable[np.ndarray], count: int, size: int, n: int, seed: int) -> np.ndarray:
     """Return patches of photographs that come one by one, since all of a folder may not fit into memory."""
     rng = np.random.default_rng(seed)
     chosen = rng.integers(count, size=n)
@@ -109,14 +112,11 @@ def _alike(photographs: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
 
 def _find_photographs(folder: Path, size: int) -> list[Path]:
     """Return the files with the suffix of an image, in order, the size in their heads checked."""
-    from PIL import Image
-
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN}
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file())
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not paths:
-        raise DataError(f"{folder}: has no photographs; expected files such as .jpg or .png")
+        raise DataError(f"{folder}: has no photographs; expected files of {', '.join(_SUFFIXES)}")
     for path in paths:
         with _opened(path) as image:
             _check_size(str(path), image.width, image.height, size)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrnn.data._files import DataError, DataFile, listing
 
-__all__ = ["DataError", "Dataset", "digits", "load_inputs", "load_sequences"]
+__all__ = ["Dataset", "digits", "load_inputs", "load_sequences"]
 
 _ROLES = ("X_train", "y_train", "X_test", "y_test")
 _NAMES = (  # what files call the four; the first convention whose two training arrays are there is taken
