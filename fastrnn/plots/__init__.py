@@ -2,6 +2,17 @@
 
 from fastrnn.plots._style import save
 from fastrnn.plots.classes import confusion_matrix
-from fastrnn.plots.curves import learning_curves
+from fastrnn.plots.curves import cost_by_epoch, learning_curves
+from fastrnn.plots.features import feature_grids, features
+from fastrnn.plots.images import patches, reconstructions
 
-__all__ = ["confusion_matrix", "learning_curves", "save"]
+__all__ = [
+    "confusion_matrix",
+    "cost_by_epoch",
+    "feature_grids",
+    "features",
+    "learning_curves",
+    "patches",
+    "reconstructions",
+    "save",
+]
