@@ -9,7 +9,7 @@ from fastrnn import Weights, recurrent_backward, recurrent_forward
 from fastrnn.cells import CELLS
 from fastrnn.testing import relative_error
 
-GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.npz"))
+GOLDEN = [path for path in sorted(Path(__file__).with_name("golden").glob("*.npz")) if path.stem in CELLS]
 
 
 def test_golden_vectors_are_there():

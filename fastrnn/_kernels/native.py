@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -88,3 +89,10 @@ def backward(
     """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
     dx, dweights, dinitial = packed.backward(run, saved, dy, dstate, need_dx)
     return dx, Weights(*dweights), dinitial
+
+
+def autoencoder(
+    W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
+) -> tuple[Array, Callable[[Array], Any]]:
+    """Return the mean activations (H,), and what computes the squared error and the gradients (`autoencoder.py`)."""
+    return variant(W1.dtype).autoencoder(W1, b1, W2, b2, x, n_threads)

@@ -12,22 +12,14 @@
 #    the first active[t] rows run, the others have left the tiles.
 # 3. Forward: threads own rows and run through all of time alone.
 # 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
-#    take columns of the weight gradients while the deltas are in cache; they meet twice a chunk. So every gradient is
-#    one sum in one order, over chunks that follow from T, B and lengths alone: the same bits for any number of threads.
+#    take columns of the weight gradients while the deltas are in cache; they meet twice a chunk (`plan.pxi`). So every
+#    gradient is one sum in one order, over chunks that follow from T, B and lengths alone: the same bits for any number
+#    of threads.
 # 5. A bias is a feature that is always 1: a Left operand with zero strides.
 # 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-
-cdef extern from "cpu.h" nogil:
-    int omp_get_num_threads()
-    int omp_get_thread_num()
-    int take_number(int* next)
-    int take_share(int* begun, int shares, int thread)
-    void count_up(int* count)
-    void wait_until(const int* count, int expected)
-    void wait_for_all(int* here, int threads)
 
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C
@@ -117,27 +109,6 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
     vec* dwh                             # (groups, K + 1, cols)
 
 
-cdef struct Progress:                    # of all threads in one chunk of backward
-    int rows                             # shares of the rows done, and its symbols sorted
-    int n_keys
-    int begun, done                      # work items of the weight gradients
-
-
-cdef struct Plan:                        # how a call is cut, for all threads
-    int shares
-    const int32_t* rows                  # (shares + 1,) bounds
-    int* begun                           # (shares,), of backward (chunks, shares + 1): has somebody taken it?
-    int here                             # threads that have done all they could
-    int segments                         # of a tape of checkpoints, computed once more as needed; 0: all is there
-    const int32_t* segment_bounds        # (segments + 1,)
-    vec* h_marks                         # (segments, B, ld)
-    vec* c_marks
-    # backward
-    int chunks
-    const int32_t* bounds                # (chunks + 1,) steps, last first
-    Progress* progress                   # (chunks,)
-
-
 cdef inline vec* h_at(const Net* n, int t) noexcept nogil:
     return n.h + <Py_ssize_t> (t - n.first if n.all_steps else t & 1) * n.B * n.ld
 
@@ -219,31 +190,6 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
                     n.cell.forward(n.cell.kind, rows, n.blocks, a, PANEL, h + at, c, h_new + at, c_new, n.ld)
                 j += count
     restore_denormals(mode)
-
-
-cdef void forward_share(const Net* n, const Plan* plan, int b0, int b1) noexcept nogil:
-    """Rows through all of time; where there are segments, the states with which each begins are put aside."""
-    cdef int i, t
-    cdef Py_ssize_t row = b0 * n.ld, size = (b1 - b0) * n.ld * VECTOR_BYTES, step = n.B * n.ld
-    if plan.segments == 0:
-        forward_rows(n, 0, n.T, b0, b1)
-    for i in range(plan.segments):
-        t = plan.segment_bounds[i]
-        memcpy(plan.h_marks + i * step + row, h_at(n, t) + row, size)
-        if n.c:
-            memcpy(plan.c_marks + i * step + row, c_at(n, t) + row, size)
-        forward_rows(n, t, plan.segment_bounds[i + 1], b0, b1)
-
-
-cdef void forward_thread(const Net* net, Plan* plan) noexcept nogil:
-    """What each thread of a parallel region does: its share of the rows, and whatever nobody has begun."""
-    cdef Net n = net[0]                  # the other one may share a cache line with what the first thread writes
-    cdef int thread = omp_get_thread_num()
-    cdef int p = take_share(plan.begun, plan.shares, thread)
-    while p >= 0:
-        forward_share(&n, plan, plan.rows[p], plan.rows[p + 1])
-        p = take_share(plan.begun, plan.shares, thread)
-    wait_for_all(&plan.here, omp_get_num_threads())
 
 
 cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize_t cols, Left deltas, const vec* panels,
@@ -407,114 +353,3 @@ cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil
         add_products(n, t0, t1, min(<int> SLAB, n.K - first), dwh + <Py_ssize_t> first * n.cols, f, j,
                      n.cell.h_column)
     restore_denormals(mode)
-
-
-cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, int b1) noexcept nogil:
-    """Compute a segment of the tape once more, from the states that were put aside."""
-    cdef Py_ssize_t row = b0 * n.ld, mark = segment * <Py_ssize_t> n.B * n.ld + row
-    cdef Py_ssize_t size = (b1 - b0) * n.ld * VECTOR_BYTES
-    memcpy(n.h + row, plan.h_marks + mark, size)
-    if n.c:
-        memcpy(n.c + row, plan.c_marks + mark, size)
-    forward_rows(n, n.first, until, b0, b1)
-
-
-cdef void backward_thread(const Net* net, Plan* plan) noexcept nogil:
-    """What each thread of a parallel region does, chunk by chunk: its share of the rows, then work items of the weight
-    gradients, and whatever nobody has begun."""
-    cdef Net n = net[0]
-    cdef Progress* chunk
-    cdef int* begun
-    cdef int i, p, t0, t1, item, items = work_items(&n), segment = plan.segments, thread = omp_get_thread_num()
-    cdef int shares = plan.shares + (n.symbols != NULL)
-    cdef bint used_up
-    for i in range(plan.chunks):
-        t1 = plan.bounds[i]; t0 = plan.bounds[i + 1]
-        chunk = &plan.progress[i]
-        begun = plan.begun + i * (plan.shares + 1)
-        used_up = plan.segments and t1 == n.first                 # all that was computed once more
-        if used_up:
-            segment -= 1
-            n.first = plan.segment_bounds[segment]
-        p = take_share(begun, shares, thread)
-        while p >= 0:
-            if p == plan.shares:
-                chunk.n_keys = collect_symbols(&n, t0, t1)
-            else:
-                if used_up:
-                    again(&n, plan, segment, t1, plan.rows[p], plan.rows[p + 1])
-                backward_rows(&n, t0, t1, plan.rows[p], plan.rows[p + 1])
-            count_up(&chunk.rows)
-            p = take_share(begun, shares, thread)
-        wait_until(&chunk.rows, shares)
-        n.n_keys = chunk.n_keys
-        item = take_number(&chunk.begun)
-        while item < items:
-            weight_gradient(&n, t0, t1, item)
-            count_up(&chunk.done)
-            item = take_number(&chunk.begun)
-        wait_until(&chunk.done, items)
-    wait_for_all(&plan.here, omp_get_num_threads())
-
-
-# ---- packing: (K, G, H) weights to panels, and back -----------------------------------------------------------------
-
-cdef inline Py_ssize_t gate_at(const Net* n, const int* gates, int k, int j, int c) noexcept nogil:
-    """Where that column's weights of feature k begin in (K, G, H)."""
-    return (<Py_ssize_t> k * n.cell.gates + gates[c % n.cell.gates]) * n.H + unit(n, j, c)
-
-
-cdef void pack(const Net* n, const int* gates, const real* w, int K, vec* out) noexcept nogil:
-    """(K, G, H) to (groups, K, cols)"""
-    cdef int k, j, c, i
-    cdef real* to
-    cdef const real* source
-    for j in range(n.groups):
-        for k in range(K):
-            for c in range(n.cols):
-                to = <real*> (out + (<Py_ssize_t> j * K + k) * n.cols + c)
-                source = w + gate_at(n, gates, k, j, c)
-                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                    to[i] = source[i]
-
-
-cdef void add_bias(const Net* n, const int* gates, int column, const real* b, vec* out) noexcept nogil:
-    """(G, H) to (groups, PANEL), from this column on; both biases meet where the columns do"""
-    cdef int j, c, i
-    cdef real* to
-    cdef const real* source
-    for j in range(n.groups):
-        for c in range(n.cols):
-            to = <real*> (out + j * PANEL + column + c)
-            source = b + gate_at(n, gates, 0, j, c)
-            for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                to[i] += source[i]
-
-
-cdef void unpack(const Net* n, const int* gates, const vec* w, int K, real* out) noexcept nogil:
-    """(groups, K, cols) to (K, G, H)"""
-    cdef int k, j, c, i
-    cdef const real* source
-    cdef real* to
-    for j in range(n.groups):
-        for k in range(K):
-            for c in range(n.cols):
-                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
-                to = out + gate_at(n, gates, k, j, c)
-                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                    to[i] = source[i]
-
-
-cdef void transpose(const Net* n, const vec* w, int K, int width, vec* out) noexcept nogil:
-    """(groups, K, cols) to (panels of width vectors of K, groups, cols * LANES, width)"""
-    cdef int k, j, c, i
-    cdef Py_ssize_t rows = <Py_ssize_t> n.groups * n.cols * LANES, wide = width * LANES
-    cdef const real* source
-    cdef real* to
-    for j in range(n.groups):
-        for k in range(K):
-            for c in range(n.cols):
-                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
-                to = <real*> out + (k // wide) * rows * wide + <Py_ssize_t> (j * n.cols + c) * LANES * wide + k % wide
-                for i in range(LANES):
-                    to[i * wide] = source[i]

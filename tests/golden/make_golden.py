@@ -1,4 +1,5 @@
-"""Make the golden vectors: outputs and all gradients of PyTorch's own RNN, LSTM and GRU in float64.
+"""Make the golden vectors: outputs and all gradients of PyTorch's own RNN, LSTM and GRU in float64, and the cost of the
+sparse autoencoder with the gradients of PyTorch's autograd.
 
 python tests/golden/make_golden.py        (needs torch; the tests need only the .npz that it writes)
 """
@@ -47,6 +48,35 @@ def golden(name: str) -> dict[str, np.ndarray]:
     return out
 
 
+def autoencoder() -> dict[str, np.ndarray]:
+    """Write the cost down as the lecture notes do, with free and with tied weights; return it and its gradients."""
+    rng = np.random.default_rng(0)
+    N, F, H = 6, 5, 3
+    l2, sparsity, sparsity_weight = 0.02, 0.1, 0.7
+    x = torch.tensor(rng.uniform(0.1, 0.9, (N, F)))
+    shapes = {"W1": (F, H), "b1": (H,), "W2": (H, F), "b2": (F,)}
+    values = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
+    out = {"x": x.numpy(), "options": np.array([l2, sparsity, sparsity_weight]), **values}
+    for kind in ("free", "tied"):
+        weights = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+        W1, b1, W2, b2 = weights.values()
+        h = torch.sigmoid(x @ W1 + b1)
+        x_hat = torch.sigmoid(h @ (W2 if kind == "free" else W1.T) + b2)
+        rho = h.mean(0)
+        divergence = sparsity * torch.log(sparsity / rho) + (1 - sparsity) * torch.log((1 - sparsity) / (1 - rho))
+        squares = (W1**2).sum() + ((W2**2).sum() if kind == "free" else 0)
+        parts = {
+            "reconstruction": ((x_hat - x) ** 2).sum() / (2 * N),
+            "l2": l2 / 2 * squares,
+            "sparsity": sparsity_weight * divergence.sum(),
+        }
+        sum(parts.values()).backward()
+        out |= {f"{kind}_{name}": part.detach().numpy() for name, part in parts.items()}
+        out |= {f"{kind}_d{name}": w.grad.numpy() for name, w in weights.items() if w.grad is not None}
+    return out
+
+
 if __name__ == "__main__":
+    np.savez(Path(__file__).with_name("autoencoder.npz"), **autoencoder())
     for name in MODULES:
         np.savez(Path(__file__).with_name(f"{name}.npz"), **golden(name))
