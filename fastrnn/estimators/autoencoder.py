@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from fastrnn._autoencoder import AutoencoderObjective
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels import AutoencoderWeights, sparse_autoencoder_cost
+from fastrnn._kernels.autoencoder import check_weights
 from fastrnn._kernels.dense import dense_forward
 from fastrnn._kernels.types import Array
 from fastrnn._lbfgs import LBFGS
@@ -27,7 +28,7 @@ from fastrnn.splits import validation_split
 from fastrnn.training import BatchReport, Trainer
 
 SOLVERS = ("lbfgs", "sgd", "adam")
-RATES = {"lbfgs": None, "sgd": 0.1, "adam": 1e-3}  # where learning_rate is None
+RATES = {"sgd": 0.1, "adam": 1e-3}  # where learning_rate is None
 
 
 @dataclass(eq=False, repr=False)
@@ -377,9 +378,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     def _decode(self, h: Array) -> Array:
         W1, _, W2, b2 = self.weights_
-        return dense_forward(
-            h, W1.T if W2 is None else W2, b2, "sigmoid", keep_tape=False, n_threads=self.n_threads
-        )[0]
+        return dense_forward(h, W1.T if W2 is None else W2, b2, "sigmoid", keep_tape=False, n_threads=self.n_threads)[0]
 
     def _squared_error(self, x: Array) -> float:
         return float(np.square(self._decode(self._encode(x)) - x, dtype=np.float64).mean())
@@ -397,9 +396,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     def _optimizer(self) -> Optimizer | LBFGS:
         check_choice("solver", self.solver, SOLVERS)
-        rate = RATES[self.solver] if self.learning_rate is None else self.learning_rate
         if self.solver == "lbfgs":
             return LBFGS()
+        rate = RATES[self.solver] if self.learning_rate is None else self.learning_rate
         return SGD(rate, self.momentum) if self.solver == "sgd" else Adam(rate)
 
     def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Array:
@@ -427,8 +426,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         }
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
-        self.weights_ = AutoencoderWeights(**{"W2": None} | tree["weights"])
-        check_weights(self.weights_)
+        self.weights_ = check_weights(AutoencoderWeights(**{"W2": None} | tree["weights"]))
         if len(self.weights_.W1) != self.n_features_in_:
             raise ValueError(f"it takes {self.n_features_in_} features, but its weights {len(self.weights_.W1)}")
         self.mean_activation_ = tree["mean_activation"]
@@ -436,9 +434,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         self.scaler_ = None if tree["scaler"] is None else ImageScaler.from_tree(tree["scaler"])
 
 
-def _initial_weights(
-    F: int, H: Any, tied: bool, dtype: np.dtype[Any], rng: np.random.Generator
-) -> AutoencoderWeights:
+def _initial_weights(F: int, H: Any, tied: bool, dtype: np.dtype[Any], rng: np.random.Generator) -> AutoencoderWeights:
     """Draw weights, uniform in +-sqrt(6 / (F + H)), in float64; biases are 0."""
     H = check_integer("hidden_size", H, 1)
     W1 = draw("xavier", rng, (F, H)).astype(dtype)
