@@ -76,11 +76,10 @@ def points(grid: Grid) -> list[dict[str, Any]]:
 def create_runs(
     task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, *, overwrite: bool
 ) -> tuple[RunFolder, list[SweptRun]]:
-    """Make or reopen the folder, with a run in it for every point: one that has its parameters already, or a new one."""
+    """Make or reopen the folder, with a run in it for every point: one that has its parameters, or else a new one."""
     known: list[tuple[dict[str, Any], RunFolder]] = []
-    if out is not None and (out / "config.toml").is_file() and not overwrite:
+    if out is not None and RunFolder(out).config.is_file() and not overwrite:
         folder = RunFolder.open(out)
-        _check_same_sweep(task, parameters, grid, folder)
         known += [
             (options.read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
             for config in sorted(out.glob("*/config.toml"))
@@ -106,18 +105,21 @@ def create_runs(
     return folder, runs
 
 
-def _check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, folder: RunFolder) -> None:
+def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out: Path) -> None:
     """Refuse a folder whose runs differ from those wanted in more than what is or was swept."""
-    before = options.read_config(folder.config, task.name, task.defaults)
+    config = RunFolder(out).config
+    if not config.is_file():
+        return
+    before = options.read_config(config, task.name, task.defaults)
     if "sweep" not in before:
-        raise UsageError(f"{folder.path}: holds a single run, expected a folder for a sweep; give another --out")
+        raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
     swept = {*grid, *options.read_sweep(before["sweep"], task.name, task.defaults)}
     for name, value in parameters.items():
         if name not in swept and value != before[name]:
             old, new = options.write_value(before[name]), options.write_value(value)
             raise UsageError(
-                f"{folder.path}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "
-                f"or --resume {quote(str(folder.path))}"
+                f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "
+                f"or --resume {quote(str(out))}"
             )
 
 

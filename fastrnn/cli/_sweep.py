@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fastrnn.cli import _results as results
 from fastrnn.cli._folder import RunFolder
-from fastrnn.cli._grid import Grid, SweptRun, create_runs
+from fastrnn.cli._grid import Grid, SweptRun, check_same_sweep, create_runs
 from fastrnn.cli._processes import run_all
 from fastrnn.cli._signals import Interrupted, Interrupts
 from fastrnn.cli._task import Task
@@ -23,6 +23,8 @@ def sweep(
     """Do all runs of the grid that are not finished in the folder, show them, and exit with 1 if one has failed."""
     console, interrupts = Console(), Interrupts()
     parameters = parameters | {"n_threads": parameters["n_threads"] or 1}  # CPUs are for the runs beside
+    if out is not None and not overwrite:
+        check_same_sweep(task, parameters, grid, out)
     for candidate in _each_value(parameters, grid):
         task.prepare(candidate)
     threads = max(values or 1 for values in grid.get("n_threads", [parameters["n_threads"]]))
