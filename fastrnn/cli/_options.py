@@ -5,7 +5,7 @@ help texts show defaults by `show_default` alone.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +14,12 @@ import typer
 from fastrnn.cli._errors import UsageError
 
 MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
+_LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 
 
 def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) -> Any:
+    spelled = [name.split("/")[0].lstrip("-").replace("-", "_") for name in names]
+    _LONG.update(dict.fromkeys(spelled, spelled[-1]))
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
 
 
@@ -40,6 +43,19 @@ Seed = Annotated[
 Threads = Annotated[
     int | None,
     _option("--threads", "--n-threads", help="Number of threads.", panel=RUN, default="all, where it pays", min=1),
+]
+Sweep = Annotated[
+    list[str] | None,
+    _option(
+        "--sweep",
+        help="Values of a parameter to be tried, as hidden=16,32 or head=64,64x32,none; several make a grid.",
+        panel=RUN,
+        metavar="NAME=V1,V2,...",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    _option("--jobs", help="Runs of a sweep at a time.", panel=RUN, default="one a CPU", min=1),
 ]
 
 # ---- the net --------------------------------------------------------------------------------------------------------
@@ -147,7 +163,7 @@ YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", 
 
 
 def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a TOML file, else the defaults; paths in it count from its folder."""
+    """Return the parameters of a TOML file, else the defaults, and its sweep; paths in it count from its folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -157,8 +173,11 @@ def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str,
     if values.pop("task", task) != task:
         raise UsageError(f"{path}: is the configuration of another task, expected {task!r}")
     for key, value in values.items():
-        if key not in defaults:
-            raise UsageError(f"{path}: {key} is no parameter of {task}; expected one of {', '.join(defaults)}")
+        if key == "sweep":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise UsageError(f"{path}: sweep is {value!r}, expected a list such as ['hidden_size=16,32']")
+            continue
+        _check_name(f"{path}: {key}", key, task, defaults)
         _check_kind(f"{path}: {key}", value, defaults[key])
     if isinstance(values.get("data"), str):
         values["data"] = str((path.parent / values["data"]).resolve())
@@ -170,9 +189,19 @@ def unset(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, type) else value for name, value in defaults.items()}
 
 
+def _check_name(where: str, name: str, task: str, defaults: Mapping[str, Any]) -> None:
+    if name not in defaults:
+        raise UsageError(f"{where} is no parameter of {task}; expected one of {', '.join(defaults)}")
+
+
+def _kind(default: Any) -> type:
+    """Return the type of a parameter; a default that is a type is a parameter not set."""
+    return default if isinstance(default, type) else type(default)
+
+
 def _check_kind(name: str, value: Any, default: Any) -> None:
-    """Refuse a value of another kind than the default; a default that is a type is a parameter not set."""
-    kind = default if isinstance(default, type) else type(default)
+    """Refuse a value of another kind than the default."""
+    kind = _kind(default)
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
         raise UsageError(f"{name} is {value!r}, expected {kind.__name__}")
@@ -186,13 +215,65 @@ def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], conf
     return values | {name: value for name, value in given.items() if value is not None}
 
 
-def widths(text: str | None) -> list[int] | None:
+def widths(text: str | None, name: str = "--head", separator: str = ",") -> list[int] | None:
     """Return the numbers of ``64,32``; ``none`` is no number."""
     if text is None:
         return None
     if text in ("", "none"):
         return []
     try:
-        return [int(part) for part in text.split(",")]
+        return [int(part) for part in text.split(separator)]
     except ValueError:
-        raise UsageError(f"--head is {text!r}, expected whole numbers such as 64,32, or none") from None
+        expected = f"whole numbers such as 64{separator}32, or none"
+        raise UsageError(f"{name} is {text!r}, expected {expected}") from None
+
+
+# ---- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+def read_sweep(texts: Sequence[str], task: str, defaults: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of each parameter that is swept, in the order given."""
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        given, equals, values = text.partition("=")
+        if not equals:
+            raise UsageError(f"--sweep is {text!r}, expected NAME=V1,V2,... such as hidden=16,32")
+        name = given.strip().lstrip("-").replace("-", "_")
+        name = name if name in defaults else _LONG.get(name, name)
+        _check_name(f"--sweep {text}: {given}", name, task, defaults)
+        if name in grid:
+            raise UsageError(f"--sweep {text}: {name} is swept already; give all its values in one --sweep")
+        grid[name] = []
+        for value in values.split(","):
+            parsed = _read_value(f"--sweep {text}: {name}", name, value.strip(), defaults[name])
+            if parsed in grid[name]:
+                raise UsageError(f"--sweep {text}: {value} comes twice")
+            grid[name].append(parsed)
+    return grid
+
+
+def _read_value(where: str, name: str, text: str, default: Any) -> Any:
+    """Return a value of a sweep, of the type of the default."""
+    kind = _kind(default)
+    if not text:
+        raise UsageError(f"{where} has an empty value, expected {kind.__name__}")
+    if text == "none" and isinstance(default, type):
+        return None
+    if kind is list:
+        return widths(text, where, "x")
+    if name == "data":
+        return str(Path(text).resolve())
+    try:
+        return {"true": True, "false": False}[text] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        expected = "true or false" if kind is bool else kind.__name__
+        raise UsageError(f"{where} is {text!r}, expected {expected}") from None
+
+
+def write_value(value: Any) -> str:
+    """Return a value as `--sweep` reads it."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,6 +5,7 @@ from fastrnn.plots.classes import confusion_matrix
 from fastrnn.plots.curves import cost_by_epoch, learning_curves
 from fastrnn.plots.features import feature_grids, features
 from fastrnn.plots.images import patches, reconstructions
+from fastrnn.plots.sweeps import sweep
 
 __all__ = [
     "confusion_matrix",
@@ -15,4 +16,5 @@ __all__ = [
     "patches",
     "reconstructions",
     "save",
+    "sweep",
 ]
