@@ -5,14 +5,16 @@ help texts show defaults by `show_default` alone.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
 from fastrnn.cli._errors import UsageError
 
+Command = TypeVar("Command", bound=Callable[..., None])
 MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
 _LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 
@@ -21,6 +23,20 @@ def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) 
     spelled = [name.split("/")[0].lstrip("-").replace("-", "_") for name in names]
     _LONG.update(dict.fromkeys(spelled, spelled[-1]))
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
+
+
+def shows(**defaults: str) -> Callable[[Command], Command]:
+    """Let the help of a command show other defaults than those of the options that it shares with others."""
+
+    def change(command: Command) -> Command:
+        for name, text in defaults.items():
+            kind, option = get_args(command.__annotations__[name])
+            option = copy(option)
+            option.show_default = text
+            command.__annotations__[name] = Annotated[kind, option]
+        return command
+
+    return change
 
 
 # ---- for every task -------------------------------------------------------------------------------------------------
@@ -89,6 +105,19 @@ Initializer = Annotated[
 ForgetBias = Annotated[
     float | None, _option("--forget-bias", help="Initial bias of the LSTM's forget gate.", panel=MODEL, default="0")
 ]
+L2 = Annotated[float | None, _option("--l2", help="Weight of the squared weights.", panel=MODEL, default="0.0005")]
+Sparsity = Annotated[
+    float | None,
+    _option("--sparsity", help="Mean activation that a hidden unit should have.", panel=MODEL, default="0.05"),
+]
+SparsityWeight = Annotated[
+    float | None,
+    _option("--sparsity-weight", help="Weight of the penalty for other means.", panel=MODEL, default="0.5"),
+]
+Tied = Annotated[
+    bool | None,
+    _option("--tied/--untied", help="One matrix of weights for both layers.", panel=MODEL, default="untied"),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -96,6 +125,15 @@ Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", pan
 Epochs = Annotated[int | None, _option("--epochs", help="Most epochs.", panel=TRAINING, default="50")]
 BatchSize = Annotated[int | None, _option("--batch-size", help="Examples in a batch.", panel=TRAINING, default="32")]
 OptimizerName = Annotated[str | None, _option("--optimizer", help="adam or sgd.", panel=TRAINING, default="adam")]
+Solver = Annotated[
+    str | None,
+    _option(
+        "--solver",
+        help="lbfgs (all examples at once, an epoch is an iteration), or sgd or adam (mini-batches).",
+        panel=TRAINING,
+        default="lbfgs",
+    ),
+]
 LearningRate = Annotated[
     float | None, _option("--learning-rate", help="Step size.", panel=TRAINING, default="0.001; sgd 0.1")
 ]
@@ -155,6 +193,13 @@ MemoryLimit = Annotated[
 Standardize = Annotated[
     bool | None,
     _option("--standardize/--raw", help="Bring channels to mean 0 and deviation 1.", panel=DATA, default="standardize"),
+]
+Key = Annotated[str | None, _option("--key", help="Name of the array in DATA.", panel=DATA)]
+PatchSize = Annotated[
+    int | None, _option("--patch-size", help="Pixels along a side of patches.", panel=DATA, default="16")
+]
+Patches = Annotated[
+    int | None, _option("--patches", "--n-patches", help="Patches cut from photographs.", panel=DATA, default="10000")
 ]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]

@@ -116,22 +116,12 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
     """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
-    from rich.console import Console
+    from fastrnn.cli import _training as training
+    from fastrnn.cli._classes import report
 
-    from fastrnn.cli._folder import RunFolder
-    from fastrnn.cli._report import report
-    from fastrnn.cli._training import train
-
-    console = Console()
-    classifier, dataset, fitting = prepare(parameters)
-    if folder is None:
-        folder = RunFolder.create(TASK, out, overwrite=overwrite)
-        folder.write_config(TASK, parameters)
-    console.print(f"run: {folder.path}")
-    console.print(f"{describe(dataset, parameters)}\n", highlight=False)
-    train(classifier, fitting, folder, console, task=TASK)
-    report(classifier, dataset, folder, console)
-    console.print(f"run: {folder.path}")
+    prepared = prepare(parameters)
+    description = describe(prepared[1], parameters)
+    training.run(TASK, parameters, prepared, description, report, out, overwrite=overwrite, folder=folder)
 
 
 def draw(runs: list[Any], figures: Path) -> None:
