@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 class TrainingProgress:
-    """Callbacks for the trainer: a line each epoch (of many some 50 lines), and on a terminal a bar over all batches."""
+    """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
 
     def __init__(self, console: Console, epochs: int) -> None:
         self.console = console

@@ -46,15 +46,21 @@ def run(model: Path, data: Path, out: Path, key: str | None, threads: int | None
 
     import fastrnn
     from fastrnn._files import replace_file
+    from fastrnn.data import load_images, load_inputs
 
     path = model / "model.h5" if model.is_dir() else model
     estimator: Any = fastrnn.load(path)
-    tables = {fastrnn.RecurrentClassifier: classes, fastrnn.SparseAutoencoder: features}
-    if type(estimator) not in tables:
-        expected = " or ".join(kind.__name__ for kind in tables)
+    kinds: dict[type, Any] = {
+        fastrnn.RecurrentClassifier: (load_inputs, classes),
+        fastrnn.SparseAutoencoder: (load_images, features),
+    }
+    if type(estimator) not in kinds:
+        expected = " or ".join(kind.__name__ for kind in kinds)
         raise UsageError(f"{path}: holds a {type(estimator).__name__}, expected a {expected}")
+    load, tabulate = kinds[type(estimator)]
+    X = load(data, key)
     try:
-        columns, rows, what = tables[type(estimator)](estimator.set_params(n_threads=threads), data, key)
+        columns, rows, what = tabulate(estimator.set_params(n_threads=threads), X)
     except ValueError as error:
         raise UsageError(f"{data}: {error}") from error
     text = io.StringIO()
@@ -68,30 +74,26 @@ def run(model: Path, data: Path, out: Path, key: str | None, threads: int | None
 Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
 
 
-def classes(classifier: Any, data: Path, key: str | None) -> Rows:
+def classes(classifier: Any, X: Any) -> Rows:
     """Return the class of each sequence, and the probabilities."""
-    from fastrnn.data import load_inputs
-
-    proba = classifier.predict_proba(load_inputs(data, key))
+    proba = classifier.predict_proba(X)
     names = [str(label) for label in classifier.classes_]
     rows = [[names[int(row.argmax())], *(f"{value:.6g}" for value in row)] for row in proba]
     what = f"{len(rows)} predictions of {len(names)} classes ({', '.join(names)})"
     return ["prediction", *(f"p_{name}" for name in names)], rows, what
 
 
-def features(autoencoder: Any, data: Path, key: str | None) -> Rows:
+def features(autoencoder: Any, X: Any) -> Rows:
     """Return how well each example is reconstructed, and the activations of the hidden units."""
     import numpy as np
 
-    from fastrnn.data import load_images
-
-    X, scaler = load_images(data, key), autoencoder.scaler_
+    scaler = autoencoder.scaler_
     if (X.ndim == 2) != (scaler is None):
         kinds = ("a matrix", "images")
-        raise UsageError(f"{data}: holds {kinds[X.ndim > 2]}, expected {kinds[scaler is not None]} as in training")
+        raise ValueError(f"holds {kinds[X.ndim > 2]}, expected {kinds[scaler is not None]} as in training")
     x = X if scaler is None else scaler.transform(X, autoencoder.weights_.W1.dtype)
     h = autoencoder.transform(x)
     errors = np.square(autoencoder.inverse_transform(h) - x, dtype=np.float64).mean(axis=1)
     rows = [[f"{value:.6g}" for value in (error, *row)] for error, row in zip(errors, h, strict=True)]
-    names = list(autoencoder.get_feature_names_out())
-    return ["error", *names], rows, f"{len(rows)} rows of {len(names)} activations"
+    units = [f"h_{unit}" for unit in range(h.shape[1])]
+    return ["error", *units], rows, f"{len(rows)} rows of {len(units)} activations"

@@ -239,7 +239,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         try:
             return super().train(fitting, *callbacks)
         finally:
-            self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
+            with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
+                self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
             self.mean_activation_ = self._encode(fitting.x).mean(axis=0, dtype=np.float64)
 
     # ---- using ------------------------------------------------------------------------------------------------------
@@ -366,7 +367,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         NotFittedError, ValueError
             As `transform`.
         """
-        return sparse_autoencoder_cost(self.weights_, self._check_fitted_X(X), **self._penalties())[:2]
+        x = self._check_fitted_X(X)
+        return sparse_autoencoder_cost(self.weights_, x, **self._penalties())[:2]
 
     @property
     def _n_features_out(self) -> int:
