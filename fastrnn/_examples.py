@@ -14,10 +14,11 @@ class Examples(NamedTuple):
     Arrays of the same examples.
 
     A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step.
+    `y` is None where an objective needs no targets.
     """
 
     x: Array
-    y: Array
+    y: Any
     lengths: Array | None = None
     weights: Array | None = None
     mask: Array | None = None
@@ -50,9 +51,10 @@ class Examples(NamedTuple):
             mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
             yield Examples(x, y[:, :T], lengths, weights, mask)
 
-    def _rows(self, rows: Array | slice) -> tuple[Array, Array, Array | None, Array | None]:
-        lengths, weights = (None if array is None else array[rows] for array in (self.lengths, self.weights))
-        return self.x[rows], self.y[rows], lengths, weights
+    def _rows(self, rows: Array | slice) -> tuple[Array, Any, Array | None, Array | None]:
+        arrays = (self.y, self.lengths, self.weights)
+        y, lengths, weights = (None if array is None else array[rows] for array in arrays)
+        return self.x[rows], y, lengths, weights
 
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from fastrnn._kernels.types import Array
 from fastrnn._streams import generator, streams
 from fastrnn.history import History
+
+PRESENT = ("batches", "loss", "measures", "steps", "seconds")
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Run:
     # The present epoch so far:
     batches: int = 0
     loss: float = 0.0  # sums over steps
-    correct: float = 0.0
+    measures: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
     # The weights to go on from, when the model has been given the best ones:
@@ -43,19 +45,23 @@ class Run:
         return self.history.n_epochs + 1
 
     @property
-    def mean_loss(self) -> float:
-        """Of the present epoch so far."""
-        return self.loss / max(self.steps, 1)
+    def means(self) -> dict[str, float]:
+        """Loss and measures of the present epoch so far."""
+        sums = {"train_loss": self.loss} | self.measures
+        return {name: value / max(self.steps, 1) for name, value in sums.items()}
 
-    @property
-    def accuracy(self) -> float:
-        """Of the present epoch so far."""
-        return self.correct / max(self.steps, 1)
+    def add(self, steps: int, loss: float, measures: Mapping[str, float]) -> None:
+        """Add a batch to the present epoch: its mean loss, and sums of its measures."""
+        self.batches += 1
+        self.loss += loss * steps
+        for name, value in measures.items():
+            self.measures[name] = self.measures.get(name, 0.0) + value
+        self.steps += steps
 
     def end_epoch(self, order: np.random.Generator) -> None:
         """Go to the beginning of the next epoch."""
         self.order = order.bit_generator.state
-        self.batches, self.loss, self.correct, self.steps, self.seconds = 0, 0.0, 0.0, 0, 0.0
+        self.batches, self.loss, self.measures, self.steps, self.seconds = 0, 0.0, {}, 0, 0.0
 
     def to_tree(self, weights: Array) -> dict[str, Any]:
         """Return copies of everything, and of the weights of the model, as arrays, strings and numbers."""
@@ -69,7 +75,7 @@ class Run:
             "dropout": self.dropout.bit_generator.state,
             "history": {name: list(column) for name, column in self.history.items()},
             "best_epoch": self.history.best_epoch,
-            "present": {name: getattr(self, name) for name in ("batches", "loss", "correct", "steps", "seconds")},
+            "present": {name: deepcopy(getattr(self, name)) for name in PRESENT},
         }
 
     @classmethod
@@ -82,5 +88,5 @@ class Run:
             dropout=generator(tree["dropout"]),
             history=History(tree["history"], tree["best_epoch"]),
             best=tree["best"],
-            **tree["present"],
+            **deepcopy(tree["present"]),
         )

@@ -12,6 +12,9 @@ COLUMNS = (
     "epoch",
     "train_loss",
     "train_accuracy",
+    "reconstruction",
+    "l2",
+    "sparsity",
     "validation_loss",
     "validation_accuracy",
     "learning_rate",
@@ -23,7 +26,8 @@ class History(Mapping[str, list[Any]]):
     """
     Columns of numbers, one entry an epoch: a mapping of names to lists, so that ``dict(history)`` just works.
 
-    Columns are those of `COLUMNS` that the run has: no accuracy in regression, no validation without such a set.
+    Columns are those of `COLUMNS` that the run has: no accuracy in regression, no validation without such a
+    set, the terms of a cost (reconstruction, l2, sparsity) for an autoencoder alone.
 
     Parameters
     ----------

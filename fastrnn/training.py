@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
-from fastrnn._examples import Examples, check_examples
+from fastrnn._examples import Examples
 from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
+from fastrnn._lbfgs import LBFGS
+from fastrnn._objective import Objective, Supervised
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._run import Run
 from fastrnn._streams import fresh_seed, generator, streams
 from fastrnn.history import History
-from fastrnn.losses import Loss, cross_entropy, get_loss
+from fastrnn.losses import Loss, get_loss
 from fastrnn.model import Sequential
 from fastrnn.optimizers import Optimizer, get_optimizer
 from fastrnn.schedules import Schedule, get_schedule
@@ -53,6 +55,16 @@ class BatchReport(NamedTuple):
     accuracy: float | None
 
 
+class Plan(NamedTuple):
+    """What a call of `fit` does."""
+
+    training: Examples
+    held_out: Examples | None
+    monitor: str | None
+    epochs: int
+    batch_size: int
+
+
 class Trainer:
     """
     Train a model.
@@ -62,12 +74,14 @@ class Trainer:
 
     Parameters
     ----------
-    model : Sequential
-        A model that is built.
+    model : Sequential or Objective
+        A model that is built, or one that has an objective of its own.
     loss : {"cross_entropy", "mse", "binary_cross_entropy"} or callable
-        See `fastrnn.losses`.
+        See `fastrnn.losses`; None for an objective.
     optimizer : {"adam", "sgd"} or Optimizer
-        A name, or an object such as ``SGD(0.1, momentum=0.9)``.
+        A name, or an object such as ``SGD(0.1, momentum=0.9)``. `LBFGS` takes all examples at once, an iteration an
+        epoch; it knows no learning rate, `schedule` or `clip_norm`, and after `restore` it goes on from the last
+        weights, but not with the same bits, because what it remembers of the curvature is not stored.
     learning_rate : float, optional
         For an optimizer given by name.
     schedule : {"step", "cosine", "plateau"}, Schedule or None
@@ -110,9 +124,9 @@ class Trainer:
 
     def __init__(
         self,
-        model: Sequential,
-        loss: str | Loss,
-        optimizer: str | Optimizer = "adam",
+        model: Sequential | Objective,
+        loss: str | Loss | None,
+        optimizer: str | Optimizer | LBFGS = "adam",
         *,
         learning_rate: float | None = None,
         schedule: str | Schedule | None = None,
@@ -125,11 +139,13 @@ class Trainer:
         n_threads: int | None = None,
         checkpoint_every: int | None = None,
     ) -> None:
-        model._check_built()
         clip_norm = None if clip_norm is None else check_number("clip_norm", clip_norm, "(0, inf)")
         self.model = model
-        self.optimizer = get_optimizer(optimizer, learning_rate)
+        self.optimizer = optimizer if isinstance(optimizer, LBFGS) else get_optimizer(optimizer, learning_rate)
         self.schedule = get_schedule(schedule)
+        for name, value in (("schedule", schedule), ("clip_norm", clip_norm)):
+            if isinstance(optimizer, LBFGS) and value is not None:
+                raise ValueError(f"{name} is {value!r}, but {optimizer!r} knows no such; expected None")
         self.patience = None if patience is None else check_integer("patience", patience, 1)
         check_choice("monitor", monitor, MONITORS)
         self.monitor = monitor
@@ -139,14 +155,16 @@ class Trainer:
         self.checkpoint_every = (
             None if checkpoint_every is None else check_integer("checkpoint_every", checkpoint_every, 1)
         )
-        self._passes = Passes(model, get_loss(loss), self.optimizer, clip_norm, n_threads, self.checkpoint_every)
+        self._objective = _objective(model, loss, n_threads, self.checkpoint_every)
+        self._passes = Passes(self._objective, clip_norm)
         self._run: Run | None = None
+        self._finished: dict[str, Any] = {}  # state at the end of the last epoch
         self._continues = False
 
     def fit(
         self,
         x: Array,
-        y: Array,
+        y: Array | None,
         *,
         epochs: int,
         batch_size: int = 32,
@@ -164,7 +182,8 @@ class Trainer:
         x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
             Inputs in the dtype of the model.
         y : ndarray (N, ...)
-            Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step.
+            Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step; None for an
+            objective that needs none.
         epochs : int
             Number of epochs, with those before `restore`.
         batch_size : int
@@ -193,21 +212,21 @@ class Trainer:
         epochs = check_integer("epochs", epochs, 1)
         batch_size = check_integer("batch_size", batch_size, 1)
         run = self._run if self._run is not None and self._continues else self._begin()
-        examples = check_examples(self._passes.steps, x, y, lengths, sample_weight)
+        examples = self._objective.check(x, y, lengths, sample_weight)
         training, held_out = self._divide(run, examples, validation)
-        monitor = self._choose_monitor(held_out is not None)
+        plan = Plan(training, held_out, self._choose_monitor(held_out is not None), epochs, batch_size)
         self._run, self._continues = run, False
-        finished = self.state()
+        self._finished = self.state()
         try:
-            while run.history.n_epochs < epochs and not self._is_out_of_patience(run.history):
-                self._train_epoch(run, training, held_out, monitor, epochs, batch_size)
-                finished = self.state()
-                for callback in self.callbacks:
-                    callback(run.history.n_epochs, run.history)
+            if not isinstance(self.optimizer, LBFGS):
+                while self._goes_on(run, epochs):
+                    self._train_epoch(run, plan, self.optimizer)
+            elif self._goes_on(run, epochs):
+                self._minimize(run, plan, self.optimizer)
         except KeyboardInterrupt:
-            run = self._load(finished)
+            run = self._load(self._finished)
         except DivergenceError:
-            self._load(finished)
+            self._load(self._finished)
             raise
         finally:
             pool.release()
@@ -218,7 +237,7 @@ class Trainer:
     def evaluate(
         self,
         x: Array,
-        y: Array,
+        y: Array | None,
         *,
         lengths: Array | None = None,
         sample_weight: Array | None = None,
@@ -247,7 +266,7 @@ class Trainer:
             If an argument has the wrong type, shape or value.
         """
         check_integer("batch_size", batch_size, 1)
-        examples = check_examples(self._passes.steps, x, y, lengths, sample_weight)
+        examples = self._objective.check(x, y, lengths, sample_weight)
         return self._passes.evaluate(examples.take(slice(None)), batch_size)
 
     @property
@@ -327,11 +346,9 @@ class Trainer:
         if isinstance(validation, tuple | list):
             if len(validation) not in (2, 3, 4):
                 raise ValueError(f"validation has {len(validation)} entries, expected (x, y, lengths, sample_weight)")
-            held_out = check_examples(self._passes.steps, *validation)
+            held_out = self._objective.check(*validation)
             return examples.take(slice(None)), held_out.take(slice(None))
-        classes = None
-        if self._passes.loss is cross_entropy and not self._passes.steps:
-            classes = examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+        classes = self._objective.classes(examples)
         parts = validation_split(len(examples.x), validation, streams(run.seed).split, classes=classes)
         return examples.take(parts[0]), examples.take(parts[1])
 
@@ -343,59 +360,106 @@ class Trainer:
             return None if self.patience is None else "train_loss"
         if self.monitor.startswith("validation") and not has_validation:
             raise ValueError(f"monitor is {self.monitor!r}, but fit got no validation set")
-        if self.monitor.endswith("accuracy") and self._passes.count is None:
+        if self.monitor.endswith("accuracy") and "train_accuracy" not in self._objective.measures:
             raise ValueError(f"monitor is {self.monitor!r}, but the loss knows no accuracy")
         return self.monitor
 
-    def _is_out_of_patience(self, history: History) -> bool:
-        return self.patience is not None and history.n_epochs - (history.best_epoch or 0) >= self.patience
+    def _goes_on(self, run: Run, epochs: int) -> bool:
+        """Is there an epoch to do, and patience for it?"""
+        done = run.history.n_epochs
+        return done < epochs and (self.patience is None or done - (run.history.best_epoch or 0) < self.patience)
 
-    def _train_epoch(
-        self,
-        run: Run,
-        training: Examples,
-        held_out: Examples | None,
-        monitor: str | None,
-        epochs: int,
-        batch_size: int,
-    ) -> None:
+    def _train_epoch(self, run: Run, plan: Plan, optimizer: Optimizer) -> None:
         """Do an epoch, or what is left of one."""
-        passes, epoch, start = self._passes, run.epoch, time.perf_counter() - run.seconds
-        losses = _oriented(run.history, monitor or "train_loss")
-        learning_rate = self.optimizer.learning_rate
+        epoch, start = run.epoch, time.perf_counter() - run.seconds
+        learning_rate = optimizer.learning_rate
         if self.schedule is not None:
-            learning_rate = self.schedule(learning_rate, epoch, epochs, losses)
+            losses = _oriented(run.history, plan.monitor or "train_loss")
+            learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
         stream = generator(run.order)
-        order = stream.permutation(len(training.x))
-        batches = -(-len(order) // batch_size)
-        for batch in training.batches(order[run.batches * batch_size :], batch_size, passes.steps):
-            passes.update(run, batch, learning_rate)
+        order = stream.permutation(len(plan.training.x))
+        batches = -(-len(order) // plan.batch_size)
+        left = order[run.batches * plan.batch_size :]
+        for batch in plan.training.batches(left, plan.batch_size, self._objective.steps):
+            self._passes.update(run, batch, optimizer, learning_rate)
             run.seconds = time.perf_counter() - start
-            accuracy = passes.accuracy(run.correct, run.steps)
-            report = BatchReport(epoch, epochs, run.batches, batches, run.mean_loss, accuracy)
-            for callback in self.batch_callbacks:
-                callback(report)
+            self._report_batch(run, plan, batches)
+        self._end_epoch(run, plan, start, learning_rate, stream)
+
+    def _minimize(self, run: Run, plan: Plan, optimizer: LBFGS) -> None:
+        """Do all epochs, each an iteration of an optimizer that takes all examples at once."""
+        N = len(plan.training.x)
+        (batch,) = plan.training.batches(np.arange(N), N, self._objective.steps)
+        start, loss, measures = time.perf_counter(), 0.0, dict[str, float]()
+        run.end_epoch(generator(run.order))  # an iteration that was interrupted is done anew
+
+        def loss_and_gradient() -> tuple[float, Array]:
+            nonlocal loss, measures
+            loss, measures = self._passes.gradient(run, batch, None)
+            return loss, self._objective.flat_gradients
+
+        def end_iteration() -> bool:
+            nonlocal start
+            run.add(batch.n_steps, loss, measures)
+            self._report_batch(run, plan, 1)
+            self._end_epoch(run, plan, start, None, generator(run.order))
+            start = time.perf_counter()
+            return self._goes_on(run, plan.epochs)
+
+        left = plan.epochs - run.history.n_epochs
+        optimizer.minimize(loss_and_gradient, self.model.flat_parameters, left, end_iteration)
+
+    def _report_batch(self, run: Run, plan: Plan, batches: int) -> None:
+        """Tell the batch callbacks."""
+        means = run.means
+        report = BatchReport(
+            run.epoch, plan.epochs, run.batches, batches, means["train_loss"], means.get("train_accuracy")
+        )
+        for callback in self.batch_callbacks:
+            callback(report)
+
+    def _end_epoch(
+        self, run: Run, plan: Plan, start: float, learning_rate: float | None, stream: np.random.Generator
+    ) -> None:
+        """Validate, write the epoch down, keep its weights if they are the best, and tell the callbacks."""
+        passes, epoch, held_out = self._passes, run.epoch, plan.held_out
         weights = self.model.flat_parameters
         passes.check_finite("weights are", weights, epoch, learning_rate)
         validation_loss, validation_accuracy = None, None
         if held_out is not None:
-            at_a_time = max(batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
-            validation_loss, validation_accuracy = passes.evaluate(held_out, max(batch_size, 256), at_a_time)
+            at_a_time = max(plan.batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
+            validation_loss, validation_accuracy = passes.evaluate(held_out, max(plan.batch_size, 256), at_a_time)
             passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
+        monitored = _oriented(run.history, plan.monitor or "train_loss")
         run.history.append(
-            {
+            run.means
+            | {
                 "epoch": epoch,
-                "train_loss": run.mean_loss,
-                "train_accuracy": passes.accuracy(run.correct, run.steps),
                 "validation_loss": validation_loss,
                 "validation_accuracy": validation_accuracy,
                 "learning_rate": learning_rate,
                 "seconds": time.perf_counter() - start,
             }
         )
-        if monitor is None or _oriented(run.history, monitor)[-1] < min(losses, default=np.inf):
+        if plan.monitor is None or _oriented(run.history, plan.monitor)[-1] < min(monitored, default=np.inf):
             run.history.best_epoch, run.best = epoch, weights.copy()
         run.end_epoch(stream)
+        self._finished = self.state()
+        for callback in self.callbacks:
+            callback(run.history.n_epochs, run.history)
+
+
+def _objective(
+    model: Sequential | Objective, loss: str | Loss | None, n_threads: int | None, checkpoint_every: int | None
+) -> Objective:
+    """Return what is to be trained."""
+    if isinstance(model, Sequential) and loss is not None:
+        model._check_built()
+        return Supervised(model, get_loss(loss), n_threads, checkpoint_every)
+    if isinstance(model, Objective) and loss is None:
+        return model
+    kind = type(model).__name__
+    raise TypeError(f"loss is {loss!r} for a {kind}, expected one for a Sequential and None for an Objective")
 
 
 def _oriented(history: History, column: str) -> list[float]:

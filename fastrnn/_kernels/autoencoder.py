@@ -100,7 +100,7 @@ def sparse_autoencoder_cost(
     ----------
     A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
     """
-    weights = _check_weights(weights)
+    weights = check_weights(weights)
     x = check_array("x", x, (-1, len(weights.W1)), weights.W1.dtype)
     if len(x) == 0:
         raise ValueError(f"x has shape {x.shape}, expected at least one example")
@@ -115,7 +115,7 @@ def sparse_autoencoder_cost(
     return float(cost), {name: float(part) for name, part in parts.items()}, gradients
 
 
-def _check_weights(weights: Any) -> AutoencoderWeights:
+def check_weights(weights: Any) -> AutoencoderWeights:
     """Return weights whose shapes fit together."""
     if not isinstance(weights, tuple) or len(weights) != 4:
         raise TypeError(f"weights must be a fastrnn.AutoencoderWeights, but is {type(weights).__name__}")

@@ -5,19 +5,38 @@ help texts show defaults by `show_default` alone.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
 from fastrnn.cli._errors import UsageError
 
+Command = TypeVar("Command", bound=Callable[..., None])
 MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
+_LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 
 
 def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) -> Any:
+    spelled = [name.split("/")[0].lstrip("-").replace("-", "_") for name in names]
+    _LONG.update(dict.fromkeys(spelled, spelled[-1]))
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
+
+
+def shows(**defaults: str) -> Callable[[Command], Command]:
+    """Let the help of a command show other defaults than those of the options that it shares with others."""
+
+    def change(command: Command) -> Command:
+        for name, text in defaults.items():
+            kind, option = get_args(command.__annotations__[name])
+            option = copy(option)
+            option.show_default = text
+            command.__annotations__[name] = Annotated[kind, option]
+        return command
+
+    return change
 
 
 # ---- for every task -------------------------------------------------------------------------------------------------
@@ -40,6 +59,19 @@ Seed = Annotated[
 Threads = Annotated[
     int | None,
     _option("--threads", "--n-threads", help="Number of threads.", panel=RUN, default="all, where it pays", min=1),
+]
+Sweep = Annotated[
+    list[str] | None,
+    _option(
+        "--sweep",
+        help="Values of a parameter to be tried, as hidden=16,32 or head=64,64x32,none; several make a grid.",
+        panel=RUN,
+        metavar="NAME=V1,V2,...",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    _option("--jobs", help="Runs of a sweep at a time.", panel=RUN, default="one a CPU", min=1),
 ]
 
 # ---- the net --------------------------------------------------------------------------------------------------------
@@ -73,6 +105,19 @@ Initializer = Annotated[
 ForgetBias = Annotated[
     float | None, _option("--forget-bias", help="Initial bias of the LSTM's forget gate.", panel=MODEL, default="0")
 ]
+L2 = Annotated[float | None, _option("--l2", help="Weight of the squared weights.", panel=MODEL, default="0.0005")]
+Sparsity = Annotated[
+    float | None,
+    _option("--sparsity", help="Mean activation that a hidden unit should have.", panel=MODEL, default="0.05"),
+]
+SparsityWeight = Annotated[
+    float | None,
+    _option("--sparsity-weight", help="Weight of the penalty for other means.", panel=MODEL, default="0.5"),
+]
+Tied = Annotated[
+    bool | None,
+    _option("--tied/--untied", help="One matrix of weights for both layers.", panel=MODEL, default="untied"),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -80,6 +125,15 @@ Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", pan
 Epochs = Annotated[int | None, _option("--epochs", help="Most epochs.", panel=TRAINING, default="50")]
 BatchSize = Annotated[int | None, _option("--batch-size", help="Examples in a batch.", panel=TRAINING, default="32")]
 OptimizerName = Annotated[str | None, _option("--optimizer", help="adam or sgd.", panel=TRAINING, default="adam")]
+Solver = Annotated[
+    str | None,
+    _option(
+        "--solver",
+        help="lbfgs (all examples at once, an epoch is an iteration), or sgd or adam (mini-batches).",
+        panel=TRAINING,
+        default="lbfgs",
+    ),
+]
 LearningRate = Annotated[
     float | None, _option("--learning-rate", help="Step size.", panel=TRAINING, default="0.001; sgd 0.1")
 ]
@@ -140,6 +194,13 @@ Standardize = Annotated[
     bool | None,
     _option("--standardize/--raw", help="Bring channels to mean 0 and deviation 1.", panel=DATA, default="standardize"),
 ]
+Key = Annotated[str | None, _option("--key", help="Name of the array in DATA.", panel=DATA)]
+PatchSize = Annotated[
+    int | None, _option("--patch-size", help="Pixels along a side of patches.", panel=DATA, default="16")
+]
+Patches = Annotated[
+    int | None, _option("--patches", "--n-patches", help="Patches cut from photographs.", panel=DATA, default="10000")
+]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]
 XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequences.", panel=DATA)]
@@ -147,7 +208,7 @@ YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", 
 
 
 def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a TOML file, else the defaults; paths in it count from its folder."""
+    """Return the parameters of a TOML file, else the defaults, and its sweep; paths in it count from its folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -157,8 +218,11 @@ def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str,
     if values.pop("task", task) != task:
         raise UsageError(f"{path}: is the configuration of another task, expected {task!r}")
     for key, value in values.items():
-        if key not in defaults:
-            raise UsageError(f"{path}: {key} is no parameter of {task}; expected one of {', '.join(defaults)}")
+        if key == "sweep":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise UsageError(f"{path}: sweep is {value!r}, expected a list such as ['hidden_size=16,32']")
+            continue
+        _check_name(f"{path}: {key}", key, task, defaults)
         _check_kind(f"{path}: {key}", value, defaults[key])
     if isinstance(values.get("data"), str):
         values["data"] = str((path.parent / values["data"]).resolve())
@@ -170,9 +234,19 @@ def unset(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, type) else value for name, value in defaults.items()}
 
 
+def _check_name(where: str, name: str, task: str, defaults: Mapping[str, Any]) -> None:
+    if name not in defaults:
+        raise UsageError(f"{where} is no parameter of {task}; expected one of {', '.join(defaults)}")
+
+
+def _kind(default: Any) -> type:
+    """Return the type of a parameter; a default that is a type is a parameter not set."""
+    return default if isinstance(default, type) else type(default)
+
+
 def _check_kind(name: str, value: Any, default: Any) -> None:
-    """Refuse a value of another kind than the default; a default that is a type is a parameter not set."""
-    kind = default if isinstance(default, type) else type(default)
+    """Refuse a value of another kind than the default."""
+    kind = _kind(default)
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
         raise UsageError(f"{name} is {value!r}, expected {kind.__name__}")
@@ -186,13 +260,65 @@ def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], conf
     return values | {name: value for name, value in given.items() if value is not None}
 
 
-def widths(text: str | None) -> list[int] | None:
+def widths(text: str | None, name: str = "--head", separator: str = ",") -> list[int] | None:
     """Return the numbers of ``64,32``; ``none`` is no number."""
     if text is None:
         return None
     if text in ("", "none"):
         return []
     try:
-        return [int(part) for part in text.split(",")]
+        return [int(part) for part in text.split(separator)]
     except ValueError:
-        raise UsageError(f"--head is {text!r}, expected whole numbers such as 64,32, or none") from None
+        expected = f"whole numbers such as 64{separator}32, or none"
+        raise UsageError(f"{name} is {text!r}, expected {expected}") from None
+
+
+# ---- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+def read_sweep(texts: Sequence[str], task: str, defaults: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of each parameter that is swept, in the order given."""
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        given, equals, values = text.partition("=")
+        if not equals:
+            raise UsageError(f"--sweep is {text!r}, expected NAME=V1,V2,... such as hidden=16,32")
+        name = given.strip().lstrip("-").replace("-", "_")
+        name = name if name in defaults else _LONG.get(name, name)
+        _check_name(f"--sweep {text}: {given}", name, task, defaults)
+        if name in grid:
+            raise UsageError(f"--sweep {text}: {name} is swept already; give all its values in one --sweep")
+        grid[name] = []
+        for value in values.split(","):
+            parsed = _read_value(f"--sweep {text}: {name}", name, value.strip(), defaults[name])
+            if parsed in grid[name]:
+                raise UsageError(f"--sweep {text}: {value} comes twice")
+            grid[name].append(parsed)
+    return grid
+
+
+def _read_value(where: str, name: str, text: str, default: Any) -> Any:
+    """Return a value of a sweep, of the type of the default."""
+    kind = _kind(default)
+    if not text:
+        raise UsageError(f"{where} has an empty value, expected {kind.__name__}")
+    if text == "none" and isinstance(default, type):
+        return None
+    if kind is list:
+        return widths(text, where, "x")
+    if name == "data":
+        return str(Path(text).resolve())
+    try:
+        return {"true": True, "false": False}[text] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        expected = "true or false" if kind is bool else kind.__name__
+        raise UsageError(f"{where} is {text!r}, expected {expected}") from None
+
+
+def write_value(value: Any) -> str:
+    """Return a value as `--sweep` reads it."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -14,6 +14,9 @@ COLUMNS = {
     "epoch": ("epoch", "d"),
     "train_loss": ("train loss", ".4f"),
     "train_accuracy": ("accuracy", ".4f"),
+    "reconstruction": ("reconstr.", ".4f"),
+    "l2": ("l2", ".4f"),
+    "sparsity": ("sparsity", ".4f"),
     "validation_loss": ("valid. loss", ".4f"),
     "validation_accuracy": ("accuracy", ".4f"),
     "seconds": ("seconds", ".2f"),
@@ -21,10 +24,12 @@ COLUMNS = {
 
 
 class TrainingProgress:
-    """Callbacks for the trainer: a line each epoch, and on a terminal a bar over all batches below."""
+    """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, epochs: int) -> None:
         self.console = console
+        self._every = max(1, epochs // 50)
+        self._last_line = ""  # of an epoch that was left out
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -46,6 +51,8 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if self._last_line:
+            self.console.print(self._last_line, highlight=False)
 
     def on_batch(self, report: BatchReport) -> None:
         """Move the bar; epochs count it, so that early stopping does not look like a jump."""
@@ -64,10 +71,14 @@ class TrainingProgress:
         )
 
     def on_epoch(self, epoch: int, history: History) -> None:
-        """Print a line for the epoch."""
+        """Print a line for the epoch, or keep it in case that it is the last one."""
         shown = [name for name in COLUMNS if name in history]
         if not self._has_header:
             self.console.print("".join(f"{COLUMNS[name][0]:>12}" for name in shown), style="bold")
             self._has_header = True
         values = "".join(format(history[name][-1], COLUMNS[name][1]).rjust(12) for name in shown)
-        self.console.print(values + ("  best" if history.best_epoch == epoch else ""), highlight=False)
+        is_best = history.best_epoch == epoch and "validation_loss" in history  # else the last one always is
+        line = values + ("  best" if is_best else "")
+        self._last_line = line if epoch % self._every and epoch > 1 else ""
+        if not self._last_line:
+            self.console.print(line, highlight=False)

@@ -19,18 +19,13 @@ class Interrupts:
     """While a batch is computed a signal is only noted; `check` raises it once the batch is done."""
 
     def __init__(self) -> None:
-        self._noted: int | None = None
+        self.noted: int | None = None  # the signal that has come
         self._deferred = False
-
-    @property
-    def noted(self) -> bool:
-        """Has a signal come?"""
-        return self._noted is not None
 
     def check(self) -> None:
         """Raise what was noted."""
-        if self._noted is not None:
-            raise Interrupted(self._noted)
+        if self.noted is not None:
+            raise Interrupted(self.noted)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -55,6 +50,6 @@ class Interrupts:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        self._noted = number
+        self.noted = number
         if not self._deferred:
             raise Interrupted(number)

@@ -7,6 +7,7 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._task import Task, start
 
 TASK = "classify"
 HELD_OUT = 0.2  # share of the data that is the test set where the file has none
@@ -89,57 +90,46 @@ def classify(
     config: options.Config = None,
     resume: options.Resume = None,
     overwrite: options.Overwrite = False,
+    sweep: options.Sweep = None,
+    jobs: options.Jobs = None,
 ) -> None:
     """Train a classifier of sequences, and look at its confusion matrix."""
     given = dict(locals())
     with one_line_errors():
         given["head"] = options.widths(head)
         given["data"] = None if data is None else str(data.resolve())
-        given = {name: value for name, value in given.items() if name in DEFAULTS and value is not None}
-        if resume is None:
-            run(options.merge(TASK, DEFAULTS, given, config), out, overwrite=overwrite)
-        elif given or out or config or overwrite:
-            raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
-        else:
-            go_on(resume)
+        start(Task(TASK, DEFAULTS, prepare, run, ("test.accuracy", "validation.accuracy"), draw=draw), given)
 
 
-def go_on(path: Path) -> None:
-    """Resume the run in this folder."""
-    from fastrnn.cli._folder import RunFolder
-
-    folder = RunFolder.open(path)
-    if folder.is_finished:
-        print(f"The run in {path} is finished; its result is in {folder.metrics}.")
-    else:
-        run(options.read_config(folder.config, TASK, DEFAULTS), path, folder=folder)
-
-
-def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
-    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
-    from rich.console import Console
-
+def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the estimator, the data set, and what the one has made of the other; nothing is written yet."""
     from fastrnn._checks import check_integer
-    from fastrnn.cli._folder import RunFolder
-    from fastrnn.cli._report import report
-    from fastrnn.cli._training import train
 
-    console = Console()
     try:
         check_integer("random_state", parameters["random_state"], 0)
         classifier = make_classifier(parameters)
         dataset = load(parameters)
-        fitting = classifier.prepare(dataset.X_train, dataset.y_train)
-    except (TypeError, ValueError) as error:  # of data and parameters, before anything is written
+        return classifier, dataset, classifier.prepare(dataset.X_train, dataset.y_train)
+    except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    if folder is None:
-        folder = RunFolder.create(TASK, out, overwrite=overwrite)
-        folder.write_config(TASK, parameters)
-    console.print(f"run: {folder.path}")
-    console.print(f"{describe(dataset, parameters)}\n", highlight=False)
-    train(classifier, fitting, folder, console, task=TASK)
-    report(classifier, dataset, folder, console)
-    console.print(f"run: {folder.path}")
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
+    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    from fastrnn.cli import _training as training
+    from fastrnn.cli._classes import report
+
+    prepared = prepare(parameters)
+    description = describe(prepared[1], parameters)
+    training.run(TASK, parameters, prepared, description, report, out, overwrite=overwrite, folder=folder)
+
+
+def draw(runs: list[Any], figures: Path) -> None:
+    """Draw the test accuracies of a sweep."""
+    from fastrnn import plots
+
+    accuracies = [run.metrics["test"]["accuracy"] for run in runs]
+    plots.save(plots.sweep([run.swept for run in runs], accuracies, "test accuracy"), figures / "test_accuracy.png")
 
 
 def load(parameters: dict[str, Any]) -> Any:

@@ -2,10 +2,10 @@
 
 import typer
 
-from fastrnn.cli import classify
+from fastrnn.cli import autoencoder, classify
 
 app = typer.Typer(
-    help="Train a recurrent net from a file; each run leaves a folder with model, history, metrics and figures.",
+    help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -16,7 +16,8 @@ app = typer.Typer(
 
 @app.callback()
 def tasks() -> None:
-    """Train a recurrent net from a file; each run leaves a folder with model, history, metrics and figures."""
+    """Train a net from a file; each run leaves a folder with model, history, metrics and figures."""
 
 
 app.command("classify")(classify.classify)
+app.command("autoencoder")(autoencoder.autoencoder)

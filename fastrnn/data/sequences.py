@@ -1,17 +1,14 @@
 """Labelled sequences from HDF5 and npz files, checked before anything is trained on them."""
 
 import os
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
-import h5py
 import numpy as np
 
-__all__ = ["DataError", "Dataset", "digits", "load_inputs", "load_sequences"]
+from fastrnn.data._files import DataError, DataFile, listing
+
+__all__ = ["Dataset", "digits", "load_inputs", "load_sequences"]
 
 _ROLES = ("X_train", "y_train", "X_test", "y_test")
 _NAMES = (  # what files call the four; the first convention whose two training arrays are there is taken
@@ -21,10 +18,6 @@ _NAMES = (  # what files call the four; the first convention whose two training 
     ("X", "y", "X_test", "y_test"),
 )
 _INPUT_NAMES = ("X", "tstX", "X_test", "x_test")
-
-
-class DataError(ValueError):
-    """Data that cannot be used; one sentence names the file, the key and the row (from 0), and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | No
     ValueError
         When `keys` has an unknown role.
     """
-    with _File(path) as file:
+    with DataFile(path) as file:
         names = _choose(file, dict(keys or {}))
         X_train = _inputs(file, names["X_train"])
         raw = file.array(names["y_train"])
@@ -120,12 +113,12 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
     DataError
         As for `load_sequences`.
     """
-    with _File(path) as file:
+    with DataFile(path) as file:
         candidates = _INPUT_NAMES if key is None else (key,)
         for name in candidates:
             if name in file.names:
                 return _inputs(file, name)
-        raise DataError(f"{file.path}: has {_listing(file.names)}; expected {' or '.join(map(repr, candidates))}")
+        raise DataError(f"{file.path}: has {listing(file.names)}; expected {' or '.join(map(repr, candidates))}")
 
 
 def digits() -> Dataset:
@@ -143,105 +136,27 @@ def digits() -> Dataset:
     return Dataset(bunch.images.astype(np.float32), bunch.target.astype(np.intp), classes=list("0123456789"))
 
 
-class _File:
-    """
-    An open HDF5 or npz file: the names of its arrays, the arrays, and errors that name it.
-
-    Parameters
-    ----------
-    path : path-like
-        The file; its suffix says which of the two it is.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        suffix = self.path.suffix.lower()
-        if suffix not in (".h5", ".hdf5", ".npz"):
-            raise DataError(f"{self.path}: unknown file type {suffix!r}; expected .h5, .hdf5 or .npz")
-        if not self.path.is_file():
-            raise DataError(f"{self.path}: there is no such file")
-        with _reading(f"{self.path}"):
-            if suffix == ".npz":
-                if not zipfile.is_zipfile(self.path):  # np.load would take it for a pickle
-                    raise ValueError("it is not an npz file")
-                self._file = np.load(self.path, allow_pickle=False)
-                self.names = list(self._file)
-            else:
-                self._file = h5py.File(self.path, "r")
-                self.names = []
-                self._file.visititems(self._add_dataset)
-
-    def _add_dataset(self, name: str, node: h5py.HLObject) -> None:
-        if isinstance(node, h5py.Dataset):
-            self.names.append(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def array(self, key: str) -> np.ndarray:
-        """Return an array; texts are decoded."""
-        with _reading(f"{self.path}: {key!r}"):
-            node = self._file[key]
-            if isinstance(node, h5py.Dataset) and h5py.check_string_dtype(node.dtype):
-                return np.asarray(node.asstr()[()], dtype=str)
-            array = np.asarray(node[()])
-            return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
-
-    def classes(self, labels: str) -> list[str] | None:
-        """Return the names of the classes that the file, the array `labels` or the array "classes" holds."""
-        with _reading(f"{self.path}: 'classes'"):
-            nodes = (self._file, self._file[labels]) if isinstance(self._file, h5py.File) else ()
-            found = [node.attrs["classes"] for node in nodes if "classes" in node.attrs]
-            if "classes" in self.names:
-                found.append(self.array("classes"))
-            if not found:
-                return None
-            names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(found[0]).tolist()]
-        if len(set(names)) < len(names):
-            raise self.error("classes", f"is {names}", "every name once")
-        return names
-
-    def error(self, key: str, problem: str, expected: str) -> DataError:
-        """Return the error to raise for the array `key`."""
-        return DataError(f"{self.path}: {key!r} {problem}; expected {expected}")
-
-
-@contextmanager
-def _reading(place: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a DataError: h5py and zipfile report damage by errors of many classes."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        reason = str(error.args[0] if isinstance(error, KeyError) else error).partition("\n")[0]
-        raise DataError(f"{place}: cannot be read: {reason}") from error
-
-
-def _choose(file: _File, keys: dict[str, str]) -> dict[str, str]:
+def _choose(file: DataFile, keys: dict[str, str]) -> dict[str, str]:
     """Return the name of the array for each role; without a test set for two of them only."""
     if unknown := keys.keys() - set(_ROLES):
-        raise ValueError(f"keys names {_listing(sorted(unknown))}; expected some of {_listing(_ROLES)}")
+        raise ValueError(f"keys names {listing(sorted(unknown))}; expected some of {listing(_ROLES)}")
     for key in keys.values():
         if key not in file.names:
-            raise DataError(f"{file.path}: has no {key!r}, but {_listing(file.names)}")
+            raise DataError(f"{file.path}: has no {key!r}, but {listing(file.names)}")
     conventions = [dict(zip(_ROLES, names, strict=True)) | keys for names in _NAMES]
     for names in conventions:
         if names["X_train"] in file.names and names["y_train"] in file.names:
             break
     else:
         pairs = dict.fromkeys(f"{names['X_train']!r} with {names['y_train']!r}" for names in conventions)
-        raise DataError(f"{file.path}: has {_listing(file.names)}; expected {' or '.join(pairs)}")
+        raise DataError(f"{file.path}: has {listing(file.names)}; expected {' or '.join(pairs)}")
     missing = [names[role] for role in ("X_test", "y_test") if names[role] not in file.names]
     if len(missing) == 1:
-        raise DataError(f"{file.path}: has half a test set, no {missing[0]!r}, but {_listing(file.names)}")
+        raise DataError(f"{file.path}: has half a test set, no {missing[0]!r}, but {listing(file.names)}")
     return {role: name for role, name in names.items() if name not in missing}
 
 
-def _inputs(file: _File, key: str) -> np.ndarray:
+def _inputs(file: DataFile, key: str) -> np.ndarray:
     """Return the inputs `key`, checked."""
     x = file.array(key)
     if x.dtype.kind not in "biuf":
@@ -258,7 +173,9 @@ def _inputs(file: _File, key: str) -> np.ndarray:
     return x.astype(x.dtype.newbyteorder("="), copy=False)
 
 
-def _labels(file: _File, key: str, raw: np.ndarray, classes: list[str] | None) -> tuple[np.ndarray, list[str] | None]:
+def _labels(
+    file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None
+) -> tuple[np.ndarray, list[str] | None]:
     """Return the labels `key` as integers (N,), and the names of the classes, found in texts when not given."""
     if raw.ndim not in (1, 2) or not raw.size:
         raise file.error(key, f"has shape {raw.shape}", "labels (examples,) or one-hot rows (examples, classes)")
@@ -272,25 +189,25 @@ def _labels(file: _File, key: str, raw: np.ndarray, classes: list[str] | None) -
     return (_from_one_hot if raw.ndim == 2 else _from_numbers)(file, key, raw, classes), classes
 
 
-def _from_texts(file: _File, key: str, texts: list[str], classes: list[str]) -> np.ndarray:
+def _from_texts(file: DataFile, key: str, texts: list[str], classes: list[str]) -> np.ndarray:
     index = {name: i for i, name in enumerate(classes)}
     for row, text in enumerate(texts):
         if text not in index:
-            raise file.error(key, f"is {text!r} in row {row}", f"one of {_listing(classes)}")
+            raise file.error(key, f"is {text!r} in row {row}", f"one of {listing(classes)}")
     return np.array([index[text] for text in texts], dtype=np.intp)
 
 
-def _from_one_hot(file: _File, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
+def _from_one_hot(file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
     if classes is not None and raw.shape[1] != len(classes):
         raise file.error(key, f"has {raw.shape[1]} columns", f"one for each of the {len(classes)} classes")
     valid = ((raw == 0) | (raw == 1)).all(axis=1) & (np.count_nonzero(raw, axis=1) == 1)
     if not valid.all():
         row = int(np.argmin(valid))
-        raise file.error(key, f"is not one-hot in row {row}, {_listing(raw[row].tolist())}", "one 1, else 0")
+        raise file.error(key, f"is not one-hot in row {row}, {listing(raw[row].tolist())}", "one 1, else 0")
     return raw.argmax(axis=1)
 
 
-def _from_numbers(file: _File, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
+def _from_numbers(file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # what does not fit becomes some other number
         labels = raw.astype(np.intp)
     valid, expected = labels == raw, "integers"
@@ -303,12 +220,6 @@ def _from_numbers(file: _File, key: str, raw: np.ndarray, classes: list[str] | N
     return labels
 
 
-def _check_lengths(file: _File, x_key: str, x: np.ndarray, y_key: str, y: np.ndarray) -> None:
+def _check_lengths(file: DataFile, x_key: str, x: np.ndarray, y_key: str, y: np.ndarray) -> None:
     if len(x) != len(y):
         raise file.error(y_key, f"has {len(y)} rows", f"{len(x)}, one for each of {x_key!r}")
-
-
-def _listing(items: Sequence[object], most: int = 10) -> str:
-    """Return items in quotes and with commas, only the first ones of many."""
-    listed = ", ".join(map(repr, items[:most])) or "nothing"
-    return listed if len(items) <= most else f"{listed} and {len(items) - most} more"

@@ -1,7 +1,8 @@
 """The scikit-learn face of fastrnn, and `load` for all that it saves."""
 
+from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.files import load
 from fastrnn.estimators.regressor import RecurrentRegressor
 
-__all__ = ["RecurrentClassifier", "RecurrentRegressor", "load"]
+__all__ = ["RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"]

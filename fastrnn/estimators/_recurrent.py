@@ -3,22 +3,18 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from fastrnn import storage
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
-from fastrnn.estimators._parameters import plain, revive
 from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
 from fastrnn.memory import choose_checkpoints, parse_bytes
@@ -28,19 +24,8 @@ from fastrnn.streaming import Streamed
 from fastrnn.training import BatchReport, Trainer
 
 
-class Fitting(NamedTuple):
-    """What a call of `fit` trains, and with what: inputs as the net takes them, and the validation set."""
-
-    trainer: Trainer
-    x: Any
-    y: Any
-    lengths: Array | None
-    sample_weight: Array | None
-    validation: tuple[Any, ...] | None
-
-
 @dataclass(eq=False, repr=False)
-class RecurrentEstimator(BaseEstimator):
+class RecurrentEstimator(TrainedEstimator):
     """Base of the estimators: recurrent layers, dense ones on their last output, and a `Trainer`.
 
     A dataclass, and so its constructor does what scikit-learn asks of one: to store its arguments as they are.
@@ -122,11 +107,7 @@ class RecurrentEstimator(BaseEstimator):
             If training diverges.
         """
         fitting = self.prepare(X, y, sample_weight, validation_data=validation_data, groups=groups)
-        fitting.trainer.callbacks += tuple(callbacks)
-        fitting.trainer.batch_callbacks += tuple(batch_callbacks)
-        if state is not None:
-            fitting.trainer.restore(state)
-        return self.train(fitting)
+        return self.train(fitting, callbacks, batch_callbacks, state)
 
     def prepare(
         self,
@@ -201,46 +182,12 @@ class RecurrentEstimator(BaseEstimator):
             schedule=self.schedule,
             clip_norm=self.clip_norm,
             patience=self.patience,
-            callbacks=[_print_epoch] if self.verbose else [],
+            callbacks=[print_epoch] if self.verbose else [],
             seed=seed,
             n_threads=self.n_threads,
             checkpoint_every=checkpoint_every,
         )
         return Fitting(self.trainer_, x, y, lengths, weights, validation)
-
-    def train(self, fitting: Fitting) -> Self:
-        """
-        Train what `prepare` has prepared.
-
-        Parameters
-        ----------
-        fitting : Fitting
-            From `prepare`.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        DivergenceError
-            If training diverges; the estimator then has the weights of the last finite epoch.
-        """
-        try:
-            fitting.trainer.fit(
-                fitting.x,
-                fitting.y,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                validation=fitting.validation,
-                lengths=fitting.lengths,
-                sample_weight=fitting.sample_weight,
-            )
-        finally:
-            self.history_ = fitting.trainer.history
-            self.n_iter_, self.best_epoch_ = self.history_.n_epochs, self.history_.best_epoch
-        return self
 
     # ---- what the classifier and the regressor decide ----------------------------------------------------------------
 
@@ -265,20 +212,7 @@ class RecurrentEstimator(BaseEstimator):
     def _scaled(self, targets: Array) -> Array:
         return targets
 
-    def _fitted_tree(self) -> dict[str, Any]:
-        """Return what else is to be stored."""
-        return {}
-
-    def _set_fitted(self, tree: dict[str, Any]) -> None:
-        """Take what `_fitted_tree` has stored."""
-
     # ---- fitting ----------------------------------------------------------------------------------------------------
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
-            check_random_state(int(self.random_state) % 2**32)
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _divide(self, targets: Array, n: int, seed: int, validation_data: Any, groups: Any) -> tuple[Array, Array]:
         """Return the rows to train with and the rows held out."""
@@ -362,83 +296,16 @@ class RecurrentEstimator(BaseEstimator):
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """
-        Write the fitted estimator to an HDF5 file, which `fastrnn.load` reads.
-
-        A `random_state` that is no number is not stored, nor are the equations of a cell of one's own.
-
-        Parameters
-        ----------
-        path : path-like
-            The file; it is replaced as a whole.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        StorageError
-            If the file cannot be written.
-        TypeError
-            If a parameter is an object that a file cannot hold, such as a schedule of one's own.
-        """
-        storage.write(path, self.to_tree())
-
-    def to_tree(self) -> dict[str, Any]:
-        """
-        Return the fitted estimator as a tree of arrays, strings and numbers.
-
-        Returns
-        -------
-        dict
-            What `save` writes: parameters, weights, scales, history.
-        """
-        check_is_fitted(self, "model_")
-        names = getattr(self, "feature_names_in_", None)
+    def _fitted_tree(self) -> dict[str, Any]:
         return {
-            "kind": type(self).__name__,
-            "parameters": {name: plain(value) for name, value in self.get_params(deep=False).items()},
             "model": self.model_.to_tree(),
             "inputs": None if self.inputs_ is None else self.inputs_._asdict(),
-            "n_features_in": self.n_features_in_,
             "fitted_with_table": self.fitted_with_table_,
-            "feature_names_in": None if names is None else list(names),
-            "history": dict(self.history_),
-            "best_epoch": self.best_epoch_,
-        } | self._fitted_tree()
+        }
 
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Self:
-        """
-        Return the estimator that `to_tree` has described.
-
-        Parameters
-        ----------
-        tree : dict
-            From `to_tree`.
-        cells : sequence of Cell
-            Cells of one's own that it may name.
-
-        Returns
-        -------
-        RecurrentEstimator
-            The fitted estimator.
-        """
-        estimator = cls(**{name: revive(value, cells) for name, value in tree["parameters"].items()})
-        estimator.model_ = load_model(tree["model"], cells)
-        estimator.inputs_ = None if tree["inputs"] is None else Standardizer(**tree["inputs"])
-        estimator.n_features_in_ = tree["n_features_in"]
-        estimator.fitted_with_table_ = tree["fitted_with_table"]
-        if estimator.inputs_ is not None and len(estimator.inputs_.mean) != estimator.model_.input_shape[1]:
-            raise ValueError(f"its scales are of {len(estimator.inputs_.mean)} channels, its net takes others")
-        if tree["feature_names_in"] is not None:
-            estimator.feature_names_in_ = np.array(tree["feature_names_in"], dtype=object)
-        estimator.history_ = History(tree["history"], tree["best_epoch"])
-        estimator.n_iter_, estimator.best_epoch_ = estimator.history_.n_epochs, tree["best_epoch"]
-        estimator._set_fitted(tree)
-        return estimator
-
-
-def _print_epoch(epoch: int, history: History) -> None:
-    values = [f"{name.replace('_', ' ')} {history[name][-1]:.4f}" for name in history if name.endswith(("loss", "acy"))]
-    print(f"epoch {epoch}: {', '.join(values)} ({history['seconds'][-1]:.1f} s)")
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+        self.model_ = load_model(tree["model"], cells)
+        self.inputs_ = None if tree["inputs"] is None else Standardizer(**tree["inputs"])
+        self.fitted_with_table_ = tree["fitted_with_table"]
+        if self.inputs_ is not None and len(self.inputs_.mean) != self.model_.input_shape[1]:
+            raise ValueError(f"its scales are of {len(self.inputs_.mean)} channels, its net takes others")

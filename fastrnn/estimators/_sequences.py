@@ -40,7 +40,7 @@ def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Sequences:
             x = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
         else:
             x = check_array(X, dtype="numeric", ensure_all_finite=False)
-        sequences = Sequences(_finite(np.asarray(x)[:, :, None], dtype), None)
+        sequences = Sequences(check_finite(np.asarray(x)[:, :, None], dtype), None)
     channels = sequences.x.shape[2]
     if reset:
         estimator.fitted_with_table_ = table
@@ -82,7 +82,7 @@ def _from_array(X: Any, dtype: np.dtype[Any]) -> Array:
         raise ValueError(f"X has shape {x.shape}, expected (N, T, I) with at least one step and one channel")
     if len(x) == 0:
         raise ValueError(f"X has shape {x.shape}: found array with 0 sample(s), expected at least 1")
-    return _finite(x, dtype)
+    return check_finite(x, dtype)
 
 
 def _from_list(X: Any, dtype: np.dtype[Any]) -> Sequences:
@@ -103,19 +103,20 @@ def _from_list(X: Any, dtype: np.dtype[Any]) -> Sequences:
     x = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.result_type(*rows))
     for to, row in zip(x, rows, strict=True):
         to[: len(row)] = row
-    return Sequences(_finite(x, dtype), None if (lengths == lengths[0]).all() else lengths)
+    return Sequences(check_finite(x, dtype), None if (lengths == lengths[0]).all() else lengths)
 
 
-def _finite(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Return x (N, T, I) in this dtype; refuse what is not finite then."""
+def check_finite(x: Array, dtype: np.dtype[Any], axes: tuple[str, ...] = ("row", "step", "channel")) -> Array:
+    """Return x in this dtype; refuse what is not finite then, by the names of the axes."""
     with np.errstate(over="ignore", invalid="ignore"):
         x = x.astype(dtype, copy=False)
         suspicious = not np.isfinite(x.sum())
     wrong = np.argwhere(~np.isfinite(x)) if suspicious else np.empty(0)
     if len(wrong):
-        row, step, channel = map(int, wrong[0])
-        value = "NaN" if np.isnan(x[row, step, channel]) else "infinity (or a value too large for its dtype)"
-        raise ValueError(f"X contains {value} at row {row}, step {step}, channel {channel}; expected finite numbers")
+        place = tuple(map(int, wrong[0]))
+        value = "NaN" if np.isnan(x[place]) else "infinity (or a value too large for its dtype)"
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=True))
+        raise ValueError(f"X contains {value} at {where}; expected finite numbers")
     return x
 
 

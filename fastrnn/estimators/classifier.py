@@ -1,5 +1,6 @@
 """A recurrent net as a scikit-learn classifier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fastrnn._kernels.chain import Frame, softmax
 from fastrnn._kernels.types import Array
+from fastrnn.cells import Cell
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import check_targets
 
@@ -185,9 +187,10 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
 
     def _fitted_tree(self) -> dict[str, Any]:
         classes = self.classes_
-        return {"classes": list(classes) if classes.dtype == object else classes}
+        return super()._fitted_tree() | {"classes": list(classes) if classes.dtype == object else classes}
 
-    def _set_fitted(self, tree: dict[str, Any]) -> None:
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+        super()._set_fitted(tree, cells)
         classes = tree["classes"]
         self.classes_ = np.array(classes, dtype=object) if isinstance(classes, list) else np.asarray(classes)
         if self.classes_.shape != self.model_.output_shape:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastrnn import storage
 from fastrnn.cells import Cell
+from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.model import load_model
@@ -14,6 +15,7 @@ KINDS = {
     "Sequential": load_model,
     "RecurrentClassifier": RecurrentClassifier.from_tree,
     "RecurrentRegressor": RecurrentRegressor.from_tree,
+    "SparseAutoencoder": SparseAutoencoder.from_tree,
 }
 
 
@@ -30,7 +32,7 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
 
     Returns
     -------
-    Sequential, RecurrentClassifier or RecurrentRegressor
+    Sequential, RecurrentClassifier, RecurrentRegressor or SparseAutoencoder
         What was saved.
 
     Raises

@@ -1,5 +1,6 @@
 """A recurrent net as a scikit-learn regressor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from sklearn.base import RegressorMixin
 
 from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
+from fastrnn.cells import Cell
 from fastrnn.estimators._recurrent import RecurrentEstimator
 from fastrnn.estimators._sequences import Standardizer, check_targets
 
@@ -95,9 +97,10 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
 
     def _fitted_tree(self) -> dict[str, Any]:
         scale = None if self.targets_ is None else self.targets_._asdict()
-        return {"targets": scale, "target_shape": list(self._target_shape)}
+        return super()._fitted_tree() | {"targets": scale, "target_shape": list(self._target_shape)}
 
-    def _set_fitted(self, tree: dict[str, Any]) -> None:
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+        super()._set_fitted(tree, cells)
         self.targets_ = None if tree["targets"] is None else Standardizer(**tree["targets"])
         self._target_shape = tuple(tree["target_shape"])
 

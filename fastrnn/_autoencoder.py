@@ -1,0 +1,65 @@
+"""The sparse autoencoder as the trainer sees it: its weights in one flat vector, and their cost."""
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn._examples import Examples
+from fastrnn._kernels import AutoencoderWeights, sparse_autoencoder_cost
+from fastrnn._kernels.types import Array
+from fastrnn._objective import Objective
+
+
+class AutoencoderObjective(Objective):
+    """The cost of `sparse_autoencoder_cost`; a batch's mean activations stand for those of all examples."""
+
+    measures = ("reconstruction", "l2", "sparsity")
+    scale = "the range 0..1"
+
+    def __init__(
+        self, weights: AutoencoderWeights, *, l2: float, sparsity: float, sparsity_weight: float, n_threads: int | None
+    ) -> None:
+        self._parameters = np.concatenate([W.ravel() for W in weights if W is not None])
+        self._gradients = np.zeros_like(self._parameters)
+        self.weights = _views(weights, self._parameters)
+        self.gradients = _views(weights, self._gradients)
+        self.options: dict[str, Any] = {
+            "l2": l2,
+            "sparsity": sparsity,
+            "sparsity_weight": sparsity_weight,
+            "n_threads": n_threads,
+        }
+
+    @property
+    def flat_parameters(self) -> Array:
+        return self._parameters
+
+    @property
+    def flat_gradients(self) -> Array:
+        return self._gradients
+
+    def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+        for name, value in (("y", y), ("lengths", lengths), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"{name} is given, but an autoencoder learns from x alone; expected None")
+        return Examples(x, None)
+
+    def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
+        cost, parts, gradients = sparse_autoencoder_cost(self.weights, batch.x, **self.options)
+        for view, gradient in zip(self.gradients, gradients, strict=True):
+            if view is not None:
+                view[...] = gradient
+        return cost, {name: part * batch.n_steps for name, part in parts.items()}
+
+    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+        return sparse_autoencoder_cost(self.weights, examples.x, **self.options)[0], None  # of all: rho is of all
+
+
+def _views(weights: AutoencoderWeights, vector: Array) -> AutoencoderWeights:
+    """Return views of consecutive pieces of a vector, in the shapes of these weights."""
+    views: list[Array | None] = []
+    start = 0
+    for W in weights:
+        views.append(None if W is None else vector[start : start + W.size].reshape(W.shape))
+        start += 0 if W is None else W.size
+    return AutoencoderWeights(*views)  # type: ignore[arg-type]

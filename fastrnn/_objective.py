@@ -1,0 +1,109 @@
+"""What the trainer makes small: a loss over examples, and its gradient."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastrnn._examples import Examples, check_examples
+from fastrnn._kernels.types import Array
+from fastrnn.losses import COUNTERS, Loss, cross_entropy
+from fastrnn.model import Sequential
+
+
+class Objective(ABC):
+    """A function of parameters and examples; the trainer changes the parameters, which are one flat vector.
+
+    Attributes
+    ----------
+    steps : bool
+        Is there a target for each step?
+    measures : tuple of str
+        What else an epoch sums, by the columns of its history.
+    scale : str
+        To what inputs should be scaled, for errors.
+    """
+
+    steps: bool = False
+    measures: tuple[str, ...] = ()
+    scale: str = "a standard deviation of 1"
+
+    @property
+    @abstractmethod
+    def flat_parameters(self) -> Array:
+        """The vector."""
+
+    @property
+    @abstractmethod
+    def flat_gradients(self) -> Array:
+        """Where `gradient` leaves its gradient."""
+
+    @abstractmethod
+    def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+        """Return what a call of `fit` or `evaluate` got, as examples."""
+
+    def classes(self, examples: Examples) -> Array | None:
+        """Return the class of each example, by which a validation set is held out, or None."""
+        return None
+
+    @abstractmethod
+    def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
+        """Return the loss, and the sums of the measures over the batch; leave the gradient in `flat_gradients`."""
+
+    @abstractmethod
+    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+        """Return loss and accuracy over all examples; so many of a batch at a time are in the net, None is all."""
+
+
+class Supervised(Objective):
+    """A loss that compares the outputs of a model with targets."""
+
+    def __init__(self, model: Sequential, loss: Loss, n_threads: int | None, checkpoint_every: int | None) -> None:
+        self.model = model
+        self.loss = loss
+        self.n_threads = n_threads
+        self.checkpoint_every = checkpoint_every
+        self.steps = len(model.output_shape) == 2
+        self.count: Callable[..., float] | None = next((count for known, count in COUNTERS if known is loss), None)
+        self.measures = ("train_accuracy",) if self.count else ()
+
+    @property
+    def flat_parameters(self) -> Array:
+        return self.model.flat_parameters
+
+    @property
+    def flat_gradients(self) -> Array:
+        return self.model.flat_gradients
+
+    def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+        return check_examples(self.steps, x, y, lengths, sample_weight)
+
+    def classes(self, examples: Examples) -> Array | None:
+        if self.loss is not cross_entropy or self.steps:
+            return None
+        return examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+
+    def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
+        y, backprop = self.model.forward(
+            batch.x,
+            training=True,
+            lengths=batch.lengths,
+            rng=rng,
+            n_threads=self.n_threads,
+            checkpoint_every=self.checkpoint_every,
+        )
+        loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
+        self.flat_gradients[...] = 0
+        backprop(dy, need_dx=False)
+        return loss, {"train_accuracy": self.count(y, batch.y, batch.mask)} if self.count else {}
+
+    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+        loss, correct, steps = 0.0, 0.0, 0
+        for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps):
+            y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
+            value, _ = self.loss(y, batch.y, batch.mask, batch.weights)
+            loss += value * batch.n_steps
+            correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
+            steps += batch.n_steps
+        return loss / max(steps, 1), correct / max(steps, 1) if self.count else None

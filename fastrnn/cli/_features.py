@@ -1,0 +1,82 @@
+"""The result of an autoencoder: metrics.json, figures, and a short table."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from fastrnn import plots
+from fastrnn._kernels.types import Array
+from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._report import print_results, write_metrics
+from fastrnn.data import ImageScaler
+
+PATCHES, PAIRS = 200, 24  # so many are drawn
+
+
+class Rows(NamedTuple):
+    """Rows (N, F) for the autoencoder, and the images that a scaler has made them of; of a matrix both are None."""
+
+    X: Array
+    images: Array | None = None
+    scaler: ImageScaler | None = None
+
+
+def evaluate(autoencoder: Any, X: Array) -> dict[str, Any]:
+    """Return the cost and its terms, mean activations of the hidden units and their mean, and PSNR for the range 1."""
+    cost, parts = autoencoder.cost(X)
+    mean_activation = autoencoder.transform(X).mean(axis=0, dtype=np.float64)
+    return {
+        "cost": cost,
+        **parts,
+        "activation": float(mean_activation.mean()),
+        "mean_activation": mean_activation.tolist(),
+        "psnr": autoencoder.psnr(X),
+    }
+
+
+def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console) -> None:
+    """Evaluate the fitted autoencoder; write metrics and figures, and print a table."""
+    held_out = autoencoder.validation_rows_
+    parts = {"train": np.delete(dataset.X, held_out, axis=0)}
+    if len(held_out):
+        parts["validation"] = dataset.X[held_out]
+    results = {name: evaluate(autoencoder, X) for name, X in parts.items()}
+    draw(autoencoder, dataset, folder.figures)
+    write_metrics("autoencoder", autoencoder, len(parts["train"]), folder, results)
+    shown = ("cost", "reconstruction", "l2", "sparsity", "activation", "psnr")
+    rows = {
+        name: (str(len(parts[name])), *(f"{result[measure]:.4f}" for measure in shown[:-1]), f"{result['psnr']:.2f} dB")
+        for name, result in results.items()
+    }
+    print_results(console, ("examples", *shown), rows, autoencoder, folder)
+
+
+def draw(autoencoder: Any, dataset: Rows, figures: Path) -> None:
+    """Leave the figures of a run."""
+    X, images, scaler = dataset
+    shape = None if scaler is None else scaler.shape
+    some = np.sort(np.random.default_rng(0).permutation(len(X))[:PATCHES])
+    if images is not None:
+        plots.save(plots.patches(images[some], X[some]), figures / "patches.png")
+    plots.save(plots.features(autoencoder.components_.T, shape), figures / "features.png")
+    few = X[some[:PAIRS]]
+    reconstructed = autoencoder.inverse_transform(autoencoder.transform(few))
+    plots.save(plots.reconstructions(few, reconstructed, shape), figures / "reconstructions.png")
+    history = autoencoder.history_
+    if history.n_epochs:
+        costs = dict(history) | {"cost": history["train_loss"]}
+        plots.save(plots.cost_by_epoch(costs, autoencoder.best_epoch_), figures / "cost.png")
+
+
+def draw_sweep(runs: list[Any], figures: Path) -> None:
+    """Leave the features of all runs of a sweep in one figure."""
+    import fastrnn
+
+    autoencoders = [fastrnn.load(run.folder.model) for run in runs]
+    shapes = {None if one.scaler_ is None else one.scaler_.shape for one in autoencoders}
+    if len(shapes) == 1:  # runs on images of several sizes are not compared
+        weights = [one.weights_.W1 for one in autoencoders]
+        figure = plots.feature_grids(weights, [run.swept for run in runs], shapes.pop())
+        plots.save(figure, figures / "features.png")

@@ -1,0 +1,137 @@
+"""The folder of a sweep: a run for every point of its grid, in a sub-folder of its own."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError
+from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._task import Task
+
+Grid = Mapping[str, list[Any]]
+
+
+@dataclass
+class SweptRun:
+    """
+    A run of a sweep.
+
+    Attributes
+    ----------
+    parameters : dict
+        All of its parameters.
+    swept : dict of str to str
+        Those of them that the sweep varies, written as on the command line.
+    folder : RunFolder
+        What it leaves.
+    metrics : dict
+        Its result; empty as long as it is not finished.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    parameters: dict[str, Any]
+    swept: dict[str, str]
+    folder: RunFolder
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """The swept parameters in a line."""
+        return " ".join(f"{name}={value}" for name, value in self.swept.items())
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers of the result by dotted names, as ``test.accuracy``; never the name of a swept parameter."""
+        return {f"metrics.{k}" if k in self.swept else k: value for k, value in _flatten(self.metrics).items()}
+
+    def collect(self) -> None:
+        """Read the result, if there is one."""
+        if self.folder.is_finished:
+            self.metrics = json.loads(self.folder.metrics.read_text(encoding="utf-8"))
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            numbers |= _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            numbers[prefix + name] = value
+    return numbers
+
+
+def points(grid: Grid) -> list[dict[str, Any]]:
+    """Return the points of the grid; the last parameter changes first."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def create_runs(
+    task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, *, overwrite: bool
+) -> tuple[RunFolder, list[SweptRun]]:
+    """Make or reopen the folder, with a run in it for every point: one that has its parameters, or else a new one."""
+    known: list[tuple[dict[str, Any], RunFolder]] = []
+    if out is not None and RunFolder(out).config.is_file() and not overwrite:
+        folder = RunFolder.open(out)
+        known += [
+            (options.read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
+            for config in sorted(out.glob("*/config.toml"))
+        ]
+    else:
+        folder = RunFolder.create(f"{task.name}-sweep", out, overwrite=overwrite)
+    fixed = {name: value for name, value in parameters.items() if name not in grid}
+    lines = [f"{name}={','.join(map(options.write_value, values))}" for name, values in grid.items()]
+    folder.write_config(task.name, fixed | {"sweep": lines})
+
+    runs, taken = [], {run.path for _, run in known}
+    for point in points(grid):
+        values = parameters | point
+        run = next((run for others, run in known if others == values), None)
+        swept = {name: options.write_value(value) for name, value in point.items()}
+        if run is None:
+            path = _free(folder.path / ",".join(f"{name}={_readable(value)}" for name, value in swept.items()), taken)
+            taken.add(path)
+            run = RunFolder.create(task.name, path, overwrite=overwrite)
+            run.write_config(task.name, values)
+        runs.append(SweptRun(values, swept, run))
+        runs[-1].collect()
+    return folder, runs
+
+
+def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out: Path) -> None:
+    """Refuse a folder whose runs differ from those wanted in more than what is or was swept."""
+    config = RunFolder(out).config
+    if not config.is_file():
+        return
+    before = options.read_config(config, task.name, task.defaults)
+    if "sweep" not in before:
+        raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
+    swept = {*grid, *options.read_sweep(before["sweep"], task.name, task.defaults)}
+    for name, value in parameters.items():
+        if name not in swept and value != before[name]:
+            old, new = options.write_value(before[name]), options.write_value(value)
+            raise UsageError(
+                f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "
+                f"or --resume {quote(str(out))}"
+            )
+
+
+def _readable(value: str) -> str:
+    """Return a value as a part of a file's name: of a path its last part, without signs that shells know."""
+    return re.sub(r"[^\w.+-]+", "-", value.rsplit("/", 1)[-1])
+
+
+def _free(path: Path, taken: set[Path]) -> Path:
+    """Return the path, with a number if another run has it."""
+    candidate, n = path, 1
+    while candidate in taken:
+        n += 1
+        candidate = path.with_name(f"{path.name}-{n}")
+    return candidate

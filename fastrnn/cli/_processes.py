@@ -1,0 +1,78 @@
+"""Runs side by side, each in a process of its own, which is the command itself: a crash takes no other run with it.
+
+A run sees signals from here alone (it has a process group of its own), so that Ctrl-C reaches it once.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from shlex import quote
+
+from fastrnn.cli._grid import SweptRun
+from fastrnn.cli._signals import Interrupts
+
+CODE = "from fastrnn.cli import train; train()"
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")  # each obeys its own {}_NUM_THREADS
+POLL = 0.05  # seconds
+
+
+def run_all(
+    task: str,
+    runs: Iterable[SweptRun],
+    jobs: int,
+    threads: int,
+    interrupts: Interrupts,
+    on_end: Callable[[SweptRun], None],
+    on_wait: Callable[[], None],
+) -> None:
+    """Do the runs, so many at a time; a signal stops those that run, and raises when they have saved."""
+    waiting, running = list(runs)[::-1], dict[subprocess.Popen[bytes], SweptRun]()
+    has_stopped = False
+    with interrupts.deferred():
+        while running or (waiting and not interrupts.noted):
+            while waiting and len(running) < jobs and not interrupts.noted:
+                run = waiting.pop()
+                running[_begin(task, run, threads)] = run
+            time.sleep(POLL)
+            if interrupts.noted and not has_stopped:
+                has_stopped = True
+                for process in running:
+                    process.send_signal(interrupts.noted)
+            for process in [process for process in running if process.poll() is not None]:
+                run = running.pop(process)
+                run.collect()
+                if not run.metrics and not has_stopped:
+                    run.error = _reason(run, process.returncode)
+                if run.metrics or run.error:
+                    on_end(run)
+            on_wait()
+
+
+def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
+    """Start a run, or go on with it: its folder holds all it needs."""
+    environment = os.environ | {f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES}
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # the same fastrnn as here
+    with (run.folder.path / "log.txt").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", CODE, task, "--resume", str(run.folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            process_group=0,
+        )
+
+
+def _reason(run: SweptRun, code: int) -> str:
+    """Return why a run has failed, in a line."""
+    log = run.folder.path / "log.txt"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if errors:
+        return errors[-1]
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}; see {quote(str(log))}"

@@ -1,0 +1,88 @@
+"""What a task is to the command, and how it starts: a run, a sweep, or going on with one of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A task, by what it does.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line.
+    defaults : mapping of str to object
+        The parameters; a type stands for one that is not set.
+    prepare : callable
+        Takes the parameters and refuses, with a UsageError, those that cannot be run; writes nothing.
+    run : callable
+        Takes the parameters and where the run goes; see `fastrnn.cli.classify.run`.
+    measures : tuple of str
+        Numbers of metrics.json, such as ``"test.accuracy"``, that the table of a sweep shows; the first says which run
+        is best.
+    best : callable
+        Chooses among values of the first measure: `max`, or `min` for a cost.
+    draw : callable, optional
+        Takes the finished runs of a sweep (see `fastrnn.cli._grid.SweptRun`) and a folder, to leave figures in it.
+    """
+
+    name: str
+    defaults: Mapping[str, Any]
+    prepare: Callable[[dict[str, Any]], Any]
+    run: Callable[..., None]
+    measures: tuple[str, ...]
+    best: Callable[..., Any] = max
+    draw: Callable[[list[Any], Path], None] | None = None
+
+
+def start(task: Task, given: Mapping[str, Any]) -> None:
+    """Do what the options say, which are None (or False) where they are not given."""
+    chosen = {name: value for name, value in given.items() if name in task.defaults and value is not None}
+    out, config, resume, overwrite, sweep, jobs = (
+        given[name] for name in ("out", "config", "resume", "overwrite", "sweep", "jobs")
+    )
+    if resume is not None:
+        if chosen or out or config or overwrite or sweep:
+            raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
+        go_on(task, resume, jobs)
+        return
+    parameters = options.merge(task.name, task.defaults, chosen, config)
+    configured = parameters.pop("sweep", None)
+    if sweep or configured:
+        from fastrnn.cli._sweep import sweep as run_sweep
+
+        grid = options.read_sweep(sweep or configured, task.name, task.defaults)
+        twice = [name for name in grid if name in chosen]
+        if twice:
+            raise UsageError(f"{twice[0]} is given both as an option and in --sweep; expected one of them")
+        run_sweep(task, parameters, grid, out, jobs, overwrite=overwrite)
+    elif jobs:
+        raise UsageError("--jobs is for sweeps; expected --sweep NAME=V1,V2,... with it")
+    else:
+        task.run(parameters, out, overwrite=overwrite)
+
+
+def go_on(task: Task, path: Path, jobs: int | None) -> None:
+    """Resume the run or the sweep in this folder."""
+    from fastrnn.cli._folder import RunFolder
+
+    folder = RunFolder.open(path)
+    parameters = options.read_config(folder.config, task.name, task.defaults)
+    swept = parameters.pop("sweep", None)
+    if swept:
+        from fastrnn.cli._sweep import sweep as run_sweep
+
+        run_sweep(task, parameters, options.read_sweep(swept, task.name, task.defaults), path, jobs)
+    elif jobs:
+        raise UsageError(f"--jobs is for sweeps, but {path} holds a single run")
+    elif folder.is_finished:
+        print(f"The run in {path} is finished; its result is in {folder.metrics}.")
+    else:
+        task.run(parameters, path, folder=folder)

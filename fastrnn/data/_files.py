@@ -1,0 +1,108 @@
+"""Files of arrays: opened, searched and read, with errors that name the file, the array and what was expected."""
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+
+class DataError(ValueError):
+    """Data that cannot be used; one sentence names the file, the key and the row (from 0), and what was expected."""
+
+
+class DataFile:
+    """
+    An open file of arrays: their names, the arrays, and errors that name the file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its suffix says of which type it is.
+    types : tuple of str
+        The suffixes to accept; the array of a ``.npy`` file has the name "array".
+    """
+
+    def __init__(self, path: str | os.PathLike[str], types: tuple[str, ...] = (".h5", ".hdf5", ".npz")) -> None:
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in types:
+            expected = f"{', '.join(types[:-1])} or {types[-1]}"
+            raise DataError(f"{self.path}: unknown file type {suffix!r}; expected {expected}")
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: there is no such file")
+        self._opened = ExitStack()
+        self._file: Any
+        with reading(f"{self.path}"):
+            if suffix == ".npz":
+                if not zipfile.is_zipfile(self.path):  # np.load would take it for a pickle
+                    raise ValueError("it is not an npz file")
+                self._file = self._opened.enter_context(np.load(self.path, allow_pickle=False))
+                self.names = list(self._file)
+            elif suffix == ".npy":
+                with open(self.path, "rb") as stream:  # not np.load, which would take other files for pickles
+                    self._file = {"array": np.lib.format.read_array(stream, allow_pickle=False)}
+                self.names = ["array"]
+            else:
+                self._file = self._opened.enter_context(h5py.File(self.path, "r"))
+                self.names = []
+                self._file.visititems(self._add_dataset)
+
+    def _add_dataset(self, name: str, node: h5py.HLObject) -> None:
+        if isinstance(node, h5py.Dataset):
+            self.names.append(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def array(self, key: str) -> np.ndarray:
+        """Return an array; texts are decoded."""
+        with reading(f"{self.path}: {key!r}"):
+            node = self._file[key]
+            if isinstance(node, h5py.Dataset) and h5py.check_string_dtype(node.dtype):
+                return np.asarray(node.asstr()[()], dtype=str)
+            array = np.asarray(node[()])
+            return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+
+    def classes(self, labels: str) -> list[str] | None:
+        """Return the names of the classes that the file, the array `labels` or the array "classes" holds."""
+        with reading(f"{self.path}: 'classes'"):
+            nodes = (self._file, self._file[labels]) if isinstance(self._file, h5py.File) else ()
+            found = [node.attrs["classes"] for node in nodes if "classes" in node.attrs]
+            if "classes" in self.names:
+                found.append(self.array("classes"))
+            if not found:
+                return None
+            names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(found[0]).tolist()]
+        if len(set(names)) < len(names):
+            raise self.error("classes", f"is {names}", "every name once")
+        return names
+
+    def error(self, key: str, problem: str, expected: str) -> DataError:
+        """Return the error to raise for the array `key`."""
+        return DataError(f"{self.path}: {key!r} {problem}; expected {expected}")
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into a DataError: h5py and zipfile report damage by errors of many classes."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        reason = str(error.args[0] if isinstance(error, KeyError) else error).partition("\n")[0]
+        raise DataError(f"{place}: cannot be read: {reason}") from error
+
+
+def listing(items: Sequence[object], most: int = 10) -> str:
+    """Return items in quotes and with commas, only the first ones of many."""
+    listed = ", ".join(map(repr, items[:most])) or "nothing"
+    return listed if len(items) <= most else f"{listed} and {len(items) - most} more"

@@ -1,0 +1,147 @@
+"""Patches cut from photographs at random."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastrnn._checks import check_integer
+from fastrnn.data._files import DataError, reading
+from fastrnn.data.images import as_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["random_patches", "sample_patches"]
+
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def sample_patches(size: int = 16, n: int = 10_000, seed: int = 0) -> np.ndarray:
+    """
+    Return patches of the two photographs inside scikit-learn, a temple and a flower.
+
+    Parameters
+    ----------
+    size : int
+        The height and width of a patch.
+    n : int
+        The number of patches.
+    seed : int
+        The same seed gives the same patches.
+
+    Returns
+    -------
+    ndarray of uint8 (n, size, size, 3)
+        The patches.
+    """
+    from sklearn.datasets import load_sample_images
+
+    return random_patches(load_sample_images().images, size, n, seed)
+
+
+def random_patches(
+    source: str | os.PathLike[str] | Sequence[np.ndarray], size: int = 16, n: int = 10_000, seed: int = 0
+) -> np.ndarray:
+    """
+    Cut square patches from photographs: each time from any of them, at any place, with equal chances.
+
+    Parameters
+    ----------
+    source : path-like or sequence of ndarray
+        A folder, every file of which that is an image by its suffix is a photograph (not those in its subfolders); or
+        the photographs, (h, w, 3), (3, h, w) or grey (h, w), all in colour or all grey, and of one range as for
+        `as_images`.
+    size : int
+        The height and width of a patch.
+    n : int
+        The number of patches.
+    seed : int
+        The same seed gives the same patches of the same photographs.
+
+    Returns
+    -------
+    ndarray (n, size, size, 3) or (n, size, size)
+        The patches: in colour and uint8 from a folder, else as the photographs are.
+
+    Raises
+    ------
+    DataError
+        When there is no photograph, or one is too small or cannot be read.
+    """
+    size, n = check_integer("size", size, 1), check_integer("n", n, 1)
+    if isinstance(source, str | os.PathLike):
+        paths = _find_photographs(Path(source), size)
+        return _cut((_read(path) for path in paths), len(paths), size, n, seed)
+    photographs = _alike(source, size)
+    return _cut(photographs, len(photographs), size, n, seed)
+
+
+def _cut(photographs: Iterable[np.ndarray], count: int, size: int, n: int, seed: int) -> np.ndarray:
+    """Return patches of photographs that come one by one, since all of a folder may not fit into memory."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(count, size=n)
+    corners = rng.random((n, 2))  # as shares of the room that a photograph leaves
+    patches = np.empty(0)
+    for index, photograph in enumerate(photographs):
+        if not index:
+            patches = np.empty((n, size, size, *photograph.shape[2:]), photograph.dtype)
+        room = np.subtract(photograph.shape[:2], size - 1)
+        for i in np.flatnonzero(chosen == index):
+            top, left = (corners[i] * room).astype(int)
+            patches[i] = photograph[top : top + size, left : left + size]
+    return patches
+
+
+def _alike(photographs: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
+    """Return photographs (h, w, 3) or (h, w) of one dtype."""
+    if not len(photographs):
+        raise DataError("there are no photographs; expected at least one")
+    images = [as_images(np.asarray(x)[np.newaxis], f"photograph {i}")[0] for i, x in enumerate(photographs)]
+    first = images[0]
+    for i, image in enumerate(images):
+        _check_size(f"photograph {i}", image.shape[1], image.shape[0], size)
+        if (image.ndim, image.dtype) != (first.ndim, first.dtype):
+            kinds = [f"{'grey' if x.ndim == 2 else 'in colour'} and of dtype {x.dtype}" for x in (image, first)]
+            raise DataError(f"photograph {i} is {kinds[0]}; expected it {kinds[1]}, like the first")
+    return images
+
+
+def _find_photographs(folder: Path, size: int) -> list[Path]:
+    """Return the files with the suffix of an image, in order, the size in their heads checked."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
+    if not paths:
+        raise DataError(f"{folder}: has no photographs; expected files of {', '.join(_SUFFIXES)}")
+    for path in paths:
+        with _opened(path) as image:
+            _check_size(str(path), image.width, image.height, size)
+            if image.mode.startswith(("I", "F")):  # Pillow would cut their range off, not scale it
+                raise DataError(f"{path}: has pixels of the mode {image.mode!r}; expected 8 bits a channel")
+    return paths
+
+
+def _check_size(name: str, width: int, height: int, size: int) -> None:
+    if min(width, height) < size:
+        raise DataError(f"{name}: is {width} x {height} pixels; expected at least {size} x {size}, one patch")
+
+
+def _read(path: Path) -> np.ndarray:
+    """Return a photograph (h, w, 3), the right way up."""
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image]":
+    """Open an image; whatever goes wrong inside names it."""
+    from PIL import Image
+
+    with reading(str(path)), Image.open(path) as image:
+        yield image

@@ -1,0 +1,444 @@
+"""A sparse autoencoder as a scikit-learn transformer."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from fastrnn._autoencoder import AutoencoderObjective
+from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
+from fastrnn._kernels import AutoencoderWeights, sparse_autoencoder_cost
+from fastrnn._kernels.autoencoder import check_weights
+from fastrnn._kernels.dense import dense_forward
+from fastrnn._kernels.types import Array
+from fastrnn._lbfgs import LBFGS
+from fastrnn._streams import streams
+from fastrnn.cells import Cell
+from fastrnn.data import ImageScaler
+from fastrnn.estimators._sequences import check_finite
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
+from fastrnn.history import History
+from fastrnn.layers.initializers import draw
+from fastrnn.optimizers import SGD, Adam, Optimizer
+from fastrnn.splits import validation_split
+from fastrnn.training import BatchReport, Trainer
+
+SOLVERS = ("lbfgs", "sgd", "adam")
+RATES = {"sgd": 0.1, "adam": 1e-3}  # where learning_rate is None
+
+
+@dataclass(eq=False, repr=False)
+class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
+    """
+    Learn sparse features: hidden units, each active for few examples, from which the inputs can be reconstructed.
+
+    Inputs are reconstructed as ``sigmoid(sigmoid(X W1 + b1) W2 + b2)``, for the least cost of
+    `sparse_autoencoder_cost`. A sigmoid gives numbers between 0 and 1, and so inputs should lie there, better still
+    within 0.1..0.9: `fastrnn.data.ImageScaler` brings images there, `sklearn.preprocessing.MinMaxScaler` other data.
+    Inputs beyond are warned of and taken as they are.
+
+    Parameters
+    ----------
+    hidden_size : int
+        Hidden units.
+    l2 : float
+        Weight of the squared weights.
+    sparsity : float
+        The mean activation that each hidden unit should have, in (0, 1).
+    sparsity_weight : float
+        Weight of the penalty for other means.
+    tied : bool
+        Use the weights of the hidden layer, transposed, for the output.
+    solver : {"lbfgs", "sgd", "adam"}
+        "lbfgs" takes all examples at once, with scipy's L-BFGS-B in float64, and an epoch is an iteration of it; the
+        others take mini-batches, whose mean activations then stand for those of all examples.
+    learning_rate : float or None
+        For "sgd" and "adam"; None is 0.1 and 0.001.
+    momentum : float
+        For "sgd".
+    epochs : int
+        Most epochs.
+    batch_size : int
+        Examples in a mini-batch.
+    validation_fraction : float or None
+        Share of the examples held out, to keep the weights with the least cost on them; None or 0 trains on all.
+    patience : int or None
+        Stop after so many epochs without a lower cost of the examples held out, or, where there are none, of training;
+        None never stops early.
+    n_threads : int or None
+        Number of threads; None takes as many as the problem is worth.
+    random_state : int, RandomState or None
+        Seed of weights, split and order.
+    dtype : {"float32", "float64"}
+        Precision of the weights and of what the kernels compute.
+    verbose : int
+        Above 0, print a line each epoch.
+
+    Attributes
+    ----------
+    weights_ : AutoencoderWeights
+        The weights.
+    mean_activation_ : ndarray (H,)
+        Mean activation of each hidden unit over the training examples.
+    cost_ : float
+        Cost of the training examples, all together.
+    parts_ : dict
+        Its terms ``reconstruction``, ``l2`` and ``sparsity``.
+    n_features_in_ : int
+        Columns of X.
+    n_iter_ : int
+        Number of epochs done.
+    best_epoch_ : int
+        Epoch, from 1, whose weights were kept: the last one where nothing is held out and there is no patience.
+    history_ : History
+        Cost of each epoch (``train_loss``, for mini-batches their running mean), its terms, and the cost of the
+        examples held out (``validation_loss``).
+    validation_rows_ : ndarray
+        Rows of the examples held out.
+    scaler_ : ImageScaler or None
+        What made rows of images before they came here; ``fastrnn-train autoencoder`` sets it, and files keep it.
+
+    References
+    ----------
+    A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from fastrnn import SparseAutoencoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> features = SparseAutoencoder(hidden_size=25, sparsity=0.1, epochs=50, random_state=0)
+    >>> features.fit_transform(X / 16).shape
+    (1797, 25)
+    >>> pipeline = make_pipeline(features, LogisticRegression(max_iter=500)).fit(X / 16, y)
+    """
+
+    hidden_size: int = 64
+    l2: float = 5e-4
+    sparsity: float = 0.05
+    sparsity_weight: float = 0.5
+    tied: bool = False
+    solver: str = "lbfgs"
+    learning_rate: float | None = None
+    momentum: float = 0.9
+    epochs: int = 400
+    batch_size: int = 128
+    validation_fraction: float | None = None
+    patience: int | None = None
+    n_threads: int | None = None
+    random_state: Any = None
+    dtype: Any = "float32"
+    verbose: int = 0
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        callbacks: Iterable[Callable[[int, History], Any]] = (),
+        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        state: dict[str, Any] | None = None,
+    ) -> Self:
+        """
+        Train on examples.
+
+        Ctrl-C ends training early with the best weights so far.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            The examples, within 0..1.
+        y : None
+            Not used; here for pipelines.
+        callbacks : iterable of callable
+            Called after each epoch with its number, from 1, and the `History`.
+        batch_callbacks : iterable of callable
+            Called after each batch with a `BatchReport`.
+        state : dict, optional
+            From ``trainer_.state()`` of a run with the same data and parameters: go on from there; "lbfgs" goes on
+            from its weights, but learns the curvature anew.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or a parameter cannot be used; the message names it.
+        DivergenceError
+            If training diverges.
+        """
+        return self.train(self.prepare(X), callbacks, batch_callbacks, state)
+
+    def prepare(self, X: Any) -> Fitting:
+        """
+        Do all of `fit` but the training: check data and parameters, and build weights and trainer.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            As in `fit`.
+
+        Returns
+        -------
+        Fitting
+            For `train`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or a parameter cannot be used; the message names it.
+        """
+        dtype = check_dtype(self.dtype)
+        check_choice("tied", self.tied, (False, True))
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        if self.n_threads is not None:
+            check_integer("n_threads", self.n_threads, 1)
+        penalties = self._penalties()
+        optimizer = self._optimizer()
+        seed = self._seed()
+        x = self._check_X(X, dtype, reset=True)
+        low, high = x.min(), x.max()
+        if low < 0 or high > 1:
+            warnings.warn(
+                f"X has values in {low:g}..{high:g}, of which an autoencoder reconstructs those in 0..1 alone; "
+                "scale it, as sklearn.preprocessing.MinMaxScaler does",
+                stacklevel=2,
+            )
+        training, held_out = np.arange(len(x)), np.arange(0)
+        if self.validation_fraction:
+            fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
+            training, held_out = validation_split(len(x), fraction, streams(seed).split)
+        objective = AutoencoderObjective(
+            _initial_weights(x.shape[1], self.hidden_size, self.tied, dtype, streams(seed).weights), **penalties
+        )
+        self.weights_ = objective.weights
+        self.validation_rows_ = held_out
+        self.scaler_: ImageScaler | None = None
+        self.trainer_ = Trainer(
+            objective,
+            None,
+            optimizer,
+            patience=self.patience,
+            callbacks=[print_epoch] if self.verbose else [],
+            seed=seed,
+        )
+        validation = (x[held_out], None) if len(held_out) else None
+        return Fitting(self.trainer_, x[training] if len(held_out) else x, validation=validation)
+
+    def train(self, fitting: Fitting, *callbacks: Any) -> Self:
+        try:
+            return super().train(fitting, *callbacks)
+        finally:
+            with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
+                self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
+            self.mean_activation_ = self._encode(fitting.x).mean(axis=0, dtype=np.float64)
+
+    # ---- using ------------------------------------------------------------------------------------------------------
+
+    @property
+    def components_(self) -> Array:
+        """The features (H, F): weights from the inputs to each hidden unit, a view of ``weights_.W1``."""
+        return self.weights_.W1.T
+
+    def transform(self, X: Any) -> Array:
+        """
+        Return the activations of the hidden units.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            Examples.
+
+        Returns
+        -------
+        ndarray (N, H)
+            Numbers between 0 and 1, in `dtype`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            If the estimator is not fitted, or X is not like what it was fitted with.
+        """
+        return self._encode(self._check_fitted_X(X))
+
+    def inverse_transform(self, X: Any) -> Array:
+        """
+        Return the inputs that activations of the hidden units stand for.
+
+        Parameters
+        ----------
+        X : array-like (N, H)
+            Activations.
+
+        Returns
+        -------
+        ndarray (N, F)
+            Numbers between 0 and 1, in `dtype`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            If the estimator is not fitted, or X has other columns or holds what is not finite.
+        """
+        check_is_fitted(self, "weights_")
+        h = check_array(X, dtype="numeric", ensure_all_finite=False)
+        if h.shape[1] != self._n_features_out:
+            raise ValueError(f"X has {h.shape[1]} columns, expected {self._n_features_out}: one for each hidden unit")
+        return self._decode(check_finite(h, self.weights_.W1.dtype, ("row", "column")))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """
+        Return the negative reconstruction error, so that more is better.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            Examples.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        float
+            Minus half the squared distance between an example and its reconstruction, in the mean over examples: for
+            those of training, minus ``parts_["reconstruction"]``.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `transform`.
+        """
+        x = self._check_fitted_X(X)
+        return -self._squared_error(x) * x.shape[1] / 2
+
+    def psnr(self, X: Any, data_range: float = 1.0) -> float:
+        """
+        Return the peak signal-to-noise ratio of the reconstructions.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            Examples.
+        data_range : float
+            The range that errors are compared with: 1 is what a sigmoid can give, 0.8 that of an `ImageScaler`.
+
+        Returns
+        -------
+        float
+            ``10 log10(data_range^2 / mean squared error)``, in decibels.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As `transform`, or if the range is not above 0.
+        """
+        data_range = check_number("data_range", data_range, "(0, inf)")
+        with np.errstate(divide="ignore"):
+            return float(10 * np.log10(np.float64(data_range**2) / self._squared_error(self._check_fitted_X(X))))
+
+    def cost(self, X: Any) -> tuple[float, dict[str, float]]:
+        """
+        Return the cost of examples, all together.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            Examples.
+
+        Returns
+        -------
+        cost : float
+            The cost.
+        parts : dict
+            Its terms ``reconstruction``, ``l2`` and ``sparsity``; see `sparse_autoencoder_cost`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `transform`.
+        """
+        x = self._check_fitted_X(X)
+        return sparse_autoencoder_cost(self.weights_, x, **self._penalties())[:2]
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.weights_.b1)
+
+    def _encode(self, x: Array) -> Array:
+        W1, b1, _, _ = self.weights_
+        return dense_forward(x, W1, b1, "sigmoid", keep_tape=False, n_threads=self.n_threads)[0]
+
+    def _decode(self, h: Array) -> Array:
+        W1, _, W2, b2 = self.weights_
+        return dense_forward(h, W1.T if W2 is None else W2, b2, "sigmoid", keep_tape=False, n_threads=self.n_threads)[0]
+
+    def _squared_error(self, x: Array) -> float:
+        return float(np.square(self._decode(self._encode(x)) - x, dtype=np.float64).mean())
+
+    # ---- checks -----------------------------------------------------------------------------------------------------
+
+    def _penalties(self) -> dict[str, Any]:
+        """Return what `sparse_autoencoder_cost` takes besides weights and examples."""
+        return {
+            "l2": check_number("l2", self.l2, "[0, inf)"),
+            "sparsity": check_number("sparsity", self.sparsity, "(0, 1)"),
+            "sparsity_weight": check_number("sparsity_weight", self.sparsity_weight, "[0, inf)"),
+            "n_threads": self.n_threads,
+        }
+
+    def _optimizer(self) -> Optimizer | LBFGS:
+        check_choice("solver", self.solver, SOLVERS)
+        if self.solver == "lbfgs":
+            return LBFGS()
+        rate = RATES[self.solver] if self.learning_rate is None else self.learning_rate
+        return SGD(rate, self.momentum) if self.solver == "sgd" else Adam(rate)
+
+    def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Array:
+        x = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        return check_finite(np.ascontiguousarray(x), dtype, ("row", "column"))
+
+    def _check_fitted_X(self, X: Any) -> Array:
+        check_is_fitted(self, "weights_")
+        return self._check_X(X, self.weights_.W1.dtype, reset=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # results have the dtype of the parameter
+        return tags
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _fitted_tree(self) -> dict[str, Any]:
+        return {
+            "weights": {name: W for name, W in self.weights_._asdict().items() if W is not None},
+            "mean_activation": self.mean_activation_,
+            "cost": self.cost_,
+            "parts": self.parts_,
+            "scaler": None if self.scaler_ is None else self.scaler_.to_tree(),
+        }
+
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+        self.weights_ = check_weights(AutoencoderWeights(**{"W2": None} | tree["weights"]))
+        if len(self.weights_.W1) != self.n_features_in_:
+            raise ValueError(f"it takes {self.n_features_in_} features, but its weights {len(self.weights_.W1)}")
+        self.mean_activation_ = tree["mean_activation"]
+        self.cost_, self.parts_ = tree["cost"], tree["parts"]
+        self.scaler_ = None if tree["scaler"] is None else ImageScaler.from_tree(tree["scaler"])
+
+
+def _initial_weights(F: int, H: Any, tied: bool, dtype: np.dtype[Any], rng: np.random.Generator) -> AutoencoderWeights:
+    """Draw weights, uniform in +-sqrt(6 / (F + H)), in float64; biases are 0."""
+    H = check_integer("hidden_size", H, 1)
+    W1 = draw("xavier", rng, (F, H)).astype(dtype)
+    W2 = None if tied else draw("xavier", rng, (H, F)).astype(dtype)
+    return AutoencoderWeights(W1, np.zeros(H, dtype), W2, np.zeros(F, dtype))

@@ -1,0 +1,20 @@
+"""Every figure, one function each: figures without pyplot, hence without windows, global state or a display."""
+
+from fastrnn.plots._style import save
+from fastrnn.plots.classes import confusion_matrix
+from fastrnn.plots.curves import cost_by_epoch, learning_curves
+from fastrnn.plots.features import feature_grids, features
+from fastrnn.plots.images import patches, reconstructions
+from fastrnn.plots.sweeps import sweep
+
+__all__ = [
+    "confusion_matrix",
+    "cost_by_epoch",
+    "feature_grids",
+    "features",
+    "learning_curves",
+    "patches",
+    "reconstructions",
+    "save",
+    "sweep",
+]

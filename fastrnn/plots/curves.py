@@ -1,0 +1,130 @@
+"""Curves by epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+
+from fastrnn.plots._style import INK, MUTED, STYLE
+
+__all__ = ["cost_by_epoch", "learning_curves"]
+
+_PARTS = {"train": "#0072b2", "validation": "#d55e00"}  # blue and vermilion: distinct for every kind of colour vision
+_MEASURES = ("loss", "accuracy")
+_COSTS = {"cost": INK, "reconstruction": "#0072b2", "l2": "#d55e00", "sparsity": "#009e73"}
+
+
+@rc_context(STYLE)
+def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
+    """
+    Draw loss and accuracy by epoch, for training and validation.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        The columns epoch, train_loss, validation_loss, train_accuracy and validation_accuracy; others are not drawn.
+        Any may be absent: epochs are then counted from 1, and a panel without curves is left out.
+    best_epoch : int, optional
+        The epoch whose weights were kept, to be marked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel each for loss and accuracy.
+
+    Raises
+    ------
+    ValueError
+        When `history` has nothing to draw.
+    """
+    measures = [measure for measure in _MEASURES if any(f"{part}_{measure}" in history for part in _PARTS)]
+    if not measures:
+        raise ValueError(f"a history with a loss or an accuracy was expected, not one of {list(history)}")
+    figure = Figure(figsize=(4.4 * len(measures), 3.3), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+        _draw_curves(axes, history, measure)
+        _label_epochs(axes, best_epoch)
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    figure.legend(handles=list(lines.values()), loc="outside upper center", ncols=len(lines))
+    return figure
+
+
+@rc_context(STYLE)
+def cost_by_epoch(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
+    """
+    Draw the cost of a sparse autoencoder and its parts by epoch, on a logarithmic scale unless they are close together.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        The columns epoch, cost, reconstruction, l2 and sparsity; others are not drawn. Any may be absent: epochs are
+        then counted from 1. A part that is 0 throughout is left out.
+    best_epoch : int, optional
+        The epoch whose weights were kept, to be marked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The curves.
+
+    Raises
+    ------
+    ValueError
+        When `history` has nothing to draw.
+    """
+    drawn = {name: history[name] for name in _COSTS if any(value > 0 for value in history.get(name, ()))}
+    if not drawn:
+        raise ValueError(f"a history with a cost or a part above 0 was expected, not one of {list(history)}")
+    figure = Figure(figsize=(6.0, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    for name, values in drawn.items():
+        _draw_curve(axes, history, values, label=name, color=_COSTS[name], linewidth=2.2 if name == "cost" else 1.6)
+    _label_epochs(axes, best_epoch)
+    _scale_costs(axes, list(drawn.values()))
+    axes.set_title("Cost")
+    figure.legend(loc="outside upper center", ncols=len(axes.lines))
+    return figure
+
+
+def _scale_costs(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
+    positive = [np.array([value for value in values if value > 0]) for values in curves]
+    top, bottom = max(values.max() for values in positive), min(values.min() for values in positive)
+    if top < 5 * bottom:
+        return
+    # Where a unit's activation crosses its target the sparsity dips by decades, which would press all else together.
+    bottom = max(bottom, 0.1 * min(np.median(values) for values in positive))
+    axes.set_yscale("log")
+    axes.set_ylim(0.8 * bottom, 1.25 * top)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if top > 100 * bottom else (1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], measure: str) -> None:
+    for part, colour in _PARTS.items():
+        if (values := history.get(f"{part}_{measure}")) is None:
+            continue
+        _draw_curve(axes, history, values, color=colour, label=part, linewidth=1.6)
+    axes.set_title(measure.capitalize())
+    if measure == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+
+
+def _draw_curve(axes: Axes, history: Mapping[str, Sequence[float]], values: Sequence[float], **line: Any) -> None:
+    epochs = history.get("epoch", range(1, len(values) + 1))
+    marker = "o" if len(values) <= 15 else ""  # one epoch alone is no line
+    axes.plot(epochs, values, marker=marker, markersize=3.5, **line)
+
+
+def _label_epochs(axes: Axes, best_epoch: int | None) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.margins(x=0.02)
+    axes.grid(axis="y")
+    if best_epoch is not None:
+        label = f"best epoch ({best_epoch})"
+        axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1, label=label)

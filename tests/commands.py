@@ -1,0 +1,52 @@
+"""The commands as a person runs them, and a small file of sequences for them."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+FAST = ["--hidden", "12", "--head", "8", "--epochs", "3", "--patience", "0"]
+
+
+def command(name, *arguments, **options):
+    code = f"from fastrnn.cli import {name}; {name}()"
+    return [sys.executable, "-W", "error::UserWarning", "-c", code, *map(str, arguments)]
+
+
+def run(name, *arguments, code=0, cwd=None):
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run(
+        command(name, *arguments), capture_output=True, text=True, cwd=cwd, env=environment, timeout=300
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def read_csv(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def refused(name, *arguments, cwd=None):
+    """Run what must end with exit code 2 and one line; return the line."""
+    done = run(name, *arguments, code=2, cwd=cwd)
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def waves(path, *, n=90, channels=2, names=("trX", "trY", "tstX", "tstY"), classes=("slow", "fast", "faster")):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, n)
+    t = np.linspace(0, 6, 15)
+    X = np.sin(t * (1 + y[:, None]) + rng.uniform(0, 6, (n, 1)))[:, :, None] + 0.1 * rng.normal(size=(n, 15, channels))
+    X = X.astype("float32")
+    with h5py.File(path, "w") as file:
+        for name, part in zip(names, (X[:60], np.eye(3)[y[:60]], X[60:], np.eye(3)[y[60:]]), strict=True):
+            file[name] = part
+        file.attrs["classes"] = list(classes)
+    return X, y
