@@ -78,7 +78,7 @@ def test_results_are_those_of_the_runs(swept):
         assert row["error"] == ""
         assert not any("confusion" in name or "classes" in name or name in ("task", "version") for name in row)
     table = [line for line in printed.splitlines() if line.endswith("best") and "/" not in line]
-    best = max(rows, key=lambda row: float(row["test.accuracy"]))
+    best = max(rows, key=lambda row: float(row["validation.accuracy"]))
     assert [line.split()[:2] for line in table] == [[best["hidden_size"], best["head"]]]
 
 

@@ -47,10 +47,10 @@ def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console)
     write_metrics("autoencoder", autoencoder, len(parts["train"]), folder, results)
     shown = ("cost", "reconstruction", "l2", "sparsity", "activation", "psnr")
     rows = {
-        name: (str(len(parts[name])), *(f"{result[measure]:.4f}" for measure in shown[:-1]), f"{result['psnr']:.2f} dB")
+        name: (*(f"{result[measure]:.4f}" for measure in shown[:-1]), f"{result['psnr']:.2f} dB")
         for name, result in results.items()
     }
-    print_results(console, ("examples", *shown), rows, autoencoder, folder)
+    print_results(console, shown, rows, autoencoder, folder)
 
 
 def draw(autoencoder: Any, dataset: Rows, figures: Path) -> None:

@@ -38,7 +38,7 @@ def print_results(
     console: Console, columns: tuple[str, ...], rows: Mapping[str, tuple[str, ...]], estimator: Any, folder: RunFolder
 ) -> None:
     """Print a row for each set, and what it took."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("set")
     for column in columns:
         table.add_column(column, justify="right")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -18,9 +19,17 @@ from fastrnn.cli._task import Task
 
 
 def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
-    """Return the run that the task's first measure says is best; of equal ones the first."""
-    scored = {i: run.numbers[task.measures[0]] for i, run in enumerate(runs) if task.measures[0] in run.numbers}
-    return runs[task.best(scored, key=scored.__getitem__)] if scored else None
+    """Return the run that is best by the first measure that there is, if the task knows one; of equal ones the first."""
+    ended = [run for run in runs if run.metrics]
+    if not ended or task.best is None:
+        return None
+    measure = decisive(task, ended[0])
+    return task.best(ended, key=lambda run: run.numbers[measure])
+
+
+def decisive(task: Task, run: SweptRun) -> str:
+    """Return the first of the task's measures that a run has."""
+    return next(measure for measure in task.measures if measure in run.numbers)
 
 
 def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
@@ -36,21 +45,29 @@ def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
     replace_file(path, text.getvalue().encode())
 
 
-def table(task: Task, runs: Sequence[SweptRun]) -> Table:
-    """Return the runs with the measures of the task, the best one marked."""
+def table(task: Task, runs: Sequence[SweptRun], console: Console) -> Table:
+    """Return the runs with the measures of the task, as many as fit, the best one marked."""
     numbers = {id(run): run.numbers for run in runs}
     shown = [name for name in (*task.measures, "epochs", "seconds") if any(name in row for row in numbers.values())]
     best = best_run(task, runs)
-    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in (*runs[0].swept, *map(_title, shown)):
-        result.add_column(name, justify="right")
-    result.add_column("")
-    for run in runs:
-        row = numbers[id(run)]
-        note = "failed" if run.error else "best" if run is best else ""
-        values = [_short(row[name]) if name in row else "" for name in shown]
-        result.add_row(*run.swept.values(), *values, note, style="bold" if run is best else "red" if run.error else "")
-    return result
+
+    def with_columns(count: int) -> Table:
+        result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in (*runs[0].swept, *shown[:count]):
+            result.add_column(name.replace(".", "\n"), justify="right", vertical="bottom")
+        result.add_column("")
+        for run in runs:
+            row = numbers[id(run)]
+            note = "failed" if run.error else "best" if run is best else ""
+            values = [_short(row[name]) if name in row else "" for name in shown[:count]]
+            style = "bold" if run is best else "red" if run.error else ""
+            result.add_row(*run.swept.values(), *values, note, style=style)
+        return result
+
+    unlimited = console.options.update(max_width=10_000)
+    tables = map(with_columns, range(len(shown), 0, -1))
+    fitting = (one for one in tables if Measurement.get(console, unlimited, one).maximum <= console.width)
+    return next(fitting, with_columns(1))
 
 
 def _title(measure: str) -> str:
@@ -94,8 +111,7 @@ class SweepProgress:
         self._done += 1
         now, left = time.monotonic(), len(self.runs) - self._done
         self._end = now + (now - self._start) / (self._done - self._kept) * left
-        measure = self.task.measures[0]
-        result = f"failed: {run.error}" if run.error else f"{_title(measure)} {_short(run.numbers[measure])}"
+        result = f"failed: {run.error}" if run.error else self._measured(run)
         count = f"{self._done:{len(str(len(self.runs)))}}/{len(self.runs)}"
         line = f"{count}  {run.name:{self._width}}  {result}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -111,4 +127,8 @@ class SweepProgress:
         best = best_run(self.task, self.runs)
         if best is None:
             return ""
-        return f"  best {_short(best.numbers[self.task.measures[0]])} ({best.name})"
+        return f"  best {self._measured(best)} ({best.name})"
+
+    def _measured(self, run: SweptRun) -> str:
+        measure = decisive(self.task, run)
+        return f"{_title(measure)} {_short(run.numbers[measure])}"

@@ -75,7 +75,7 @@ def _report(task: Task, folder: RunFolder, runs: list[SweptRun], console: Consol
     if task.draw and finished:
         task.draw(finished, folder.figures)
     console.print()
-    console.print(results.table(task, runs))
+    console.print(results.table(task, runs, console))
     failed = [run for run in runs if run.error]
     for run in failed:
         console.print(f"failed: {run.name}: {run.error}", style="red", highlight=False, markup=False, soft_wrap=True)

@@ -25,10 +25,10 @@ class Task:
     run : callable
         Takes the parameters and where the run goes; see `fastrnn.cli.classify.run`.
     measures : tuple of str
-        Numbers of metrics.json, such as ``"test.accuracy"``, that the table of a sweep shows; the first says which run
-        is best.
-    best : callable
-        Chooses among values of the first measure: `max`, or `min` for a cost.
+        Numbers of metrics.json, such as ``"test.accuracy"``, that the table of a sweep shows; the first that there is
+        says which run is best.
+    best : callable or None
+        Chooses among runs by it: `max`, or `min` for a loss; None where it does not compare them.
     draw : callable, optional
         Takes the finished runs of a sweep (see `fastrnn.cli._grid.SweptRun`) and a folder, to leave figures in it.
     """
@@ -38,7 +38,7 @@ class Task:
     prepare: Callable[[dict[str, Any]], Any]
     run: Callable[..., None]
     measures: tuple[str, ...]
-    best: Callable[..., Any] = max
+    best: Callable[..., Any] | None = max
     draw: Callable[[list[Any], Path], None] | None = None
 
 

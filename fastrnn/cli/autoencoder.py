@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "n_threads": int,
     "random_state": 0,
 }
-MEASURES = tuple(f"train.{name}" for name in ("cost", "reconstruction", "l2", "sparsity", "activation", "psnr"))
+MEASURES = tuple(f"train.{name}" for name in ("cost", "psnr", "activation", "reconstruction", "sparsity", "l2"))
 
 
 @options.shows(
@@ -78,7 +78,7 @@ def autoencoder(
     given = dict(locals())
     with one_line_errors():
         given["data"] = None if data is None else str(data.resolve())
-        start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=min, draw=draw), given)
+        start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=None, draw=draw), given)
 
 
 def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:

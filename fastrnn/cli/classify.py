@@ -98,7 +98,7 @@ def classify(
     with one_line_errors():
         given["head"] = options.widths(head)
         given["data"] = None if data is None else str(data.resolve())
-        start(Task(TASK, DEFAULTS, prepare, run, ("test.accuracy", "validation.accuracy"), draw=draw), given)
+        start(Task(TASK, DEFAULTS, prepare, run, ("validation.accuracy", "test.accuracy"), draw=draw), given)
 
 
 def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
