@@ -62,7 +62,7 @@ def main(
             "infer: forward; train: and backward; step: forward, a call for each step; "
             "cost: cost and gradient of the autoencoder.",
         ),
-    ] = ",".join(DIRECTIONS),
+    ] = "infer,train,step,cost",
     engines: Annotated[
         Any,
         _option(
