@@ -50,7 +50,7 @@ class Layer:
 class Rows:
     """The rows of one thread, y in groups (K, rows, F), and sums over them: the layers' `gradients`, times 4 N.
 
-    Those of weights, even of (H, F), are kept as (F / columns, columns, H).
+    Those of both layers' weights are (F, H), so that `columns` of y and of the outputs are rows of them.
     """
 
     def __init__(self, hidden: Layer, output: Layer, y: Array) -> None:
@@ -58,14 +58,14 @@ class Rows:
         H = hidden.weights.shape[1]
         self.hidden, self.output, self.y = hidden, output, y
         self.length = max(1, min(groups, CACHE // (rows * F * y.itemsize)))  # groups in one block
-        columns = group(F, SMALL // (self.length * rows * H))
+        self.columns = group(F, SMALL // (self.length * rows * H))
 
         def array(*shape: int) -> Array:
             return np.zeros(shape, y.dtype)
 
         self.t, self.ones, self.one = array(groups, rows, H), np.ones(groups * rows, y.dtype), np.ones((), y.dtype)
         self.buffers = array(self.length, rows, F), array(self.length, rows, F), array(self.length, rows, H)
-        shapes = (F // columns, columns, H), (H,), (F // columns, columns, H), (F,)
+        shapes = (F, H), (H,), (F, H), (F,)
         self.gradients, self.of_block = ([array(*shape) for shape in shapes] for _ in range(2))
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
@@ -77,7 +77,7 @@ class Rows:
         """Fill t and return its sum over the rows."""
         for y, t in self.blocks():
             self.hidden.forward(y, t)
-        return self.ones @ self.t.reshape(len(self.ones), -1)
+        return self.ones @ self.t.reshape(-1, self.t.shape[2])
 
     def backward(self, slope: Array) -> float:
         """Fill the gradients, `slope` being what the penalty adds to that of t, and return the squared error, times 4.
@@ -115,11 +115,11 @@ class Rows:
         delta = delta.reshape(-1, len(out))
         np.matmul(self.ones[: len(delta)], delta, out)
 
-    @staticmethod
-    def _sum_products(wide: Array, narrow: Array, out: Array) -> None:
+    def _sum_products(self, wide: Array, narrow: Array, out: Array) -> None:
         """Sum over all rows the products of F numbers and H numbers."""
-        stack, columns, H = out.shape
-        np.matmul(wide.reshape(-1, stack, columns).transpose(1, 2, 0), narrow.reshape(-1, H), out)
+        F, H = out.shape
+        stack = wide.reshape(-1, F // self.columns, self.columns).transpose(1, 2, 0)
+        np.matmul(stack, narrow.reshape(-1, H), out.reshape(-1, self.columns, H))
 
 
 class NumpyAutoencoder:
@@ -148,11 +148,11 @@ class NumpyAutoencoder:
         for share in self.shares[1:]:
             for gradient, other in zip(gradients, share.gradients, strict=True):
                 np.add(gradient, other, gradient)
-        for W, dA, da in ((W1, dA1, da1), (W2, dA2, da2.reshape(*dA2.shape[:2], 1))):
+        for W, dA, da in ((W1, dA1, da1), (W2, dA2, da2[:, None])):
             np.add(dA, da, dA)
             np.multiply(dA, 1 / (16 * N), dA)
             np.multiply(W, l2, self.decay)
-            np.add(dA, self.decay.reshape(dA.shape), dA)
+            np.add(dA, self.decay, dA)
         for da in (da1, da2):
             np.multiply(da, 1 / (8 * N), da)
         cost = error / (8 * N) + l2 / 2 * (np.vdot(W1, W1) + np.vdot(W2, W2)) + sparsity_weight * divergence.sum()
@@ -160,5 +160,4 @@ class NumpyAutoencoder:
 
     def results(self, direction: str) -> dict[str, Array]:
         cost, (dW1, db1, dW2, db2) = self.cost()
-        F, H = self.problem.weights.W1.shape
-        return named(cost, [gradient.copy() for gradient in (dW1.reshape(F, H), db1, dW2.reshape(F, H).T, db2)])
+        return named(cost, [gradient.copy() for gradient in (dW1, db1, dW2.T, db2)])
