@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.cases import CASES, CELLS, DIRECTIONS, DTYPES, Problem
+from benchmarks.cases import CASES, CELLS, DIRECTIONS, DTYPES, pairs
 from benchmarks.engines import ENGINES, PEERS, installed, missing
 from benchmarks.machine import describe, refuse_slow_blas
 from benchmarks.measurement import measure
@@ -56,8 +56,13 @@ def main(
     dtypes: Annotated[Any, _option(_names(DTYPES), "Precisions.")] = "float32",
     threads: Annotated[Any, _option(_threads, "Numbers of threads, the same for everybody.")] = "1",
     directions: Annotated[
-        Any, _option(_names(DIRECTIONS), "infer: forward; train: and backward; step: forward, a call for each step.")
-    ] = "infer,train,step",
+        Any,
+        _option(
+            _names(DIRECTIONS),
+            "infer: forward; train: and backward; step: forward, a call for each step; "
+            "cost: cost and gradient of the autoencoder.",
+        ),
+    ] = "infer,train,step,cost",
     engines: Annotated[
         Any,
         _option(
@@ -67,7 +72,10 @@ def main(
     seconds: Annotated[float, typer.Option(help="Time for each group of engines.")] = 3.0,
     folder: Annotated[Path, typer.Option(help="Where the numbers are kept, as JSON.")] = Path(".benchmarks"),
 ) -> None:
-    """Time recurrent kernels against the peers that are installed, side by side, after checking equal outputs."""
+    """Time the kernels against the peers that are installed, side by side, after checking equal outputs."""
+    chosen = pairs(cells or CELLS, cases or CASES, directions)
+    if not chosen:
+        raise typer.BadParameter("none of these cells has one of these cases and directions")
     console = Console() if sys.stdout.isatty() else Console(width=160)
     try:
         refuse_slow_blas()
@@ -78,9 +86,9 @@ def main(
     for line in describe_machine(machine):
         console.print(line)
     rows, failures = [], []
-    groups = list(product(dtypes, cells or CELLS, cases or CASES, threads))
-    for dtype, cell, case, n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
-        problem = Problem(cell, CASES[case], dtype)
+    groups = list(product(dtypes, chosen, threads))
+    for dtype, (cell, case), n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
+        problem = CASES[case].problem(cell, dtype)
         try:
             measured = measure(problem, engines or installed(), directions, n_threads, seconds)
         except RuntimeError as error:  # hours of others' times are not lost for it

@@ -1,14 +1,22 @@
 """Whose outputs differ is not timed: every engine is held against the reference in float64."""
 
-from benchmarks.cases import Problem
-from fastrnn import Weights, recurrent_backward, recurrent_forward
+from collections.abc import Iterable
+
+import numpy as np
+
+from benchmarks.cases import AnyProblem, AutoencoderProblem, Problem
+from fastrnn import AutoencoderWeights, Weights, recurrent_backward, recurrent_forward, sparse_autoencoder_cost
 from fastrnn._kernels.types import Array
 from fastrnn.cells import get_cell
 from fastrnn.testing import TOLERANCES, relative_error
 
 
-def truth(problem: Problem) -> dict[str, dict[str, Array]]:
+def truth(problem: AnyProblem) -> dict[str, dict[str, Array]]:
     """Return, by direction, what every engine should: y, or the gradients of the weights, by the reference."""
+    return _autoencoder(problem) if isinstance(problem, AutoencoderProblem) else _recurrent(problem)
+
+
+def _recurrent(problem: Problem) -> dict[str, dict[str, Array]]:
     weights = Weights(*(array.astype(float) for array in problem.weights))
     y, _, tape = recurrent_forward(
         problem.cell, problem.x.astype(float), weights, lengths=problem.lengths, backend="reference"
@@ -17,6 +25,19 @@ def truth(problem: Problem) -> dict[str, dict[str, Array]]:
     _, dweights, _ = recurrent_backward(tape, None, dstate, need_dx=False)
     gradients = {f"d{name}": value for name, value in dweights._asdict().items()}
     return {"infer": {"y": y}, "train": gradients, "step": {"y": y}}
+
+
+def _autoencoder(problem: AutoencoderProblem) -> dict[str, dict[str, Array]]:
+    weights = AutoencoderWeights(*(array.astype(float) for array in problem.weights))
+    cost, _, gradients = sparse_autoencoder_cost(
+        weights, problem.x.astype(float), **problem.penalties, backend="reference"
+    )
+    return {"cost": named(cost, gradients)}
+
+
+def named(cost: float, gradients: Iterable[Array]) -> dict[str, Array]:
+    """Return the results of `cost`: the cost itself, and the gradients by the names of the weights."""
+    return {"cost": np.array(cost), **dict(zip(("dW1", "db1", "dW2", "db2"), gradients, strict=True))}
 
 
 def disagreement(results: dict[str, Array], expected: dict[str, Array], dtype: str) -> str | None:

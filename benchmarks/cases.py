@@ -1,16 +1,19 @@
 """What is timed: cells, sizes and directions. The only place for sizes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn import Weights
+from fastrnn import AutoencoderWeights, Weights
 from fastrnn._kernels.types import Array
 from fastrnn.cells import get_cell
 from fastrnn.testing import random_weights
 
-CELLS = ("rnn", "lstm", "gru")
+RECURRENT = ("rnn", "lstm", "gru")
+CELLS = (*RECURRENT, "autoencoder")
 DTYPES = ("float32", "float64")
 
 
@@ -26,6 +29,9 @@ class Case:
     shortest: int | None = None
     directions: tuple[str, ...] = ("infer", "train")
 
+    cells: ClassVar = RECURRENT
+    axes: ClassVar = ("B", "T", "I", "H", "shortest")
+
     def __str__(self) -> str:
         steps = self.T if self.shortest is None else f"{self.shortest}..{self.T}"
         return f"{self.name} ({self.B}, {steps}, {self.I}, {self.H})"
@@ -36,8 +42,33 @@ class Case:
             return None
         return np.random.default_rng(0).integers(self.shortest, self.T, self.B, endpoint=True)
 
+    def problem(self, cell: str, dtype: str) -> "Problem":
+        """Return the problem of a cell at this size."""
+        return Problem(cell, self, dtype)
 
-CASES = {
+
+@dataclass(frozen=True)
+class AutoencoderCase:
+    """A size of the sparse autoencoder: N examples of F features, H hidden units."""
+
+    name: str
+    N: int
+    F: int
+    H: int
+
+    cells: ClassVar = ("autoencoder",)
+    axes: ClassVar = ("N", "F", "H")
+    directions: ClassVar = ("cost",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.N}, {self.F}, {self.H})"
+
+    def problem(self, cell: str, dtype: str) -> "AutoencoderProblem":
+        """Return the problem at this size."""
+        return AutoencoderProblem(cell, self, dtype)
+
+
+CASES: dict[str, Case | AutoencoderCase] = {
     case.name: case
     for case in (
         Case("seeds", 32, 150, 3, 128),
@@ -53,6 +84,8 @@ CASES = {
         Case("tails-50", 6, 3, 36, 50),
         Case("step-16", 1, 200, 3, 16, directions=("step",)),
         Case("step-128", 1, 200, 3, 128, directions=("step",)),
+        AutoencoderCase("patches", 10240, 256, 64),
+        AutoencoderCase("minibatch", 128, 256, 64),
     )
 }
 
@@ -92,9 +125,43 @@ class Problem:
         return 2 * self.infer_operations() + self._products(self.case.H)
 
 
+class AutoencoderProblem:
+    """What every engine gets for the cost and gradient of a sparse autoencoder: examples, weights and penalties."""
+
+    penalties: ClassVar = {"l2": 5e-4, "sparsity": 0.05, "sparsity_weight": 0.5}
+
+    def __init__(self, cell: str, case: AutoencoderCase, dtype: str) -> None:
+        rng = np.random.default_rng(0)
+        self.cell, self.case, self.dtype = cell, case, dtype
+        F, H = case.F, case.H
+        limit = (6 / (F + H)) ** 0.5
+        self.x = rng.uniform(0.1, 0.9, (case.N, F)).astype(dtype)
+        self.weights = AutoencoderWeights(
+            *(rng.uniform(-limit, limit, shape).astype(dtype) for shape in ((F, H), (H,), (H, F), (F,)))
+        )
+
+    def cost_operations(self) -> int:
+        """Multiplications and additions of the five products: two forward, two for the weights, one of h's gradient."""
+        return 10 * self.x.size * self.case.H
+
+
+AnyProblem = Problem | AutoencoderProblem
+
 # What is timed of an engine, and the operations it takes.
-DIRECTIONS: dict[str, Callable[[Problem], int]] = {
+DIRECTIONS: dict[str, Callable[[Any], int]] = {
     "infer": Problem.infer_operations,
     "train": Problem.train_operations,
     "step": Problem.infer_operations,
+    "cost": AutoencoderProblem.cost_operations,
 }
+
+
+def pairs(
+    cells: Iterable[str] = CELLS, cases: Iterable[str] = tuple(CASES), directions: Iterable[str] = tuple(DIRECTIONS)
+) -> list[tuple[str, str]]:
+    """Return, of these names, each cell with the cases that are its own and have one of the directions."""
+    return [
+        (cell, case)
+        for cell, case in product(cells, cases)
+        if cell in CASES[case].cells and not set(directions).isdisjoint(CASES[case].directions)
+    ]

@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from benchmarks.agreement import disagreement, truth
-from benchmarks.cases import DIRECTIONS, Problem
+from benchmarks.cases import DIRECTIONS, AnyProblem
 from benchmarks.engines import PEERS, LeftOut
 from benchmarks.peak import Peak
 from benchmarks.process import EngineProcess
@@ -22,7 +22,7 @@ class Measurement:
     `left_out` says of the engines that have no times why.
     """
 
-    problem: Problem
+    problem: AnyProblem
     direction: str
     n_threads: int
     times: dict[str, list[float]]
@@ -63,7 +63,7 @@ class Measurement:
             "cell": self.problem.cell,
             "case": case.name,
             "title": str(case),
-            "size": {axis: getattr(case, axis) for axis in ("B", "T", "I", "H", "shortest")},
+            "size": {axis: getattr(case, axis) for axis in case.axes},
             "dtype": self.problem.dtype,
             "direction": self.direction,
             "n_threads": self.n_threads,
@@ -77,7 +77,7 @@ class Measurement:
 
 
 def measure(
-    problem: Problem,
+    problem: AnyProblem,
     engines: list[str],
     directions: list[str],
     n_threads: int,

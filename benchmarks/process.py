@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.cases import Problem
+from benchmarks.cases import AnyProblem
 from benchmarks.engines import LeftOut, load
 from benchmarks.timing import timed
 from fastrnn._kernels.types import Array
@@ -23,7 +23,7 @@ PATIENCE = 60  # seconds that an engine may take to answer, to compile what it c
 class EngineProcess:
     """An engine that answers over a pipe; LeftOut where it cannot, fails, or takes longer than people wait."""
 
-    def __init__(self, name: str, problem: Problem, n_threads: int) -> None:
+    def __init__(self, name: str, problem: AnyProblem, n_threads: int) -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, name, problem, n_threads), daemon=True)
@@ -63,7 +63,7 @@ class EngineProcess:
         return answer
 
 
-def _serve(connection: Connection, name: str, problem: Problem, n_threads: int) -> None:
+def _serve(connection: Connection, name: str, problem: AnyProblem, n_threads: int) -> None:
     """Answer questions, with an answer or a reason why there is none, until the pipe is closed."""
     engine: Any = None
 
@@ -77,7 +77,7 @@ def _serve(connection: Connection, name: str, problem: Problem, n_threads: int) 
         while True:
             kind, direction = connection.recv()
             try:
-                engine = engine or load(name)(problem, n_threads)
+                engine = engine or load(name, problem.cell)(problem, n_threads)
                 run = call(direction)
                 connection.send(
                     (engine.results(direction) if kind == "results" else timed(run, pause=n_threads > 1), None)

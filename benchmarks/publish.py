@@ -4,7 +4,7 @@ A full run may be made in parts, cell by cell: the newest measurement of each pr
 """
 
 import json
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from benchmarks.engines import PEERS
 from benchmarks.report import Row, Text, describe_machine, left_out, tables
 
 PROBLEM = ("cell", "case", "dtype", "n_threads", "direction")
-NAMES = {"infer": "inference", "train": "training", "step": "steps"}
+NAMES = {"infer": "inference", "train": "training", "step": "steps", "cost": "cost"}
 COLORS = {name: f"C{k}" for k, name in enumerate(PEERS)}
 
 INTRODUCTION = """\
@@ -63,24 +63,29 @@ def _markdown_table(text: Text) -> str:
 
 
 def plot_ratios(rows: list[Row], path: Path) -> None:
-    """Draw how many times longer each peer takes than fastrnn: a panel for each cell and direction."""
-    cells = list(dict.fromkeys(row["cell"] for row in rows))
-    directions = [name for name in DIRECTIONS if any(row["direction"] == name for row in rows)]
-    widths = [len({row["case"] for row in rows if row["direction"] == name}) for name in directions]
+    """Draw how many times longer each peer takes than fastrnn: a column for each direction, a panel for each cell."""
+    columns = {name: chosen for name in DIRECTIONS if (chosen := [row for row in rows if row["direction"] == name])}
+    cells = [list(dict.fromkeys(row["cell"] for row in column)) for column in columns.values()]
+    widths = [max(4, len({row["case"] for row in column})) for column in columns.values()]  # room for a title
+    height = max(map(len, cells))
     figure, axes = plt.subplots(
-        len(cells),
-        len(directions),
-        figsize=(3 + sum(widths) * 0.42, 1 + 2.3 * len(cells)),
+        height,
+        len(columns),
+        figsize=(3 + sum(widths) * 0.42, 1 + 2.3 * height),
         width_ratios=widths,
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
-    for panels, cell in zip(axes, cells, strict=True):
-        for panel, direction in zip(panels, directions, strict=True):
-            _bars(panel, [row for row in rows if (row["cell"], row["direction"]) == (cell, direction)])
+    for panels, names, (direction, column) in zip(axes.T, cells, columns.items(), strict=True):
+        for panel, cell in zip_longest(panels, names):
+            if cell is None:
+                panel.set_visible(False)
+                continue
+            _bars(panel, [row for row in column if row["cell"] == cell])
             panel.set_title(f"{cell.upper()}, {NAMES[direction]}")
-        panels[0].set_ylabel("time / fastrnn's")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("time / fastrnn's")
     shown = [name for name in PEERS if any(name in row["engines"] for row in rows)]
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[name]) for name in shown]
     figure.legend(handles, shown, loc="outside upper center", ncols=len(shown), frameon=False)

@@ -88,7 +88,8 @@ def tables(rows: list[Row]) -> Iterator[Text]:
     """Yield a table for each direction, dtype and number of threads; a section for each cell."""
     for (dtype, n_threads, direction), group in by_setting(rows):
         base, *others = engines_of(group)
-        columns = ["cell", "case (B, T, I, H)", f"{base} ms", "GFLOP/s", "of peak", *others, "best peer", "ratio"]
+        axes = ", ".join(axis for axis in group[0]["size"] if axis != "shortest")
+        columns = ["cell", f"case ({axes})", f"{base} ms", "GFLOP/s", "of peak", *others, "best peer", "ratio"]
         sections = []
         for cell, section in groupby(group, lambda row: row["cell"]):
             of_cell = list(section)

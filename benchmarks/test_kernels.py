@@ -7,7 +7,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.agreement import disagreement, truth
-from benchmarks.cases import CASES, CELLS, DIRECTIONS, Problem
+from benchmarks.cases import CASES, DIRECTIONS, AnyProblem, pairs
 from benchmarks.engines import Engine, LeftOut, installed, load
 from benchmarks.machine import refuse_slow_blas
 from benchmarks.timing import pinned
@@ -22,8 +22,8 @@ def fair_surroundings() -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def problem_and_truth(cell: str, case: str) -> tuple[Problem, dict[str, dict[str, Array]]]:
-    problem = Problem(cell, CASES[case], "float32")
+def problem_and_truth(cell: str, case: str) -> tuple[AnyProblem, dict[str, dict[str, Array]]]:
+    problem = CASES[case].problem(cell, "float32")
     return problem, truth(problem)
 
 
@@ -33,15 +33,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     cell, case, name = request.param
     problem, _ = problem_and_truth(cell, case)
     try:
-        return load(name)(problem, 1)
+        return load(name, cell)(problem, 1)
     except LeftOut as reason:
         pytest.skip(f"{name} {reason}")
 
 
 JOBS = [
     pytest.param((cell, case, name), direction, id=f"{cell}-{case}-{name}-{direction}")
-    for cell in CELLS
-    for case in CASES
+    for cell, case in pairs()
     for name in installed()
     for direction in CASES[case].directions
 ]

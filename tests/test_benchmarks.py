@@ -5,8 +5,20 @@ import threadpoolctl
 
 from benchmarks import process, publish, report
 from benchmarks.agreement import disagreement, truth
-from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, Case, Problem
-from benchmarks.engines import ENGINES, PEERS, LeftOut, installed, load, missing, numpy_cells, numpy_net
+from benchmarks.cases import CASES as SIZES
+from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCase, Case, Problem, pairs
+from benchmarks.engines import (
+    AUTOENCODERS,
+    ENGINES,
+    PEERS,
+    LeftOut,
+    installed,
+    load,
+    missing,
+    numpy_autoencoder,
+    numpy_cells,
+    numpy_net,
+)
 from benchmarks.machine import describe
 from benchmarks.measurement import Measurement, measure
 from benchmarks.process import EngineProcess
@@ -16,7 +28,9 @@ CASES = {
     "equal": Case("seeds", 3, 5, 4, 7),  # the name of the one size that Keras takes
     "ragged": Case("tiny", 3, 5, 4, 7, shortest=2),
     "step": Case("tiny", 2, 5, 4, 7, directions=("step",)),
+    "examples": AutoencoderCase("patches", 12, 6, 5),
 }
+PROBLEMS = [pytest.param(cell, case, id=f"{cell}-{name}") for name, case in CASES.items() for cell in case.cells]
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +40,14 @@ def blas_threads_as_before():
 
 
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name not in PEERS])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "case"), PROBLEMS)
 def test_engines_agree_with_the_reference(cell, dtype, case, engine):
     if engine not in installed():
         pytest.skip(f"needs {' and '.join(missing(engine))}")
-    problem = Problem(cell, case, dtype)
+    problem = case.problem(cell, dtype)
     try:
-        job = load(engine)(problem, 1)
+        job = load(engine, cell)(problem, 1)
     except LeftOut as reason:
         pytest.skip(f"{engine}: {reason}")
     for direction in case.directions:
@@ -45,13 +58,12 @@ def test_engines_agree_with_the_reference(cell, dtype, case, engine):
 
 @pytest.mark.slow  # a process each, and what a peer takes to be imported and to compile
 @pytest.mark.parametrize("engine", PEERS)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "case"), PROBLEMS)
 def test_peers_agree_with_the_reference(cell, dtype, case, engine):
     if lacking := missing(engine):
         pytest.skip(f"needs {' and '.join(lacking)}")
-    problem = Problem(cell, case, dtype)
+    problem = case.problem(cell, dtype)
     with pinned(1):
         job = EngineProcess(engine, problem, 1)
     try:
@@ -67,12 +79,12 @@ def test_peers_agree_with_the_reference(cell, dtype, case, engine):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_numpy_engine_in_any_stretches(cell, steps, monkeypatch):
     problem = Problem(cell, CASES["equal"], "float64")
     blocks = numpy_cells.NETS[cell].blocks
     monkeypatch.setattr(numpy_net, "CACHE", steps * blocks * 3 * 7 * 8)
-    engine = load("numpy")(problem, 1)
+    engine = load("numpy", cell)(problem, 1)
     assert engine.net.stretch == steps
     expected = truth(problem)
     for _ in range(2):  # the buffers are used again
@@ -80,11 +92,48 @@ def test_numpy_engine_in_any_stretches(cell, steps, monkeypatch):
             assert disagreement(engine.results(direction), expected[direction], "float64") is None
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize(("rows", "groups"), [(1, 1), (3, 1), (3, 3), (4, 2), (12, 1)])
+def test_numpy_autoencoder_in_any_blocks_and_threads(rows, groups, n_threads, monkeypatch):
+    N, F, H = 12, 6, 5
+    problem = CASES["examples"].problem("autoencoder", "float64")
+    monkeypatch.setattr(numpy_autoencoder, "SMALL", rows * F * H)
+    monkeypatch.setattr(numpy_autoencoder, "CACHE", groups * rows * F * 8)
+    engine = load("numpy", "autoencoder")(problem, n_threads)
+    assert [share.y.shape[1:] for share in engine.shares] == [(rows, F)] * n_threads
+    assert sum(len(share.y) for share in engine.shares) == N // rows
+    for _ in range(2):  # the buffers are used again
+        assert disagreement(engine.results("cost"), truth(problem)["cost"], "float64") is None
+
+
 def test_different_outputs_are_found():
     problem = Problem("gru", CASES["equal"], "float32")
     expected = truth(problem)["train"]
     expected["dWh"] = expected["dWh"] + 1e-3
-    assert "dWh differs" in disagreement(load("numpy")(problem, 1).results("train"), expected, "float32")
+    assert "dWh differs" in disagreement(load("numpy", "gru")(problem, 1).results("train"), expected, "float32")
+
+
+@pytest.mark.parametrize("name", ["cost", "dW1", "db1", "dW2", "db2"])
+def test_a_different_cost_or_gradient_is_found(name):
+    problem = CASES["examples"].problem("autoencoder", "float32")
+    expected = truth(problem)["cost"]
+    assert list(expected) == ["cost", "dW1", "db1", "dW2", "db2"]
+    expected[name] = expected[name] + 1e-3
+    found = load("numpy", "autoencoder")(problem, 1).results("cost")
+    assert f"{name} differs" in disagreement(found, expected, "float32")
+
+
+def test_cells_have_the_cases_and_directions_of_their_kind():
+    assert {cell for cell, _ in pairs()} == set(CELLS)
+    assert pairs(directions=["cost"]) == [("autoencoder", "patches"), ("autoencoder", "minibatch")]
+    assert pairs(["lstm"], ["seeds", "patches", "step-16"], ["infer", "cost"]) == [("lstm", "seeds")]
+    assert DIRECTIONS["cost"](SIZES["minibatch"].problem("autoencoder", "float32")) == 10 * 128 * 256 * 64
+
+
+def test_who_has_no_autoencoder_is_left_out():
+    with pytest.raises(LeftOut, match="is not timed with autoencoders"):
+        load("keras", "autoencoder")
+    assert set(AUTOENCODERS) < set(ENGINES)
 
 
 def test_lengths_are_drawn_once_and_count():
@@ -92,7 +141,8 @@ def test_lengths_are_drawn_once_and_count():
     ragged, equal = Problem("rnn", case, "float32"), Problem("rnn", CASES["equal"], "float32")
     assert (ragged.lengths == Problem("lstm", case, "float64").lengths).all()
     assert set(ragged.lengths) <= set(range(2, 6))
-    for operations in DIRECTIONS.values():
+    for direction in ("infer", "train", "step"):
+        operations = DIRECTIONS[direction]
         assert operations(ragged) * 15 == operations(equal) * ragged.lengths.sum()
 
 
@@ -124,27 +174,28 @@ def test_who_cannot_is_left_out_and_the_first_must_not_be():
 
 @pytest.fixture
 def rows():
-    """Measurements of two problems; in the second JAX is left out."""
+    """Measurements of two problems of a recurrent net and one of the autoencoder; in the second JAX is left out."""
     times = {"native": [1.0, 1.0], "numpy": [1.5, 1.5], "torch": [4.0, 4.0], "jax": [2.0, 2.0]}
     without_jax = {name: seconds for name, seconds in times.items() if name != "jax"}
     return [
-        Measurement(Problem("rnn", case, "float32"), "infer", 1, seconds, left_out, [1.0, 1.0], 1).to_json()
-        for case, seconds, left_out in (
-            (CASES["equal"], times, {}),
-            (CASES["ragged"], without_jax, {"jax": "no answer within 60 s"}),
+        Measurement(CASES[case].problem(cell, "float32"), direction, 1, seconds, left_out, [1.0, 1.0], 1).to_json()
+        for cell, case, direction, seconds, left_out in (
+            ("rnn", "equal", "infer", times, {}),
+            ("rnn", "ragged", "infer", without_jax, {"jax": "no answer within 60 s"}),
+            ("autoencoder", "examples", "cost", times, {}),
         )
     ]
 
 
 def test_the_best_peer_of_each_row_and_its_mean(rows):
-    assert [(row["best_peer"], row["best_peer_ratio"]) for row in rows] == [("jax", 2), ("torch", 4)]
-    cell, everything = report.means(rows)
+    assert [(row["best_peer"], row["best_peer_ratio"]) for row in rows] == [("jax", 2), ("torch", 4), ("jax", 2)]
+    cell, everything = report.means(rows[:2])
     assert (cell["cell"], everything["cell"]) == ("rnn", "all")
     assert cell["best_peer_ratio"] == pytest.approx(8**0.5)
     assert cell["engines"] == pytest.approx({"numpy": 1.5, "torch": 4, "jax": 2})
 
 
-def test_results_are_published(rows, tmp_path, capsys):
+def test_results_of_both_kinds_are_published(rows, tmp_path, capsys):
     machine = describe() | {"date": "2000-01-01T00:00:00+00:00"}
     old = [row | {"best_peer_ratio": 77.0} for row in rows[1:]]
     report.write_json(tmp_path, machine, old)
@@ -152,6 +203,9 @@ def test_results_are_published(rows, tmp_path, capsys):
     publish.main(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert "| rnn | tiny (3, 2..5, 4, 7) | 1e+03 |" in page
+    assert "| cell | case (B, T, I, H) | native ms |" in page
+    assert "| cell | case (N, F, H) | native ms |" in page
+    assert "| autoencoder | patches (12, 6, 5) | 1e+03 |" in page
     assert "jax: no answer within 60 s (infer rnn tiny float32)" in page
     assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
     assert "77.00" not in page  # measured again

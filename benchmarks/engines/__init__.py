@@ -8,7 +8,7 @@ import importlib
 from importlib.util import find_spec
 from typing import Protocol
 
-from benchmarks.cases import Problem
+from benchmarks.cases import AnyProblem
 from fastrnn._kernels import backends
 from fastrnn._kernels.types import Array
 
@@ -20,7 +20,7 @@ class LeftOut(RuntimeError):
 class Engine(Protocol):
     """A peer, ready to run one problem. It has no method for a direction that it does not offer."""
 
-    def __init__(self, problem: Problem, n_threads: int) -> None: ...
+    def __init__(self, problem: AnyProblem, n_threads: int) -> None: ...
 
     def infer(self) -> object:
         """Run forward, keeping nothing for a backward pass; h of all steps, in the engine's own layout."""
@@ -31,8 +31,13 @@ class Engine(Protocol):
     def step(self) -> list[Array]:
         """Run forward by a call for each step, the state carried from one to the next; h (B, H) of every step."""
 
+    def cost(self) -> object:
+        """Compute cost and gradient of the sparse autoencoder, in the engine's own layout."""
+
     def results(self, direction: str) -> dict[str, Array]:
-        """Return y (B, T, H), or of `train` the gradients dWx, dWh, dbx, dbh, in fastrnn's layout."""
+        """Return what the direction asks for, in fastrnn's layout: y (B, T, H); of `train` the gradients dWx, dWh, dbx,
+        dbh; of `cost` the cost, dW1, db1, dW2 and db2.
+        """
 
 
 # Name: the module, and the class in it. The first one is what the others are compared with.
@@ -48,6 +53,15 @@ ENGINES = {
     "keras": ("keras_engine", "KerasEngine"),
 }
 
+# The same for the sparse autoencoder.
+AUTOENCODERS = {
+    "native": ("fastrnn_autoencoder", "Native"),
+    "numba": ("fastrnn_autoencoder", "Numba"),
+    "numpy": ("numpy_autoencoder", "NumpyAutoencoder"),
+    "torch": ("torch_autoencoder", "TorchAutoencoder"),
+    "jax": ("jax_autoencoder", "JaxAutoencoder"),
+}
+
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
     "torch": ("torch",),
@@ -59,9 +73,12 @@ PEERS = {
 }
 
 
-def load(name: str) -> type[Engine]:
-    """Return an engine's class."""
-    module, attribute = ENGINES[name]
+def load(name: str, cell: str) -> type[Engine]:
+    """Return an engine's class for the problems of a cell."""
+    engines = AUTOENCODERS if cell == "autoencoder" else ENGINES
+    if name not in engines:
+        raise LeftOut(f"is not timed with {cell}s")
+    module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)
 
 

@@ -76,14 +76,19 @@ def forward(
     return state[0], y
 
 
+def prepare(dtype: str, n_threads: int) -> None:
+    """Set up JAX for a precision; LeftOut where it would take another number of threads."""
+    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) != n_threads:
+        raise LeftOut(f"needs a process with {n_threads} CPUs: it knows no number of threads")
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    jax.config.update("jax_platforms", "cpu")
+
+
 class JaxEngine:
     """The fastest of the layouts, tried here for each direction; beyond its length a row keeps its state."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
-        if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) != n_threads:
-            raise LeftOut(f"needs a process with {n_threads} CPUs: it knows no number of threads")
-        jax.config.update("jax_enable_x64", problem.dtype == "float64")
-        jax.config.update("jax_platforms", "cpu")
+        prepare(problem.dtype, n_threads)
         self.problem = problem
         self.weights = tuple(map(jnp.asarray, problem.weights))
         self.x, self.dh = jnp.asarray(problem.x.swapaxes(0, 1)), jnp.asarray(problem.dh)

@@ -1,0 +1,38 @@
+"""fastrnn's sparse autoencoder, called as its users call it: packing and allocation are inside of the time."""
+
+from typing import Any
+
+from benchmarks.agreement import named
+from benchmarks.cases import AutoencoderProblem
+from fastrnn import set_num_threads, sparse_autoencoder_cost
+from fastrnn._kernels.types import Array
+
+
+class FastrnnAutoencoder:
+    """The cost of one backend."""
+
+    backend: str
+
+    def __init__(self, problem: AutoencoderProblem, n_threads: int) -> None:
+        self.problem = problem
+        set_num_threads(n_threads)  # as offered: small problems take fewer
+
+    def cost(self) -> Any:
+        problem = self.problem
+        return sparse_autoencoder_cost(problem.weights, problem.x, **problem.penalties, backend=self.backend)
+
+    def results(self, direction: str) -> dict[str, Array]:
+        cost, _, gradients = self.cost()
+        return named(cost, gradients)
+
+
+class Numba(FastrnnAutoencoder):
+    """Two dense layers of the Numba backend."""
+
+    backend = "numba"
+
+
+class Native(FastrnnAutoencoder):
+    """The compiled kernel."""
+
+    backend = "native"
