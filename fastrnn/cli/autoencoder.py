@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "n_threads": int,
     "random_state": 0,
 }
-MEASURES = tuple(f"train.{name}" for name in ("cost", "reconstruction", "l2", "sparsity", "activation", "psnr"))
+MEASURES = tuple(f"train.{name}" for name in ("cost", "reconstruction", "activation", "psnr"))
 
 
 @options.shows(
