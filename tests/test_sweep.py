@@ -236,7 +236,7 @@ def test_values_have_the_type_of_the_parameter(text, name, values):
     ("texts", "message"),
     [
         (["hidden"], "--sweep is 'hidden', expected NAME=V1,V2,... such as hidden=16,32"),
-        (["hiden=3"], "--sweep hiden=3: hiden is no parameter of classify; expected one of data, cell"),
+        (["units=3"], "--sweep units=3: units is no parameter of classify; expected one of data, cell"),
         (["one-direction=true"], "--sweep one-direction=true: one-direction is no parameter of classify"),
         (["hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["hidden=3.5"], "hidden_size is '3.5', expected int"),
