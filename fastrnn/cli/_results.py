@@ -95,7 +95,7 @@ class SweepProgress:
         now, left = time.monotonic(), len(self.runs) - self._done
         self._end = now + (now - self._start) / (self._done - self._kept) * left
         measure = self.task.measures[0]
-        result = f"failed: {run.error}" if run.error else f"{_title(measure)} {_short(run.numbers[measure])}"
+        result = "failed" if run.error else f"{_title(measure)} {_short(run.numbers[measure])}"
         count = f"{self._done:{len(str(len(self.runs)))}}/{len(self.runs)}"
         line = f"{count}  {run.name:{self._width}}  {result}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
