@@ -208,3 +208,20 @@ def test_neither_pyplot_nor_a_changed_style_is_left_behind() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules; assert matplotlib.rcParams['font.size'] == 13"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_sweep_is_drawn_over_its_first_parameter() -> None:
+    points = [{"hidden_size": h, "head": head, "l2": "0"} for h in ("16", "8") for head in ("none", "8x4")]
+    figure = plots.sweep(points[:3], [0.5, 0.6, 0.7], "test accuracy")  # one run of the grid has failed
+    assert curves(figure) == {
+        "Test accuracy": {"head none, l2 0": ([0, 1], [0.5, 0.7]), "head 8x4, l2 0": ([0], [0.6])}
+    }
+    assert legend_texts(figure) == [["head none, l2 0", "head 8x4, l2 0"]]
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["16", "8"]
+    assert axes.get_xlabel() == "hidden size"
+    assert axes.yaxis.get_major_formatter()(0.5) == "50.0%"
+    alone = plots.sweep([{"cell": "gru"}], [0.5], "test loss")
+    assert legend_texts(alone) == []
+    with pytest.raises(ValueError, match="1 values for 2 points"):
+        plots.sweep(points[:2], [0.5], "test loss")

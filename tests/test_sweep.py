@@ -162,8 +162,8 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
 def test_interrupted_sweeps_go_on(tmp_path):
     waves(tmp_path / "waves.h5")
     sweep, endless = tmp_path / "sweep", tmp_path / "sweep" / "epochs=100000"
-    fixed = ["waves.h5", "--hidden", "5", "--head", "none", "--patience", "0", "--dropout", "0.2"]
-    arguments = [*fixed, "--sweep", "epochs=1,100000,2", "--jobs", "1", "--out", "sweep"]
+    fixed = ["--hidden", "5", "--head", "none", "--patience", "0", "--dropout", "0.2"]
+    arguments = ["waves.h5", *fixed, "--sweep", "epochs=1,100000,2", "--jobs", "1", "--out", "sweep"]
     epochs = interrupt(tmp_path, arguments, signal.SIGINT, 130)
     before = times(sweep, "epochs=1")
     assert sorted(path.parent.name for path in sweep.glob("*/model.h5")) == ["epochs=1"]
@@ -174,8 +174,6 @@ def test_interrupted_sweeps_go_on(tmp_path):
     run("train", "classify", "--resume", "sweep", cwd=tmp_path)
     assert times(sweep, "epochs=1") == before
     assert [row["epochs"] for row in read_csv(sweep / "results.csv")] == ["1", str(epochs + 1), "2"]
-    run("train", "classify", *fixed, "--epochs", epochs + 1, "--out", "whole", cwd=tmp_path)
-    assert_same_weights(endless, tmp_path / "whole")
 
 
 def interrupt(folder, arguments, number, code, after=0):
@@ -199,6 +197,7 @@ def interrupt(folder, arguments, number, code, after=0):
     assert errors == ""
     assert f"stopped by {number.name}; 1 of 3 runs are finished" in printed
     assert printed.splitlines()[-1] == "fastrnn-train classify --resume sweep"
+    assert f"stopped by {number.name}; the run is saved" in history.with_name("log.txt").read_text()
     epochs = len(storage.read(history.with_name("checkpoint.h5"))["history"]["epoch"])
     assert epochs > after
     time.sleep(0.2)  # whoever trained on would write now
@@ -236,7 +235,7 @@ def test_values_have_the_type_of_the_parameter(text, name, values):
     ("texts", "message"),
     [
         (["hidden"], "--sweep is 'hidden', expected NAME=V1,V2,... such as hidden=16,32"),
-        (["hiden=3"], "--sweep hiden=3: hiden is no parameter of classify; expected one of data, cell"),
+        (["units=3"], "--sweep units=3: units is no parameter of classify; expected one of data, cell"),
         (["one-direction=true"], "--sweep one-direction=true: one-direction is no parameter of classify"),
         (["hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["hidden=3.5"], "hidden_size is '3.5', expected int"),
@@ -279,9 +278,7 @@ def test_a_refused_sweep_leaves_nothing(tmp_path, arguments, message):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_other_folders_are_refused(swept, tmp_path):
-    folder, data, _ = swept
-    line = refused("train", "classify", data, *TINY, "--out", folder)
-    assert "sweep: holds config.toml already; give another --out, or --overwrite, or --resume" in line
+def test_a_single_run_has_no_jobs(swept, tmp_path):
+    folder, _, _ = swept
     shutil.copytree(folder / "hidden_size=4,head=none", tmp_path / "run")
     assert "run holds a single run" in refused("train", "classify", "--resume", tmp_path / "run", "--jobs", "2")

@@ -67,7 +67,8 @@ def draw(autoencoder: Any, dataset: Rows, figures: Path) -> None:
     history = autoencoder.history_
     if history.n_epochs:
         costs = dict(history) | {"cost": history["train_loss"]}
-        plots.save(plots.cost_by_epoch(costs, autoencoder.best_epoch_), figures / "cost.png")
+        best = autoencoder.best_epoch_ if "validation_loss" in history else None  # else it is the last one
+        plots.save(plots.cost_by_epoch(costs, best), figures / "cost.png")
 
 
 def draw_sweep(runs: list[Any], figures: Path) -> None:

@@ -77,7 +77,7 @@ class TrainingProgress:
             self.console.print("".join(f"{COLUMNS[name][0]:>12}" for name in shown), style="bold")
             self._has_header = True
         values = "".join(format(history[name][-1], COLUMNS[name][1]).rjust(12) for name in shown)
-        is_best = history.best_epoch == epoch and "validation_loss" in history  # else the last one always is
+        is_best = history.best_epoch == epoch and "validation_loss" in history  # else every epoch is
         line = values + ("  best" if is_best else "")
         self._last_line = line if epoch % self._every and epoch > 1 else ""
         if not self._last_line:

@@ -111,7 +111,7 @@ class SweepProgress:
         self._done += 1
         now, left = time.monotonic(), len(self.runs) - self._done
         self._end = now + (now - self._start) / (self._done - self._kept) * left
-        result = f"failed: {run.error}" if run.error else self._measured(run)
+        result = "failed" if run.error else self._measured(run)
         count = f"{self._done:{len(str(len(self.runs)))}}/{len(self.runs)}"
         line = f"{count}  {run.name:{self._width}}  {result}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

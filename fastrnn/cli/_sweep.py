@@ -43,6 +43,7 @@ def sweep(
         progress.on_end(run)
         results.write_csv(runs, folder.path / "results.csv")
 
+    results.write_csv(runs, folder.path / "results.csv")
     with interrupts.caught():
         try:
             with progress:
@@ -70,7 +71,6 @@ def _each_value(parameters: dict[str, Any], grid: Grid) -> Iterator[dict[str, An
 
 def _report(task: Task, folder: RunFolder, runs: list[SweptRun], console: Console) -> None:
     """Leave table and figures of all runs, and say what failed."""
-    results.write_csv(runs, folder.path / "results.csv")  # also when no run was missing
     finished = [run for run in runs if run.metrics]
     if task.draw and finished:
         task.draw(finished, folder.figures)

@@ -96,7 +96,7 @@ def _scale_costs(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
     if top < 5 * bottom:
         return
     # Where a unit's activation crosses its target the sparsity dips by decades, which would press all else together.
-    bottom = max(bottom, 0.1 * min(np.median(values) for values in positive))
+    bottom = max(bottom, min(min(0.1 * np.median(values), values[-1]) for values in positive))
     axes.set_yscale("log")
     axes.set_ylim(0.8 * bottom, 1.25 * top)
     axes.yaxis.set_major_locator(LogLocator(subs=(1,) if top > 100 * bottom else (1, 2, 5)))

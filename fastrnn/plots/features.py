@@ -95,7 +95,7 @@ def feature_grids(
     labels = [[f"{name} = {_plain(value)}" for name, value in values.items()] for values in parameters]
     figure = _draw_table(pictures, labels) if len(labels[0]) == 2 else _draw_list(pictures, labels)
     if title is not None:
-        figure.suptitle(title, parse_math=False, **BOLD)
+        figure.suptitle(title, x=0.01, ha="left", parse_math=False, **BOLD)
     return figure
 
 
@@ -148,5 +148,5 @@ def _plain(value: object) -> str:
     """Return a value, numbers without needless digits: 5e-4 rather than 0.0005 or 5e-04."""
     if not isinstance(value, float):
         return str(value)
-    text = f"{value:g}" if value == 0 or 0.001 <= abs(value) < 1e5 else f"{value:.6e}"
+    text = f"{value:g}" if value == 0 or 0.01 <= abs(value) < 1e5 else f"{value:.6e}"
     return re.sub(r"\.?0*e([+-])0*", lambda match: "e" + match[1].replace("+", ""), text)

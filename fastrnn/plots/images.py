@@ -121,7 +121,7 @@ def _draw_pairs(before: np.ndarray, after: np.ndarray, captions: list[str], titl
     columns = choose_columns(n, height / width / 1.6)
     picture = mosaic(pairs, columns, gap=(line, 3 * gap_of(width)))
     picture = np.pad(picture, ((0, line), (0, 0), (0, 0)), constant_values=1)
-    figure = Figure(figsize=size_in_inches(picture, min(7.6, max(4.0, 1.3 * columns))), layout="constrained")
+    figure = Figure(figsize=size_in_inches(picture, min(7.6, max(5.0, 1.3 * columns))), layout="constrained")
     axes = figure.add_subplot()
     draw(axes, picture)
     axes.set_title(title, parse_math=False)
