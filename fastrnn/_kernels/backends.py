@@ -59,7 +59,7 @@ def choose(backend: str | None, cell: Cell) -> ModuleType:
 
 
 def openmp_threads() -> int:
-    """Return what OpenMP would take: OMP_NUM_THREADS, limits of threadpoolctl and joblib; without it the first alone."""
+    """Return what OpenMP would take: OMP_NUM_THREADS, threadpoolctl and joblib; without it the first of these."""
     compiled = native()
     if compiled is not None and compiled.has_openmp():
         return compiled.max_threads()

@@ -19,7 +19,7 @@ from fastrnn.cli._task import Task
 
 
 def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
-    """Return the run that is best by the first measure that there is, if the task knows one; of equal ones the first."""
+    """Return the run that is best by the first measure that there is, if the task says how; the first of equal ones."""
     ended = [run for run in runs if run.metrics]
     if not ended or task.best is None:
         return None
