@@ -153,17 +153,18 @@ def cost_of(
     divergences = sparsity * np.log(sparsity / rho) + (1 - sparsity) * np.log((1 - sparsity) / (1 - rho))
     slope = sparsity_weight / len(x) * ((1 - sparsity) / (1 - rho) - sparsity / rho)
     error, (dW1, db1, dW2, db2) = finish(slope.astype(W1.dtype))
-    squares = sum(np.square(W, dtype=wide).sum() for W in (W1, W2) if W is not None)
+    squares = sum(np.einsum("ij,ij->", W, W, dtype=wide) for W in (W1, W2) if W is not None)
     parts = {
         "reconstruction": error / (2 * len(x)),
         "l2": l2 / 2 * squares,
         "sparsity": sparsity_weight * divergences.sum(),
     }
+    dW1 += l2 * W1
     if W2 is None:
-        gradients = AutoencoderWeights(dW1 + dW2.T + l2 * W1, db1, None, db2)
+        dW1 += dW2.T
     else:
-        gradients = AutoencoderWeights(dW1 + l2 * W1, db1, dW2 + l2 * W2, db2)
-    return sum(parts.values()), parts, gradients
+        dW2 += l2 * W2
+    return sum(parts.values()), parts, AutoencoderWeights(dW1, db1, None if W2 is None else dW2, db2)
 
 
 def by_layers(
