@@ -113,6 +113,10 @@ cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real*
     return total
 
 
+cdef inline int first_chunk(const Passes* p, int shard) noexcept nogil:
+    return <int> (<Py_ssize_t> p.chunks * shard // p.shards)
+
+
 cdef void shard_thread(void* job, int thread) noexcept nogil:
     """What each thread of the second pass does: whole shards, chunk by chunk."""
     cdef Passes* p = <Passes*> job
@@ -133,7 +137,7 @@ cdef void shard_thread(void* job, int thread) noexcept nogil:
     while s < p.shards:
         gradients = p.gradients + s * p.gradients_size
         memset(gradients, 0, p.gradients_size * VECTOR_BYTES)
-        for i in range(<int> (<Py_ssize_t> p.chunks * s // p.shards), <int> (<Py_ssize_t> p.chunks * (s + 1) // p.shards)):
+        for i in range(first_chunk(p, s), first_chunk(p, s + 1)):
             r0 = <Py_ssize_t> i * p.rows
             rows = <int32_t> min(p.rows, p.N - r0)
             h = p.h + r0 * hidden.ld
