@@ -12,7 +12,7 @@ demo: .venv/runtime
 	$(BIN)/fastrnn-train classify --out runs/demo --overwrite
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m slow

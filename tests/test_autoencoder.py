@@ -353,3 +353,12 @@ def test_the_trainer_refuses_what_an_objective_does_not_know():
         Trainer(objective, None).fit(X, X, epochs=1)
     with pytest.raises(ValueError, match="monitor is 'train_accuracy', but the loss knows no accuracy"):
         Trainer(objective, None, monitor="train_accuracy").fit(X, None, epochs=1)
+
+
+def test_a_refused_fit_leaves_the_fitted_estimator_alone():
+    X = np.random.default_rng(0).uniform(0.1, 0.9, (30, 6))
+    estimator = SparseAutoencoder(hidden_size=3, epochs=3, random_state=0).fit(X)
+    before = estimator.transform(X)
+    with pytest.raises(ValueError, match="patience is 0"):
+        estimator.set_params(patience=0).fit(X)
+    np.testing.assert_array_equal(estimator.transform(X), before)

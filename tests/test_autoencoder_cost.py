@@ -160,3 +160,10 @@ def test_errors_name_what_is_wrong(changes, error, message):
     arguments = {"weights": weights, "x": x, **OPTIONS, **changes}
     with pytest.raises(error, match=message):
         sparse_autoencoder_cost(**arguments)
+
+
+def test_penalties_of_numpy_widen_nothing():
+    weights, x = problem(5, 4, 3, "float32")
+    options = {name: np.float64(value) for name, value in OPTIONS.items()}
+    _, _, gradients = sparse_autoencoder_cost(weights, x, **options)
+    assert {gradient.dtype for gradient in gradients if gradient is not None} == {np.dtype("float32")}

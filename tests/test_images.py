@@ -95,6 +95,18 @@ def test_images_that_cannot_be_used(images: np.ndarray, message: str) -> None:
     assert str(caught.value) == f"images {message}"
 
 
+def test_where_the_channels_are_may_be_said():
+    images = np.random.default_rng(0).integers(0, 256, (6, 3, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(as_images(images, channels="last"), images)
+    np.testing.assert_array_equal(as_images(images, channels="first"), images.transpose(0, 2, 3, 1))
+    scaler = ImageScaler.of(images, "first")
+    assert scaler.shape == (5, 3)
+    expected = ImageScaler.of(images.transpose(0, 2, 3, 1), "last").transform(
+        images.transpose(0, 2, 3, 1), channels="last"
+    )
+    np.testing.assert_array_equal(scaler.transform(images, channels="first"), expected)
+
+
 # Files ----------------------------------------------------------------------------------------------------------------
 
 

@@ -282,3 +282,43 @@ def test_a_single_run_has_no_jobs(swept, tmp_path):
     folder, _, _ = swept
     shutil.copytree(folder / "hidden_size=4,head=none", tmp_path / "run")
     assert "run holds a single run" in refused("train", "classify", "--resume", tmp_path / "run", "--jobs", "2")
+
+
+def test_runs_are_compared_by_what_all_of_them_have(tmp_path):
+    waves(tmp_path / "waves.h5")
+    out = ["--out", tmp_path / "sweep", "--sweep", "validation=0.25,0", "--jobs", "1"]
+    done = run("train", "classify", tmp_path / "waves.h5", *TINY, *out)
+    rows = read_csv(tmp_path / "sweep" / "results.csv")
+    assert [row["validation.accuracy"] != "" for row in rows] == [True, False]
+    best = max(rows, key=lambda row: float(row["test.accuracy"]))
+    (marked,) = [line for line in done.stdout.splitlines() if line.endswith("best")]
+    assert marked.split()[0] == best["validation_fraction"]
+
+
+def test_an_error_leaves_no_run_behind(tmp_path):
+    """Not even one whose results cannot be written."""
+    folder = tmp_path / "sweep"
+    options = ["--patches", "200", "--solver", "adam", "--sweep", "epochs=1,1000000", "--jobs", "2", "--out", folder]
+    process = subprocess.Popen(
+        command("train", "autoencoder", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (folder / "results.csv").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (folder / "results.csv").unlink()
+    (folder / "results.csv").mkdir()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert error.startswith("error: ")
+    assert "stopped by SIGTERM" in (folder / "epochs=1000000" / "log.txt").read_text()
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    waves(tmp_path / "waves.h5")
+    arguments = [tmp_path / "waves.h5", *TINY, "--sweep", "hidden=4,5", "--out", tmp_path / "sweep"]
+    arguments.remove("5")
+    arguments.remove("--hidden")
+    run("train", "classify", *arguments)
+    metrics = tmp_path / "sweep" / "hidden_size=4" / "metrics.json"
+    metrics.write_text("")
+    assert f"{metrics}: is damaged" in refused("train", "classify", "--resume", tmp_path / "sweep")

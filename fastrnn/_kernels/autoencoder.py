@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastrnn._checks import check_number
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
 from fastrnn._kernels.dense import dense_backward, dense_forward
@@ -104,11 +105,9 @@ def sparse_autoencoder_cost(
     x = check_array("x", x, (-1, len(weights.W1)), weights.W1.dtype)
     if len(x) == 0:
         raise ValueError(f"x has shape {x.shape}, expected at least one example")
-    for name, value in (("l2", l2), ("sparsity_weight", sparsity_weight)):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{name} is {value}, expected a number in [0, inf)")
-    if not 0 < sparsity < 1:
-        raise ValueError(f"sparsity is {sparsity}, expected a number in (0, 1)")
+    l2 = check_number("l2", l2, "[0, inf)")
+    sparsity = check_number("sparsity", sparsity, "(0, 1)")
+    sparsity_weight = check_number("sparsity_weight", sparsity_weight, "[0, inf)")
     passes = getattr(backends.choose(backend, RNN_SIGMOID), "autoencoder", by_layers)
     n_threads = choose_threads(n_threads, 10 * x.size * weights.W1.shape[1])
     cost, parts, gradients = cost_of(passes, weights, x, l2, sparsity, sparsity_weight, n_threads)

@@ -1,4 +1,4 @@
-# Arrays in and out, allocation, OpenMP. Arguments were checked at the door; `native.py` makes these calls.
+# Arrays in and out, allocation, threads. Arguments were checked at the door; `native.py` makes these calls.
 import numpy as np
 
 cimport numpy as cnp

@@ -1,5 +1,4 @@
-/* What this CPU, and its operating system, can run, asked of the baseline variant before another one is loaded; and what
- * threads say to one another. */
+/* What this CPU, and its operating system, can run, asked of the baseline variant before another one is loaded. */
 #pragma once
 #if defined(__x86_64__)
 static int cpu_has_avx512(void) {

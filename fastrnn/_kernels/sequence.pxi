@@ -8,8 +8,8 @@
 #    the vectors from a row to the next one, in tape and deltas and in states.
 # 2. States, tape and deltas are padded to whole groups and aligned, so row functions have no tails. Padded lanes have
 #    zero weights and may hold anything (0 times infinity); a product reads those of deltas alone, which are cleared.
-#    (B, T) are sorted by length, longest first: at step t
-#    the first active[t] rows run, the others have left the tiles.
+#    (B, T) are sorted by length, longest first: at step t the first active[t] rows run, the others have left the
+#    tiles.
 # 3. Forward: threads own rows and run through all of time alone.
 # 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
 #    take columns of the weight gradients while the deltas are in cache; they meet twice a chunk (`plan.pxi`). So every

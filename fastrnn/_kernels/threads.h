@@ -29,6 +29,9 @@ typedef void (*work_t)(void *data, int thread);
   #define WIN32_LEAN_AND_MEAN
   #include <windows.h>
   #define GIVE_WAY() SwitchToThread()
+  #ifdef _OPENMP
+    #include <omp.h>
+  #endif
 #else
   #include <sched.h>
   #define GIVE_WAY() sched_yield()
@@ -124,13 +127,15 @@ static void *help(void *argument) {
   return NULL;
 }
 
-/* as many helpers as the system gives, without signals: those are the caller's */
+/* as many helpers as the system gives; signals are the caller's, but for a fault of the helper itself */
 static void start_helpers(team_t *team, int wanted) {
+  const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
   sigset_t all, before;
   pthread_attr_t detached;
   pthread_t thread;
   if (team->started >= wanted) return;
   sigfillset(&all);
+  for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_attr_init(&detached);
   pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);

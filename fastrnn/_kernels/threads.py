@@ -62,5 +62,5 @@ def choose_threads(n_threads: int | None, operations: float) -> int:
 
 
 def threads_here(n_threads: int) -> int:
-    """Return so many threads, or 1 in a forked child: OpenMP's do not exist there, and waiting for them would hang."""
+    """Return so many threads, or 1 in a forked child: a team's helpers do not exist there."""
     return 1 if _forked else n_threads

@@ -29,5 +29,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except (UsageError, DataError, StorageError, DivergenceError) as error:
         fail(str(error))
+    except MemoryError as error:
+        fail(f"this takes more memory than there is: {error}")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -55,7 +55,10 @@ class SweptRun:
     def collect(self) -> None:
         """Read the result, if there is one."""
         if self.folder.is_finished:
-            self.metrics = json.loads(self.folder.metrics.read_text(encoding="utf-8"))
+            try:
+                self.metrics = json.loads(self.folder.metrics.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UsageError(f"{self.folder.metrics}: is damaged; remove it, and the run is done again") from error
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

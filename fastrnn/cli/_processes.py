@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from shlex import quote
 
 from fastrnn.cli._grid import SweptRun
@@ -28,10 +29,13 @@ def run_all(
     on_end: Callable[[SweptRun], None],
     on_wait: Callable[[], None],
 ) -> None:
-    """Do the runs, so many at a time; a signal stops those that run, and raises when they have saved."""
+    """Do the runs, so many at a time; a signal stops those that run, and raises when they have saved.
+
+    An error, too, such as of a full disk, leaves no run behind.
+    """
     waiting, running = list(runs)[::-1], dict[subprocess.Popen[bytes], SweptRun]()
     has_stopped = False
-    with interrupts.deferred():
+    with interrupts.deferred(), _ended(running):
         while running or (waiting and not interrupts.noted):
             while waiting and len(running) < jobs and not interrupts.noted:
                 run = waiting.pop()
@@ -49,6 +53,18 @@ def run_all(
                 if run.metrics or run.error:
                     on_end(run)
             on_wait()
+
+
+@contextmanager
+def _ended(running: Iterable[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """See to it that nobody runs any more: who does in the end is told to save, and waited for."""
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
 
 def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:

@@ -21,15 +21,15 @@ from fastrnn.cli._task import Task
 def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
     """Return the run that is best by the first measure that there is, if the task says how; the first of equal ones."""
     ended = [run for run in runs if run.metrics]
-    if not ended or task.best is None:
+    measure = decisive(task, ended)
+    if not ended or measure is None or task.best is None:
         return None
-    measure = decisive(task, ended[0])
     return task.best(ended, key=lambda run: run.numbers[measure])
 
 
-def decisive(task: Task, run: SweptRun) -> str:
-    """Return the first of the task's measures that a run has."""
-    return next(measure for measure in task.measures if measure in run.numbers)
+def decisive(task: Task, runs: Sequence[SweptRun]) -> str | None:
+    """Return the first of the task's measures that all of these runs have."""
+    return next((measure for measure in task.measures if all(measure in run.numbers for run in runs)), None)
 
 
 def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
@@ -130,5 +130,5 @@ class SweepProgress:
         return f"  best {self._measured(best)} ({best.name})"
 
     def _measured(self, run: SweptRun) -> str:
-        measure = decisive(self.task, run)
-        return f"{_title(measure)} {_short(run.numbers[measure])}"
+        measure = decisive(self.task, [run])
+        return "finished" if measure is None else f"{_title(measure)} {_short(run.numbers[measure])}"

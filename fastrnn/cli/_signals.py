@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the batch, save, say how to go on, end with the code that shells expect."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the batch, save, say how to go on, end with the code that shells expect."""
 
 import signal
 from collections.abc import Iterator
@@ -40,7 +40,9 @@ class Interrupts:
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Catch the signals within; a second one ends the program at once."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            numbers.append(signal.SIGHUP)
         before: dict[int, Any] = {number: signal.signal(number, self._catch) for number in numbers}
         try:
             yield

@@ -39,14 +39,21 @@ def run(
         folder.write_config(task, parameters)
     console.print(f"run: {folder.path}")
     console.print(f"{description}\n", highlight=False, soft_wrap=True)
-    train(estimator, fitting, folder, console, task=task)
-    report(estimator, dataset, folder, console)
+    interrupts = Interrupts()
+    with interrupts.caught():
+        try:
+            train(estimator, fitting, folder, console, interrupts)
+            report(estimator, dataset, folder, console)
+        except Interrupted as interrupted:
+            console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
+            console.print(f"fastrnn-train {task} --resume {quote(str(folder.path))}", highlight=False, soft_wrap=True)
+            sys.exit(interrupted.code)
     console.print(f"run: {folder.path}")
 
 
-def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, task: str) -> None:
+def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, interrupts: Interrupts) -> None:
     """Train what the estimator has prepared, from the folder's checkpoint if it has one; leave the model in it."""
-    trainer, interrupts, progress = fitting.trainer, Interrupts(), TrainingProgress(console, estimator.epochs)
+    trainer, progress = fitting.trainer, TrainingProgress(console, estimator.epochs)
     state = folder.read_checkpoint()
     if state is not None:
         try:
@@ -76,16 +83,11 @@ def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, *, 
 
     trainer.callbacks += (on_epoch,)
     trainer.batch_callbacks += (on_batch,)
-    with interrupts.caught():
-        try:
-            with progress, interrupts.deferred():
-                estimator.train(fitting)
-                folder.write_checkpoint(trainer.state())
-            estimator.save(folder.model)
-        except DivergenceError as error:
-            estimator.save(folder.model)
-            raise DivergenceError(f"{error}, and so has {folder.model}") from error
-        except Interrupted as interrupted:
-            console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
-            console.print(f"fastrnn-train {task} --resume {quote(str(folder.path))}", highlight=False, soft_wrap=True)
-            sys.exit(interrupted.code)
+    try:
+        with progress, interrupts.deferred():
+            estimator.train(fitting)
+            folder.write_checkpoint(trainer.state())
+        estimator.save(folder.model)
+    except DivergenceError as error:
+        estimator.save(folder.model)
+        raise DivergenceError(f"{error}, and so has {folder.model}") from error

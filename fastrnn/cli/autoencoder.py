@@ -116,8 +116,8 @@ def load(parameters: dict[str, Any]) -> Any:
         images = data.load_images(path, key)
     if images.ndim == 2:
         return Rows(images)
-    scaler = data.ImageScaler.of(images)
-    return Rows(scaler.transform(images, dtype), images, scaler)
+    scaler = data.ImageScaler.of(images, "last")  # as they are now, whatever the file had
+    return Rows(scaler.transform(images, dtype, "last"), images, scaler)
 
 
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:

@@ -91,7 +91,7 @@ def features(autoencoder: Any, X: Any) -> Rows:
     if (X.ndim == 2) != (scaler is None):
         kinds = ("a matrix", "images")
         raise ValueError(f"holds {kinds[X.ndim > 2]}, expected {kinds[scaler is not None]} as in training")
-    x = X if scaler is None else scaler.transform(X, autoencoder.weights_.W1.dtype)
+    x = X if scaler is None else scaler.transform(X, autoencoder.weights_.W1.dtype, "last")
     h = autoencoder.transform(x)
     errors = np.square(autoencoder.inverse_transform(h) - x, dtype=np.float64).mean(axis=1)
     rows = [[f"{value:.6g}" for value in (error, *row)] for error, row in zip(errors, h, strict=True)]

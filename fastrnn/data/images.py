@@ -48,7 +48,7 @@ def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
         return _as_matrix(array, name) if array.ndim == 2 else as_images(array, name)
 
 
-def as_images(array: np.ndarray, name: str = "images") -> np.ndarray:
+def as_images(array: np.ndarray, name: str = "images", channels: str | None = None) -> np.ndarray:
     """
     Bring images to one form: channels last, and either integers from 0 to 255 or floats from 0 to 1.
 
@@ -62,6 +62,8 @@ def as_images(array: np.ndarray, name: str = "images") -> np.ndarray:
         0 to 1, where 0 is black.
     name : str
         What errors call the array.
+    channels : {"first", "last"}, optional
+        Where colour images have theirs; None tells by the shape.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def as_images(array: np.ndarray, name: str = "images") -> np.ndarray:
         When the shape is none of these, or of two of them, or when a number has another range.
     """
     array = np.asarray(array)
-    return _as_intensities(_channels_last(array, name), name)
+    return _as_intensities(_channels_last(array, name, channels), name)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class ImageScaler:
     deviation: float
 
     @classmethod
-    def of(cls, images: np.ndarray) -> Self:
+    def of(cls, images: np.ndarray, channels: str | None = None) -> Self:
         """
         Learn from a training set.
 
@@ -106,6 +108,8 @@ class ImageScaler:
         ----------
         images : ndarray (N, 3, h, w), (N, h, w, 3) or (N, h, w)
             The images, as for `as_images`.
+        channels : {"first", "last"}, optional
+            As for `as_images`.
 
         Returns
         -------
@@ -117,7 +121,7 @@ class ImageScaler:
         DataError
             As for `as_images`, and when every image is of one colour.
         """
-        images = as_images(images)
+        images = as_images(images, channels=channels)
         height, width = images.shape[1:3]
         squares = sum(float(np.vdot(part, part)) for _, part in _centred(images))
         deviation = float(np.sqrt(squares / (len(images) * height * width)))
@@ -125,7 +129,7 @@ class ImageScaler:
             raise DataError(f"each of the {len(images)} images is of one colour; expected images that show something")
         return cls((height, width), deviation)
 
-    def transform(self, images: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+    def transform(self, images: np.ndarray, dtype: Any = np.float32, channels: str | None = None) -> np.ndarray:
         """
         Return a row for each image.
 
@@ -135,6 +139,8 @@ class ImageScaler:
             The images, as for `as_images`, of the height and width learnt.
         dtype : dtype
             The dtype of the result.
+        channels : {"first", "last"}, optional
+            As for `as_images`.
 
         Returns
         -------
@@ -146,7 +152,7 @@ class ImageScaler:
         DataError
             As for `as_images`, and when the images have another height or width.
         """
-        images = as_images(images)
+        images = as_images(images, channels=channels)
         if images.shape[1:3] != self.shape:
             size, expected = (" x ".join(map(str, shape)) for shape in (images.shape[1:3], self.shape))
             raise DataError(f"images are {size} pixels; expected {expected}, as in training")
@@ -248,7 +254,7 @@ def _centred(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield place, rows
 
 
-def _channels_last(array: np.ndarray, name: str) -> np.ndarray:
+def _channels_last(array: np.ndarray, name: str, channels: str | None) -> np.ndarray:
     """Return a view (N, h, w, 3) or (N, h, w)."""
 
     def error(problem: str) -> DataError:
@@ -260,7 +266,8 @@ def _channels_last(array: np.ndarray, name: str) -> np.ndarray:
         if array.shape[2] == 3:  # a photograph, or a batch of sequences
             raise error("which may be one colour image without the axis of images")
         return array
-    places = [axis for axis in (1, 3) if array.shape[axis] in (1, 3)]
+    axes = {None: (1, 3), "first": (1,), "last": (3,)}[channels]
+    places = [axis for axis in axes if array.shape[axis] in (1, 3)]
     if len(places) != 1:
         raise error("whose channels may be first or last" if places else "in which no axis has three channels")
     array = np.moveaxis(array, places[0], 3)

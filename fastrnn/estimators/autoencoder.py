@@ -221,10 +221,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         objective = AutoencoderObjective(
             _initial_weights(x.shape[1], self.hidden_size, self.tied, dtype, streams(seed).weights), **penalties
         )
-        self.weights_ = objective.weights
-        self.validation_rows_ = held_out
-        self.scaler_: ImageScaler | None = None
-        self.trainer_ = Trainer(
+        trainer = Trainer(
             objective,
             None,
             optimizer,
@@ -232,12 +229,40 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             callbacks=[print_epoch] if self.verbose else [],
             seed=seed,
         )
+        self.trainer_, self.weights_, self.validation_rows_ = trainer, objective.weights, held_out
+        self.scaler_: ImageScaler | None = None
         validation = (x[held_out], None) if len(held_out) else None
-        return Fitting(self.trainer_, x[training] if len(held_out) else x, validation=validation)
+        return Fitting(trainer, x[training] if len(held_out) else x, validation=validation)
 
-    def train(self, fitting: Fitting, *callbacks: Any) -> Self:
+    def train(
+        self,
+        fitting: Fitting,
+        callbacks: Iterable[Callable[[int, History], Any]] = (),
+        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        state: dict[str, Any] | None = None,
+    ) -> Self:
+        """
+        Train what `prepare` has prepared.
+
+        Parameters
+        ----------
+        fitting : Fitting
+            From `prepare`.
+        callbacks, batch_callbacks, state
+            As in `fit`.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        DivergenceError
+            If training diverges; the estimator then has the weights of the last finite epoch.
+        """
         try:
-            return super().train(fitting, *callbacks)
+            return super().train(fitting, callbacks, batch_callbacks, state)
         finally:
             with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
                 self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())

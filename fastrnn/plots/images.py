@@ -134,4 +134,4 @@ def _draw_pairs(before: np.ndarray, after: np.ndarray, captions: list[str], titl
 
 
 def _psnr(error: float, peak: float) -> str:
-    return f"{10 * math.log10(peak**2 / error):.1f} dB" if error > 0 else "∞ dB"
+    return f"{10 * math.log10(peak**2 / error):.1f} dB" if error else "∞ dB"
