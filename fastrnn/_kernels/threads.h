@@ -76,7 +76,7 @@ static void run_on_threads(int threads, work_t work, void *data) {
 #include <time.h>
 
 enum { TEAMS = 16 };
-#define PATIENCE 200000 /* nanoseconds that a thread looks for the next call before it sleeps */
+#define PATIENCE 2000000 /* nanoseconds that a thread looks for the next call before it sleeps: an optimizer's step */
 
 typedef struct {
   int busy;              /* has a caller taken this team? */
@@ -101,7 +101,7 @@ static int64_t nanoseconds(void) {
 
 static void wait_for_gate(team_t *team) {
   int64_t end = nanoseconds() + PATIENCE;
-  while (nanoseconds() < end)
+  for (; nanoseconds() < end; GIVE_WAY())
     for (int spins = 0; spins < SPINS; spins++) {
       if (is_open(team)) return;
       PAUSE();
