@@ -190,7 +190,7 @@ cdef class TwoPasses:
         p.chunks = (p.N + CHUNK - 1) // CHUNK
         p.rows = (p.N + p.chunks - 1) // p.chunks
         p.chunks = (p.N + p.rows - 1) // p.rows
-        p.shards = max(1, min(<int> SHARDS, p.chunks // 2, p.N // (2 * n.H)))  # their gradients no larger than x
+        p.shards = max(1, min(<int> SHARDS, p.chunks, p.N // n.H))  # their gradients no larger than x
         self.h = Memory(p.N * n.ld)
         p.h = self.h.take(0)
         cdef Memory sums = Memory(p.chunks * n.ld)
