@@ -79,7 +79,11 @@ class TrainedEstimator(BaseEstimator):
             )
         finally:
             self._set_history(trainer.history)
+            self._summarize(fitting)
         return self
+
+    def _summarize(self, fitting: Fitting) -> None:
+        """Note what a fitted estimator says of its training set."""
 
     def _set_history(self, history: History) -> None:
         self.history_ = history

@@ -234,39 +234,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         validation = (x[held_out], None) if len(held_out) else None
         return Fitting(trainer, x[training] if len(held_out) else x, validation=validation)
 
-    def train(
-        self,
-        fitting: Fitting,
-        callbacks: Iterable[Callable[[int, History], Any]] = (),
-        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
-        state: dict[str, Any] | None = None,
-    ) -> Self:
-        """
-        Train what `prepare` has prepared.
-
-        Parameters
-        ----------
-        fitting : Fitting
-            From `prepare`.
-        callbacks, batch_callbacks, state
-            As in `fit`.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        DivergenceError
-            If training diverges; the estimator then has the weights of the last finite epoch.
-        """
-        try:
-            return super().train(fitting, callbacks, batch_callbacks, state)
-        finally:
-            with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
-                self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
-            self.mean_activation_ = self._encode(fitting.x).mean(axis=0, dtype=np.float64)
+    def _summarize(self, fitting: Fitting) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
+            self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
+        self.mean_activation_ = self._encode(fitting.x).mean(axis=0, dtype=np.float64)
 
     # ---- using ------------------------------------------------------------------------------------------------------
 
