@@ -25,7 +25,7 @@ _MODULES = {
         "show_config",
         "sparse_autoencoder_cost",
     ),
-    "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Gaussian", "Recurrent"),
+    "layers": ("GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "Flatten", "Gaussian", "Recurrent"),
     "model": ("Sequential",),
     "streaming": ("Stream",),
     "optimizers": ("SGD", "Adam"),

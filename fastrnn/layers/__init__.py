@@ -3,10 +3,12 @@
 from fastrnn.layers._base import Call, Layer, LayerBackprop, ModelState, Parameters, Shape, State
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
+from fastrnn.layers.embedding import Embedding
+from fastrnn.layers.flatten import Flatten
 from fastrnn.layers.initializers import Gaussian
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
 
-LAYERS = {layer.__name__: layer for layer in (Recurrent, RNN, LSTM, GRU, Dense, Dropout)}
+LAYERS = {layer.__name__: layer for layer in (Recurrent, RNN, LSTM, GRU, Dense, Dropout, Embedding, Flatten)}
 
 __all__ = [
     "GRU",
@@ -16,6 +18,8 @@ __all__ = [
     "Call",
     "Dense",
     "Dropout",
+    "Embedding",
+    "Flatten",
     "Gaussian",
     "Layer",
     "LayerBackprop",

@@ -1,0 +1,30 @@
+"""All steps of a sequence side by side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn._kernels.types import Array
+from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
+
+
+@dataclass(frozen=True, repr=False)
+class Flatten(Layer):
+    """Put the steps of a sequence side by side, (B, T, I) to (B, T * I), as inputs of a dense layer."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2 or input_shape[0] is None:
+            raise ValueError(f"Flatten() got inputs {input_shape}, expected (T, I) with a number of steps")
+        T, I = input_shape
+        assert T is not None and I is not None
+        return (T * I,)
+
+    def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
+        if call.lengths is not None and (call.lengths != x.shape[1]).any():
+            short = int(np.argmax(call.lengths != x.shape[1]))
+            raise ValueError(f"lengths[{short}] is {call.lengths[short]}, but Flatten() takes all {x.shape[1]} steps")
+
+        def backprop(gradients: Parameters, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
+            return None if dy is None else dy.reshape(x.shape), None
+
+        return x.reshape(len(x), -1), None, backprop if call.training else None
