@@ -87,7 +87,7 @@ def test_initial_vectors():
         (lambda: Embedding(V, D).output_shape((T, 9)), ValueError, r"inputs \(4, 9\), expected \(T, 6\)"),
         (lambda: Embedding(V, D).output_shape((V,)), ValueError, r"inputs \(6,\), expected \(T, 6\)"),
         (lambda: back(DY), TypeError, r"x has shape \(5, 4, 3\) and dtype float64, expected symbols"),
-        (lambda: back(np.where(SYMBOLS == SYMBOLS[2, 1], V, 0)), ValueError, r"x\[\d, \d\] is 6, expected .* 0\.\.5"),
+        (lambda: back(np.where(SYMBOLS[2, 1] == SYMBOLS, V, 0)), ValueError, r"x\[\d, \d\] is 6, expected .* 0\.\.5"),
         (lambda: back(SYMBOLS - 9), ValueError, r"x\[0, 0\] is -\d, expected a symbol in 0\.\.5"),
         (lambda: Flatten().output_shape((None, D)), ValueError, r"inputs \(None, 3\), expected \(T, I\) with a number"),
         (lambda: Flatten().output_shape((D,)), ValueError, r"inputs \(3,\), expected \(T, I\)"),

@@ -9,6 +9,8 @@ from fastrnn._kernels.types import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Gaussian, Initializer, check_initializer, draw
 
+VECTORS = Gaussian(0.1)  # initial ones, whatever the size of the vocabulary
+
 
 @dataclass(frozen=True, repr=False)
 class Embedding(Layer):
@@ -34,7 +36,7 @@ class Embedding(Layer):
 
     vocabulary: int
     dimension: int
-    initializer: Initializer = Gaussian(0.1)
+    initializer: Initializer = VECTORS
 
     def __post_init__(self) -> None:
         check_integer("vocabulary", self.vocabulary, 1)
@@ -43,7 +45,9 @@ class Embedding(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2 or input_shape[1] != self.vocabulary:
-            raise ValueError(f"{self!r} got inputs {input_shape}, expected (T, {self.vocabulary}): symbols, and T of them")
+            raise ValueError(
+                f"{self!r} got inputs {input_shape}, expected (T, {self.vocabulary}): symbols, and T of them"
+            )
         return (input_shape[0], self.dimension)
 
     def initialize(self, input_shape: Shape, rng: np.random.Generator) -> Parameters:

@@ -16,7 +16,8 @@ class Flatten(Layer):
         if len(input_shape) != 2 or input_shape[0] is None:
             raise ValueError(f"Flatten() got inputs {input_shape}, expected (T, I) with a number of steps")
         T, I = input_shape
-        assert T is not None and I is not None
+        assert T is not None
+        assert I is not None
         return (T * I,)
 
     def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
