@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fastrnn._kernels.types import Array
-from fastrnn.layers import LayerBackprop, ModelState, Parameters, State
+from fastrnn.layers import Gradients, LayerBackprop, ModelState, State
 
 
 def check_state(name: str, state: ModelState, count: int) -> Sequence[State]:
@@ -29,7 +29,7 @@ class Backprop:
     """
 
     def __init__(
-        self, gradients: list[Parameters], backprops: list[LayerBackprop | None], state: tuple[State, ...]
+        self, gradients: list[Gradients], backprops: list[LayerBackprop | None], state: tuple[State, ...]
     ) -> None:
         self._gradients = gradients
         self._backprops = backprops

@@ -1,19 +1,22 @@
 """What the trainer makes small: a loss over examples, and its gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastrnn._examples import Examples, check_examples
 from fastrnn._kernels.types import Array
+from fastrnn.layers import RowGradient
 from fastrnn.losses import COUNTERS, Loss, cross_entropy
 from fastrnn.model import Sequential
 
 
 class Objective(ABC):
     """A function of parameters and examples; the trainer changes the parameters, which are one flat vector.
+
+    Its first part has a flat gradient. Tables of which a batch changes few rows may follow.
 
     Attributes
     ----------
@@ -37,7 +40,12 @@ class Objective(ABC):
     @property
     @abstractmethod
     def flat_gradients(self) -> Array:
-        """Where `gradient` leaves its gradient."""
+        """Where `gradient` leaves its gradient, of as many parameters as it has numbers."""
+
+    @property
+    def tables(self) -> Mapping[str, tuple[Array, RowGradient]]:
+        """By name, views (V, D) of the other parameters, and where `gradient` leaves the rows of their gradients."""
+        return {}
 
     @abstractmethod
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
@@ -49,7 +57,7 @@ class Objective(ABC):
 
     @abstractmethod
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
-        """Return the loss, and the sums of the measures over the batch; leave the gradient in `flat_gradients`."""
+        """Return the loss, and the sums of the measures over the batch; leave the gradient in its places."""
 
     @abstractmethod
     def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
@@ -76,6 +84,10 @@ class Supervised(Objective):
     def flat_gradients(self) -> Array:
         return self.model.flat_gradients
 
+    @property
+    def tables(self) -> Mapping[str, tuple[Array, RowGradient]]:
+        return {name: (self.model.parameters[name], rows) for name, rows in self.model.row_gradients.items()}
+
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         return check_examples(self.steps, x, y, lengths, sample_weight)
 
@@ -94,7 +106,7 @@ class Supervised(Objective):
             checkpoint_every=self.checkpoint_every,
         )
         loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
-        self.flat_gradients[...] = 0
+        self.model.zero_gradients()
         backprop(dy, need_dx=False)
         return loss, {"train_accuracy": self.count(y, batch.y, batch.mask)} if self.count else {}
 

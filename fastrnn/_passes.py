@@ -7,6 +7,7 @@ import numpy as np
 from fastrnn._examples import Examples
 from fastrnn._objective import Objective
 from fastrnn._run import Run
+from fastrnn._updates import update
 from fastrnn.optimizers import Optimizer, clip_by_global_norm
 
 
@@ -28,7 +29,8 @@ class Passes:
             loss, measures = self.objective.gradient(batch, run.dropout)
             if not np.isfinite(loss):
                 raise self.divergence(f"the loss is {loss}", where, learning_rate)
-            norm = clip_by_global_norm(self.objective.flat_gradients, self.clip_norm)
+            rows = [gradient.values for _, gradient in self.objective.tables.values()]
+            norm = clip_by_global_norm(self.objective.flat_gradients, self.clip_norm, *rows)
             if not np.isfinite(norm):
                 raise self.divergence(f"the norm of the gradient is {norm}", where, learning_rate)
         return loss, measures
@@ -37,8 +39,7 @@ class Passes:
         """Make one update, unless the loss or the gradient are not finite, and add it up in the run."""
         loss, measures = self.gradient(run, batch, learning_rate)
         with np.errstate(over="ignore", invalid="ignore"):
-            parameters, gradients = self.objective.flat_parameters, self.objective.flat_gradients
-            optimizer.update(parameters, gradients, run.optimizer, learning_rate)
+            update(optimizer, self.objective, run.optimizer, learning_rate)
         run.add(batch.n_steps, loss, measures)
 
     def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:

@@ -12,7 +12,7 @@ from fastrnn._checks import check_integer
 from fastrnn._kernels import backends
 from fastrnn._kernels.memory import net_bytes
 from fastrnn.cells.rnn import RNN_LINEAR
-from fastrnn.layers import Dense, Layer, Recurrent
+from fastrnn.layers import Dense, Embedding, Layer, Recurrent
 from fastrnn.model import Sequential
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -28,7 +28,7 @@ def training_bytes(
 
     It counts the inputs of the batch, tapes, outputs and masks of all layers, and what the way back takes in the layer
     that takes most; parameters, the optimizer and the data set are not in it. Inputs count as numbers: symbols take
-    less.
+    less, and count as 8 bytes where an embedding takes them.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ def training_bytes(
     if checkpoint_every is not None:
         check_integer("checkpoint_every", checkpoint_every, 1)
     shape = (T, *model.input_shape[1:]) if len(model.input_shape) == 2 else model.input_shape
-    kept, peak, needs_dx = _bytes(model, B, shape), 0, False
+    kept = 8 * B * T if isinstance(model.layers[0], Embedding) else _bytes(model, B, shape)
+    peak, needs_dx = 0, False
     for layer, own in zip(model.layers, model._parameters, strict=True):
         if isinstance(layer, Recurrent):
             more, transient = _recurrent_bytes(layer, model, B, shape, checkpoint_every, ragged, needs_dx)
@@ -107,6 +108,11 @@ def _recurrent_bytes(
 def _pointwise_bytes(layer: Layer, model: Sequential, B: int, shape: Any) -> tuple[int, int]:
     """Return what a layer without steps keeps, and what it takes while it goes back: outputs, and whole vectors."""
     outputs = layer.output_shape(shape)
+    if isinstance(layer, Embedding):
+        count = B * shape[0]
+        vectors, rows = _bytes(model, B, outputs), _bytes(model, min(count, layer.vocabulary), layer.dimension)
+        # Symbols and vectors; dy twice, and where it is lazy the most rows that there may be, and symbols sorted.
+        return 8 * count + vectors, 2 * vectors + (rows + 6 * 8 * count if layer.lazy else 0)
     if not isinstance(layer, Dense):
         return 2 * _bytes(model, B, outputs), _bytes(model, B, outputs)
     layout = backends.choose(None, RNN_LINEAR).layout

@@ -14,7 +14,7 @@ from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
-from fastrnn.layers import Call, Layer, ModelState, Parameters, Shape
+from fastrnn.layers import Call, Layer, ModelState, Parameters, RowGradient, Shape
 from fastrnn.layers.description import describe, rebuild
 
 
@@ -39,7 +39,9 @@ class Sequential:
         Views of the flat vectors by name, ``"{index of the layer}.{name within it}"``, such as ``"0.1.backward.Wx"``;
         change them in place: ``model.parameters["2.b"][...] = 0``.
     flat_parameters, flat_gradients : ndarray
-        The vectors themselves.
+        The vectors themselves. The tables of lazy layers come last in the first, and are not in the second.
+    row_gradients : dict of str to RowGradient
+        The gradients of these tables by name; they are in `gradients`, too.
 
     Raises
     ------
@@ -94,27 +96,36 @@ class Sequential:
         self.input_shape = _check_shape(input_shape)
         rng = streams(seed).weights
         shape = self.input_shape
-        self._shapes, values = [], []
+        self._shapes, self._row_gradients = [], []
+        dense: list[Array] = []
+        tables: list[Array] = []
         for layer in self.layers:
             initial = layer.initialize(shape, rng)
             shape = layer.output_shape(shape)
             self._shapes.append({name: value.shape for name, value in initial.items()})
-            values += [value.ravel() for value in initial.values()]
+            self._row_gradients.append(
+                {name: RowGradient.empty(value.shape[1], self.dtype) for name, value in initial.items() if layer.lazy}
+            )
+            (tables if layer.lazy else dense).extend(value.ravel() for value in initial.values())
         self.output_shape = shape
-        vector = np.concatenate(values or [np.empty(0)]).astype(self.dtype)
-        self._bind(vector, np.zeros_like(vector))
+        vector = np.concatenate([np.empty(0), *dense, *tables], dtype=self.dtype)
+        self._bind(vector, np.zeros(sum(map(np.size, dense)), self.dtype))
         return self
 
     def _bind(self, parameters: Array, gradients: Array) -> None:
         """Take two flat vectors, and make the named views of them."""
         self.flat_parameters, self.flat_gradients = parameters, gradients
-        self._parameters = _views(self._shapes, parameters)
-        self._gradients = _views(self._shapes, gradients)
+        dense = [{} if layer.lazy else own for layer, own in zip(self.layers, self._shapes, strict=True)]
+        tables = [own if layer.lazy else {} for layer, own in zip(self.layers, self._shapes, strict=True)]
+        first = gradients.size
+        self._parameters = _join(_views(dense, parameters[:first]), _views(tables, parameters[first:]))
+        self._gradients = _join(_views(dense, gradients), self._row_gradients)
         self.parameters = _named(self._parameters)
         self.gradients = _named(self._gradients)
+        self.row_gradients = _named(self._row_gradients)
 
     def __getstate__(self) -> dict[str, Any]:
-        views = ("_parameters", "_gradients", "parameters", "gradients")
+        views = ("_parameters", "_gradients", "parameters", "gradients", "row_gradients")
         return {name: value for name, value in self.__dict__.items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -129,6 +140,36 @@ class Sequential:
     def _check_built(self) -> None:
         if not self._is_built:
             raise RuntimeError("the model has no parameters yet: call model.build(input_shape) first")
+
+    def zero_gradients(self) -> None:
+        """
+        Forget the gradients, to which the way back adds; `Trainer` does so in each batch, and so does a loop of one's own.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastrnn import LSTM, Dense, Embedding, Sequential
+        >>> model = Sequential([Embedding(1000, 8, lazy=True), LSTM(4), Dense(2)]).build((None, 1000))
+        >>> x = np.array([[7, 3, 7], [512, 3, 9]])
+        >>> for step in range(10):
+        ...     y, backprop = model.forward(x, training=True)
+        ...     model.zero_gradients()
+        ...     backprop(y - 1, need_dx=False)
+        ...     model.flat_parameters[: model.flat_gradients.size] -= 0.1 * model.flat_gradients
+        ...     gradient = model.gradients["0.W"]
+        ...     model.parameters["0.W"][gradient.rows] -= 0.1 * gradient.values
+        >>> gradient.rows
+        array([  3,   7,   9, 512])
+        """
+        self._check_built()
+        self.flat_gradients[...] = 0
+        for gradient in self.row_gradients.values():
+            gradient.clear()
 
     def pack(self) -> list[Any]:
         """
@@ -363,6 +404,11 @@ def _views(shapes: list[dict[str, tuple[int, ...]]], vector: Array) -> list[Para
     return views
 
 
-def _named(views: list[Parameters]) -> Mapping[str, Array]:
+def _join(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return, layer by layer, what either has."""
+    return [own | more for own, more in zip(one, other, strict=True)]
+
+
+def _named(views: list[dict[str, Any]]) -> Mapping[str, Any]:
     """Return the views by the names that they have in the model, in a mapping that keeps them bound."""
     return MappingProxyType({f"{index}.{name}": view for index, own in enumerate(views) for name, view in own.items()})

@@ -26,6 +26,9 @@ class Optimizer(Protocol):
         """
         Return what is remembered before the first update.
 
+        For tables of lazy layers arrays must have a number for each parameter; of these `update` then gets the rows
+        of the batch, one after another.
+
         Parameters
         ----------
         parameters : ndarray
@@ -197,7 +200,7 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
     return OPTIMIZERS[optimizer](learning_rate)
 
 
-def clip_by_global_norm(gradients: Array, limit: float | None) -> float:
+def clip_by_global_norm(gradients: Array, limit: float | None, *more: Array) -> float:
     """
     Scale gradients down to a norm (Pascanu et al. 2013).
 
@@ -207,6 +210,8 @@ def clip_by_global_norm(gradients: Array, limit: float | None) -> float:
         The flat vector; changed in place where its norm is above the limit and finite.
     limit : float or None
         Largest Euclidean norm; None changes nothing.
+    *more : ndarray
+        Gradients outside of the vector, which count in the norm and are scaled alike.
 
     Returns
     -------
@@ -214,9 +219,11 @@ def clip_by_global_norm(gradients: Array, limit: float | None) -> float:
         The norm before.
     """
     # Summed by NumPy, not by BLAS, whose sums depend on its number of threads.
-    norm = float(np.sqrt(np.square(gradients, dtype=np.float64).sum()))
+    parts = (gradients, *more)
+    norm = float(np.sqrt(sum(np.square(part, dtype=np.float64).sum() for part in parts)))
     if limit is not None and limit < norm < np.inf:
-        gradients *= limit / norm
+        for part in parts:
+            part *= limit / norm
     return norm
 
 

@@ -15,6 +15,7 @@ from fastrnn._objective import Objective, Supervised
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._run import Run
 from fastrnn._streams import fresh_seed, generator, streams
+from fastrnn._updates import initial_state
 from fastrnn.history import History
 from fastrnn.losses import Loss, get_loss
 from fastrnn.model import Sequential
@@ -80,8 +81,8 @@ class Trainer:
         See `fastrnn.losses`; None for an objective.
     optimizer : {"adam", "sgd"} or Optimizer
         A name, or an object such as ``SGD(0.1, momentum=0.9)``. `LBFGS` takes all examples at once, an iteration an
-        epoch; it knows no learning rate, `schedule` or `clip_norm`, and after `restore` it goes on from the last
-        weights, but not with the same bits, because what it remembers of the curvature is not stored.
+        epoch; it knows no learning rate, `schedule`, `clip_norm` or lazy layers, and after `restore` it goes on from
+        the last weights, but not with the same bits, because what it remembers of the curvature is not stored.
     learning_rate : float, optional
         For an optimizer given by name.
     schedule : {"step", "cosine", "plateau"}, Schedule or None
@@ -156,6 +157,11 @@ class Trainer:
             None if checkpoint_every is None else check_integer("checkpoint_every", checkpoint_every, 1)
         )
         self._objective = _objective(model, loss, n_threads, self.checkpoint_every)
+        if isinstance(optimizer, LBFGS) and self._objective.tables:
+            table = next(iter(self._objective.tables))
+            raise ValueError(
+                f"{optimizer!r} needs the whole gradient, but {table} is of a lazy layer; expected lazy=False"
+            )
         self._passes = Passes(self._objective, clip_norm)
         self._run: Run | None = None
         self._finished: dict[str, Any] = {}  # state at the end of the last epoch
@@ -318,7 +324,7 @@ class Trainer:
                 f"the state has {tree['weights'].size} weights of {tree['weights'].dtype}, "
                 f"but the model has {expected.size} of {expected.dtype}"
             )
-        remembered = self.optimizer.initial_state(expected).keys()
+        remembered = initial_state(self.optimizer, self._objective).keys()
         if tree["optimizer"].keys() != remembered:
             raise ValueError(
                 f"the state's optimizer remembers {sorted(tree['optimizer'])}, "
@@ -330,7 +336,7 @@ class Trainer:
     def _begin(self) -> Run:
         weights = self.model.flat_parameters
         seed = fresh_seed() if self.seed is None else self.seed
-        return Run.begin(seed, self.optimizer.initial_state(weights), weights)
+        return Run.begin(seed, initial_state(self.optimizer, self._objective), weights)
 
     def _load(self, tree: dict[str, Any]) -> Run:
         self._run = Run.from_tree(tree)

@@ -66,7 +66,9 @@ def test_flatten_puts_steps_side_by_side():
     assert backprop({}, None, None, True) == (None, None)
 
 
-@pytest.mark.parametrize("layer", [Embedding(V, D), Embedding(V, D, initializer=Gaussian(0.3)), Flatten()], ids=repr)
+@pytest.mark.parametrize(
+    "layer", [Embedding(V, D), Embedding(V, D, initializer=Gaussian(0.3), lazy=True), Flatten()], ids=repr
+)
 def test_description_makes_the_same_layer(layer):
     assert rebuild(describe(layer)) == layer
     assert eval(repr(layer)) == layer
@@ -84,6 +86,7 @@ def test_initial_vectors():
         (lambda: Embedding(0, 3), ValueError, "vocabulary is 0, expected at least 1"),
         (lambda: Embedding(3, 2.5), TypeError, "dimension is 2.5, expected a whole number"),
         (lambda: Embedding(3, 2, initializer="one"), ValueError, "initializer is 'one', expected one of"),
+        (lambda: Embedding(3, 2, lazy=1), ValueError, "lazy is 1, expected one of False, True"),
         (lambda: Embedding(V, D).output_shape((T, 9)), ValueError, r"inputs \(4, 9\), expected \(T, 6\)"),
         (lambda: Embedding(V, D).output_shape((V,)), ValueError, r"inputs \(6,\), expected \(T, 6\)"),
         (lambda: back(DY), TypeError, r"x has shape \(5, 4, 3\) and dtype float64, expected symbols"),

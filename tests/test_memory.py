@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastrnn import GRU, LSTM, RNN, Dense, RecurrentClassifier, RecurrentRegressor, Sequential, Trainer
+from fastrnn import GRU, LSTM, RNN, Dense, Embedding, RecurrentClassifier, RecurrentRegressor, Sequential, Trainer
 from fastrnn._kernels import backends, pool
 from fastrnn.memory import choose_checkpoints, parse_bytes, training_bytes
 
@@ -31,8 +31,12 @@ def build(layers, dtype="float32"):
 def measured(model, B, T, checkpoint_every=None, lengths=None):
     """The most that a training step has allocated at a time; NumPy tells tracemalloc of its arrays."""
 
+    embeds = isinstance(model.layers[0], Embedding)
+    rng = np.random.default_rng(0)
+
     def step():
-        x = np.zeros((B, T, I), model.dtype)
+        x = rng.integers(0, model.input_shape[-1], (B, T)) if embeds else np.zeros((B, T, I), model.dtype)
+        model.zero_gradients()
         y, backprop = model.forward(
             x,
             training=True,
@@ -46,6 +50,7 @@ def measured(model, B, T, checkpoint_every=None, lengths=None):
     step()
     gc.collect()
     pool.release()
+    model.zero_gradients()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     step()
@@ -76,6 +81,14 @@ def test_the_formula_for_numba(numba, name, checkpoint_every):
     model = build(NETS[name])
     expected = training_bytes(model, 32, 300, checkpoint_every)
     np.testing.assert_allclose(measured(model, 32, 300, checkpoint_every), expected, rtol=0.1)
+
+
+@pytest.mark.parametrize("V", [50, 50_000])
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("layers", [[LSTM(64), Dense(3)], [RNN(16), Dense(3)]], ids=["lstm", "rnn"])
+def test_the_formula_for_embeddings(layers, lazy, V):
+    model = Sequential([Embedding(V, 64, lazy=lazy), *layers]).build((None, V))
+    np.testing.assert_allclose(measured(model, 32, 300), training_bytes(model, 32, 300), rtol=0.06)
 
 
 def test_the_formula_in_float64():

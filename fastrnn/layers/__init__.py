@@ -1,12 +1,13 @@
 """Layers, one file each; a new layer is one file here and one name in `LAYERS`."""
 
-from fastrnn.layers._base import Call, Layer, LayerBackprop, ModelState, Parameters, Shape, State
+from fastrnn.layers._base import Call, Gradients, Layer, LayerBackprop, ModelState, Parameters, Shape, State
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.flatten import Flatten
 from fastrnn.layers.initializers import Gaussian
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers.rows import RowGradient
 
 LAYERS = {layer.__name__: layer for layer in (Recurrent, RNN, LSTM, GRU, Dense, Dropout, Embedding, Flatten)}
 
@@ -21,11 +22,13 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Gaussian",
+    "Gradients",
     "Layer",
     "LayerBackprop",
     "ModelState",
     "Parameters",
     "Recurrent",
+    "RowGradient",
     "Shape",
     "State",
 ]

@@ -15,12 +15,13 @@ from fastrnn._kernels.types import Array, PackedWeights
 
 Shape = tuple[int | None, ...]  # without the batch: (T or None, I) or (I,)
 Parameters = dict[str, Array]
+Gradients = dict[str, Any]  # of one layer: arrays, or, where it is lazy, a `RowGradient` for each
 State = tuple[tuple[Array | None, ...] | None, ...] | None  # of one layer
 ModelState = tuple[State, ...] | None  # an entry for each layer
 
 # (gradients, dy, dstate, need_dx) -> (dx, gradient of the initial state); adds into `gradients`.
 Backward = tuple[Array | None, State]
-LayerBackprop = Callable[[Parameters, Array | None, State, bool], Backward]
+LayerBackprop = Callable[[Gradients, Array | None, State, bool], Backward]
 Forward = tuple[Array, State, LayerBackprop | None]  # y, the final state, and the way back if a tape was kept
 
 
@@ -37,6 +38,11 @@ class Call(NamedTuple):
 @dataclass(frozen=True, repr=False)
 class Layer:
     """Base of all layers; one without parameters that keeps its input's shape overrides `forward` alone."""
+
+    @property
+    def lazy(self) -> bool:
+        """Are its parameters tables (V, D) whose gradients are `RowGradient`s, outside of the model's flat vector?"""
+        return False
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn._checks import check_integer
+from fastrnn._checks import check_choice, check_integer
 from fastrnn._kernels.types import Array
-from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
+from fastrnn.layers._base import Backward, Call, Forward, Gradients, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Gaussian, Initializer, check_initializer, draw
 
 VECTORS = Gaussian(0.1)  # initial ones, whatever the size of the vocabulary
@@ -19,6 +19,11 @@ class Embedding(Layer):
 
     Inputs are integers (B, T) in 0..V-1, outputs (B, T, D); symbols beyond a row's length are never read.
 
+    A lazy one is another algorithm, which PyTorch calls SparseAdam: a row, its momentum or means, and its weight decay
+    move only in batches that contain its symbol; numbers such as Adam's count of updates move in every batch. A batch
+    then costs what its symbols cost, whatever V is. The exact one moves all rows in every batch, as if W were dense;
+    under SGD without momentum and weight decay the two are the same.
+
     Parameters
     ----------
     vocabulary : int
@@ -27,6 +32,8 @@ class Embedding(Layer):
         D, the length of a vector.
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
         Initial vectors.
+    lazy : bool
+        For large vocabularies: the gradient is a `RowGradient`, and optimizers see the rows of a batch alone.
 
     Raises
     ------
@@ -37,11 +44,13 @@ class Embedding(Layer):
     vocabulary: int
     dimension: int
     initializer: Initializer = VECTORS
+    lazy: bool = False
 
     def __post_init__(self) -> None:
         check_integer("vocabulary", self.vocabulary, 1)
         check_integer("dimension", self.dimension, 1)
         check_initializer(self.initializer)
+        check_choice("lazy", self.lazy, (False, True))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2 or input_shape[1] != self.vocabulary:
@@ -55,12 +64,14 @@ class Embedding(Layer):
 
     def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
         valid = _check_symbols(x, self.vocabulary, call.lengths)
-        symbols = x[valid]
+        symbols = x[valid].astype(np.intp)
         y = np.zeros((*x.shape, self.dimension), weights["W"].dtype)
-        y[valid] = weights["W"][symbols]
+        y[valid] = weights["W"].take(symbols, axis=0)
 
-        def backprop(gradients: Parameters, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
-            if dy is not None:
+        def backprop(gradients: Gradients, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
+            if dy is not None and self.lazy:
+                gradients["W"].add(symbols, dy[valid])
+            elif dy is not None:
                 np.add.at(gradients["W"], symbols, dy[valid])
             return None, None
 

@@ -1,5 +1,5 @@
-"""Make the golden vectors: outputs and all gradients of PyTorch's own RNN, LSTM and GRU in float64, and the cost of the
-sparse autoencoder with the gradients of PyTorch's autograd.
+"""Make the golden vectors: outputs and all gradients of PyTorch's own RNN, LSTM and GRU in float64, the cost of the
+sparse autoencoder with the gradients of PyTorch's autograd, and steps of SparseAdam.
 
 python tests/golden/make_golden.py        (needs torch; the tests need only the .npz that it writes)
 """
@@ -76,7 +76,27 @@ def autoencoder() -> dict[str, np.ndarray]:
     return out
 
 
+def sparse_adam() -> dict[str, np.ndarray]:
+    """Train a table by batches that hold few of its rows, one of them none; return it after each batch."""
+    rng = np.random.default_rng(0)
+    V, D, batches, n = 9, 3, 7, 6
+    symbols, dy = rng.integers(0, V - 1, (batches, n)), rng.normal(size=(batches, n, D))
+    lengths = np.array([n, 4, n, 0, 5, n, 3])
+    table = torch.nn.Embedding(V, D, sparse=True, dtype=torch.float64)
+    options = {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-30}  # it adds eps elsewhere: here it is nothing
+    optimizer = torch.optim.SparseAdam(table.parameters(), **options)
+    tables = [table.weight.detach().numpy().copy()]
+    for x, d, length in zip(symbols, dy, lengths, strict=True):
+        optimizer.zero_grad()
+        (table(torch.tensor(x[:length])) * torch.tensor(d[:length])).sum().backward()
+        optimizer.step()
+        tables.append(table.weight.detach().numpy().copy())
+    constants = np.array([options["lr"], *options["betas"], options["eps"]])
+    return {"symbols": symbols, "dy": dy, "lengths": lengths, "tables": np.array(tables), "options": constants}
+
+
 if __name__ == "__main__":
+    np.savez(Path(__file__).with_name("sparse_adam.npz"), **sparse_adam())
     np.savez(Path(__file__).with_name("autoencoder.npz"), **autoencoder())
     for name in MODULES:
         np.savez(Path(__file__).with_name(f"{name}.npz"), **golden(name))

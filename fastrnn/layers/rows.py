@@ -1,0 +1,65 @@
+"""The gradient of a table of which a batch uses few rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastrnn._kernels.types import Array
+
+
+@dataclass(eq=False)
+class RowGradient:
+    """
+    The rows of a gradient (V, D) that are not zero by nature; its size is that of a batch, whatever V is.
+
+    Parameters
+    ----------
+    rows : integers (K,)
+        Which rows, each once, ascending.
+    values : ndarray (K, D)
+        The rows themselves, in the dtype of the table.
+    """
+
+    rows: Array
+    values: Array
+
+    @classmethod
+    def empty(cls, dimension: int, dtype: np.dtype) -> "RowGradient":
+        """
+        Return a gradient without rows.
+
+        Parameters
+        ----------
+        dimension : int
+            D, the length of a row.
+        dtype : dtype
+            That of the table.
+
+        Returns
+        -------
+        RowGradient
+            The gradient.
+        """
+        return cls(np.empty(0, np.intp), np.empty((0, dimension), dtype))
+
+    def add(self, symbols: Array, values: Array) -> None:
+        """
+        Add vectors to rows; those of a row in their order, as adding them into a whole table would.
+
+        Parameters
+        ----------
+        symbols : integers (n,)
+            The row of each vector, in any order, also more than once.
+        values : ndarray (n, D)
+            The vectors.
+        """
+        known = len(self.rows)
+        rows, places = np.unique(np.concatenate([self.rows, symbols], dtype=np.intp), return_inverse=True)
+        sums = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
+        sums[places[:known]] = self.values
+        np.add.at(sums, places[known:], values)
+        self.rows, self.values = rows, sums
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.rows, self.values = self.rows[:0].copy(), self.values[:0].copy()
