@@ -17,10 +17,10 @@ from fastrnn.optimizers import Optimizer
 
 def initial_state(optimizer: Optimizer | LBFGS, objective: Objective) -> dict[str, Any]:
     """Return what is remembered of the flat vector, and under the name of each table what is of that."""
-    state = optimizer.initial_state(objective.flat_parameters[: objective.flat_gradients.size])
+    states: dict[str, dict[str, Any]] = {}
     for table, (parameters, _) in objective.tables.items():
-        state[table] = optimizer.initial_state(parameters.reshape(-1))
-        for name, value in state[table].items():
+        states[table] = optimizer.initial_state(parameters.reshape(-1))
+        for name, value in states[table].items():
             is_array = isinstance(value, np.ndarray)
             if not (value.shape == (parameters.size,) if is_array else np.isscalar(value)):
                 got = f"shape {value.shape}" if is_array else f"type {type(value).__name__}"
@@ -28,7 +28,7 @@ def initial_state(optimizer: Optimizer | LBFGS, objective: Objective) -> dict[st
                     f"{optimizer!r} remembers {name!r} of {got} of the lazy table {table}, expected a number, "
                     f"or an array ({parameters.size},) with one for each parameter"
                 )
-    return state
+    return optimizer.initial_state(objective.flat_parameters[: objective.flat_gradients.size]) | states
 
 
 def update(optimizer: Optimizer, objective: Objective, state: dict[str, Any], learning_rate: float) -> None:

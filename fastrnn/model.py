@@ -117,8 +117,7 @@ class Sequential:
         self.flat_parameters, self.flat_gradients = parameters, gradients
         dense = [{} if layer.lazy else own for layer, own in zip(self.layers, self._shapes, strict=True)]
         tables = [own if layer.lazy else {} for layer, own in zip(self.layers, self._shapes, strict=True)]
-        first = gradients.size
-        self._parameters = _join(_views(dense, parameters[:first]), _views(tables, parameters[first:]))
+        self._parameters = _join(_views(dense, parameters), _views(tables, parameters[gradients.size :]))
         self._gradients = _join(_views(dense, gradients), self._row_gradients)
         self.parameters = _named(self._parameters)
         self.gradients = _named(self._gradients)
@@ -143,7 +142,9 @@ class Sequential:
 
     def zero_gradients(self) -> None:
         """
-        Forget the gradients, to which the way back adds; `Trainer` does so in each batch, and so does a loop of one's own.
+        Forget the gradients.
+
+        The way back adds to them: `Trainer` calls this in each batch, and so does a loop of one's own.
 
         Raises
         ------

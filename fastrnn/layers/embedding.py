@@ -64,7 +64,7 @@ class Embedding(Layer):
 
     def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
         valid = _check_symbols(x, self.vocabulary, call.lengths)
-        symbols = x[valid].astype(np.intp)
+        symbols = x[valid].astype(np.intp, copy=False)
         y = np.zeros((*x.shape, self.dimension), weights["W"].dtype)
         y[valid] = weights["W"].take(symbols, axis=0)
 

@@ -10,7 +10,7 @@ from fastrnn._kernels.types import Array
 @dataclass(eq=False)
 class RowGradient:
     """
-    The rows of a gradient (V, D) that are not zero by nature; its size is that of a batch, whatever V is.
+    The rows of a gradient (V, D) that a batch has used, all others being 0; its size does not depend on V.
 
     Parameters
     ----------
