@@ -2,18 +2,28 @@
 
 from fastrnn.data._files import DataError
 from fastrnn.data.images import ImageScaler, as_images, load_images
+from fastrnn.data.ngrams import NGrams, load_ngrams
 from fastrnn.data.patches import random_patches, sample_patches
 from fastrnn.data.sequences import Dataset, digits, load_inputs, load_sequences
+from fastrnn.data.words import load_text, ngrams_of, sentences_of, split_sentences, topics, vocabulary_of
 
 __all__ = [
     "DataError",
     "Dataset",
     "ImageScaler",
+    "NGrams",
     "as_images",
     "digits",
     "load_images",
     "load_inputs",
+    "load_ngrams",
     "load_sequences",
+    "load_text",
+    "ngrams_of",
     "random_patches",
     "sample_patches",
+    "sentences_of",
+    "split_sentences",
+    "topics",
+    "vocabulary_of",
 ]

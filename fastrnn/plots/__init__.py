@@ -6,13 +6,16 @@ from fastrnn.plots.curves import cost_by_epoch, learning_curves
 from fastrnn.plots.features import feature_grids, features
 from fastrnn.plots.images import patches, reconstructions
 from fastrnn.plots.sweeps import sweep
+from fastrnn.plots.words import embedding_map, next_words
 
 __all__ = [
     "confusion_matrix",
     "cost_by_epoch",
+    "embedding_map",
     "feature_grids",
     "features",
     "learning_curves",
+    "next_words",
     "patches",
     "reconstructions",
     "save",

@@ -1,0 +1,212 @@
+"""Words: the likeliest next ones, and a map of all by their embeddings."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from fastrnn.plots._mosaic import BOLD, strip
+from fastrnn.plots._style import MUTED, STYLE
+
+__all__ = ["embedding_map", "next_words"]
+
+_BAR, _TRUE = "#0072b2", "#d55e00"  # blue and vermilion: distinct for every kind of colour vision
+_MOST = 300  # words on a map
+_SIZE = (11.0, 9.0)  # inches of a map
+_PERPLEXITY = 15  # of 250 words, where the five nearest stay together best; from 8 to 30 it hardly matters
+
+
+@rc_context(STYLE)
+def next_words(
+    contexts: Sequence[str | Sequence[str]],
+    words: Sequence[Sequence[str]],
+    probabilities: ArrayLike,
+    truths: Sequence[str] | None = None,
+    title: str = "Likeliest next words",
+) -> Figure:
+    """
+    Draw the likeliest next words of each context as bars, on one scale.
+
+    Parameters
+    ----------
+    contexts : sequence of str or of sequence of str (N,)
+        The words before.
+    words : sequence of sequence of str (N, k)
+        The likeliest next words of each context, the likeliest first; ten are readable.
+    probabilities : array_like (N, k)
+        Their probabilities.
+    truths : sequence of str (N,), optional
+        The word that came next, to be marked; it need not be among the likeliest.
+    title : str
+        The title of the whole.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each context.
+
+    Raises
+    ------
+    ValueError
+        When there is no context, or the arguments do not belong together.
+    """
+    shares = np.asarray(probabilities, dtype=float)
+    n = len(contexts)
+    sizes = [len(row) for row in words]
+    if not shares.size or shares.ndim != 2 or len(shares) != n or sizes != [shares.shape[1]] * n:
+        problem = f"probabilities has shape {shares.shape} and words rows of {sizes}"
+        raise ValueError(f"{problem}, but ({n}, k) was expected of both for {n} contexts")
+    if truths is not None and len(truths) != n:
+        raise ValueError(f"there are {len(truths)} truths for {n} contexts, but one for each was expected")
+    columns = n if n <= 3 else 2 if n == 4 else 3 if n <= 6 else 4
+    rows = math.ceil(n / columns)
+    figure = Figure(figsize=(2.9 * columns, rows * (0.9 + 0.19 * shares.shape[1]) + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for i, axes in enumerate(grid[:n]):
+        before = contexts[i] if isinstance(contexts[i], str) else " ".join(contexts[i])
+        _draw_bars(axes, words[i], shares[i], None if truths is None else truths[i])
+        axes.set_title("\n".join(textwrap.wrap(f"{before} …", 34)), parse_math=False)
+    for axes in grid[n:]:
+        axes.remove()
+    figure.suptitle(title, x=0.01, ha="left", parse_math=False, **BOLD)
+    return figure
+
+
+def _draw_bars(axes: Axes, words: Sequence[str], shares: np.ndarray, truth: str | None) -> None:
+    is_true = [word == truth for word in words]
+    bars = axes.barh(range(len(words)), shares, height=0.72, color=[_TRUE if true else _BAR for true in is_true])
+    percent = ["<0.1%" if 0 < share < 0.0005 else f"{share:.1%}" for share in shares]
+    axes.bar_label(bars, percent, padding=3, fontsize=7.5, color=MUTED)
+    axes.set_yticks(range(len(words)), list(map(_legible, words)), parse_math=False)
+    axes.invert_yaxis()
+    axes.tick_params("both", length=0)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.margins(x=0.18, y=0.02)
+    for label, true in zip(axes.get_yticklabels(), is_true, strict=True):
+        if true:
+            label.set(fontweight="bold", color=_TRUE)
+    if truth is not None:
+        axes.set_xlabel(f"then came “{truth}”", loc="left", color=_TRUE, parse_math=False)
+
+
+@rc_context(STYLE)
+def embedding_map(
+    vectors: ArrayLike,
+    words: Sequence[str],
+    counts: ArrayLike | None = None,
+    *,
+    seed: int = 0,
+    title: str = "Words by their embeddings",
+) -> Figure:
+    """
+    Draw words on a map where neighbours are words whose embeddings point the same way.
+
+    The map is that of t-SNE (van der Maaten and Hinton 2008) with the cosine distance; it shows who is near whom, while
+    its axes and large distances mean nothing. Words are moved a little where they would hide each other.
+
+    Parameters
+    ----------
+    vectors : array_like (V, D)
+        The embedding of each word.
+    words : sequence of str (V,)
+        The words.
+    counts : array_like (V,), optional
+        How frequent each word is. Of more than 300 words the most frequent 300 are drawn, without `counts` the first.
+    seed : int
+        The same seed gives the same map.
+    title : str
+        The title.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The map.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not belong together, or a vector is not finite.
+    """
+    vectors = np.asarray(vectors, dtype=float)
+    n = len(words)
+    if vectors.ndim != 2 or len(vectors) != n or not vectors.size:
+        raise ValueError(f"vectors has shape {vectors.shape}, but ({n}, D) was expected for {n} words")
+    if not np.isfinite(vectors).all():
+        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+        raise ValueError(f"vectors is not finite in row {row}, {words[row]!r}, but numbers were expected")
+    chosen = np.arange(n)
+    if counts is not None:
+        counts = np.asarray(counts, dtype=float)
+        if counts.shape != (n,):
+            raise ValueError(f"counts has shape {counts.shape}, but ({n},) was expected for {n} words")
+        chosen = np.argsort(-counts, kind="stable")
+    drawn = chosen[:_MOST].tolist()
+
+    figure = Figure(figsize=_SIZE)
+    heading = 0.4 / _SIZE[1]
+    axes = figure.add_axes((0, 0, 1, 1 - heading))
+    strip(axes)
+    size = np.array(_SIZE) * (1, 1 - heading)
+    axes.set(xlim=(0, size[0]), ylim=(0, size[1]))  # inches
+    text: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False}
+    font_size = float(np.interp(len(drawn), [100, 300], [10, 8]))
+    labels = [axes.text(0, 0, _legible(words[i]), fontsize=font_size, **text) for i in drawn]
+    figure.draw_without_rendering()
+    boxes = np.array([label.get_window_extent().size for label in labels]) / figure.dpi
+    places = _spread(_project(vectors[drawn], seed), boxes, size)
+    for label, place in zip(labels, places, strict=True):
+        label.set_position(tuple(place))
+    figure.suptitle(title, x=0.01, ha="left", parse_math=False, **BOLD)
+    return figure
+
+
+def _project(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """Return places (n, 2) from 0 to 1."""
+    from sklearn.manifold import TSNE
+
+    if len(vectors) == 1:
+        return np.full((1, 2), 0.5)
+    # Exact: the other method sums in parallel, in an order that may differ. Random: the start by principal components
+    # fails where there are none, as in one dimension, and keeps neighbours no better.
+    tsne = TSNE(
+        perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
+        metric="cosine",
+        init="random",
+        method="exact",
+        random_state=seed,
+    )
+    places = tsne.fit_transform(vectors)
+    low, high = places.min(axis=0), places.max(axis=0)
+    return (places - low) / (high - low)
+
+
+def _spread(places: np.ndarray, boxes: np.ndarray, sheet: np.ndarray) -> np.ndarray:
+    """Return centres (n, 2) for boxes (n, 2) on a sheet, near their places (from 0 to 1), apart if there is room."""
+    margin = boxes / 2 + 0.08
+    centres = margin + places * (sheet - 2 * margin)
+    first, second = np.triu_indices(len(boxes), 1)
+    reach = (boxes[first] + boxes[second]) / 2 + (0.04, 0.01)
+    for _ in range(300):
+        gaps = centres[first] - centres[second]
+        overlaps = reach - np.abs(gaps)
+        hit = np.flatnonzero((overlaps > 0.005).all(axis=1))
+        if not len(hit):
+            break
+        axis = overlaps[hit].argmin(axis=1)  # the shorter way out
+        moves = np.where(gaps[hit, axis] < 0, -0.3, 0.3) * overlaps[hit, axis]
+        np.add.at(centres, (first[hit], axis), moves)
+        np.add.at(centres, (second[hit], axis), -moves)
+        centres = np.clip(centres, margin, sheet - margin)
+    return centres
+
+
+def _legible(word: str) -> str:
+    """Return a word, a lone mark in quotes: a dot by itself is hard to see."""
+    return word if any(map(str.isalnum, word)) else f"“{word}”"
