@@ -1,6 +1,10 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from fastrnn._kernels import native
@@ -26,3 +30,21 @@ def data_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"needs real data: FASTRNN_DATA is {folder!r}, which is no folder")
     return Path(folder)
+
+
+@pytest.fixture(params=["h5", "npz"])
+def write(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes arrays, given by name, to a file of either type."""
+
+    def write_arrays(**arrays: Any) -> Path:
+        path = tmp_path / f"data.{request.param}"
+        if request.param == "npz":
+            np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+        else:
+            with h5py.File(path, "w") as file:
+                for name, array in arrays.items():
+                    array = np.asarray(array)
+                    file[name] = array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+        return path
+
+    return write_arrays

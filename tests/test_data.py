@@ -17,24 +17,6 @@ NAMES = ["walk", "run", "jump"]
 Writer = Callable[..., Path]
 
 
-@pytest.fixture(params=["h5", "npz"])
-def write(request: pytest.FixtureRequest, tmp_path: Path) -> Writer:
-    """Return a function that writes arrays, given by name, to a file of either type."""
-
-    def write_arrays(**arrays: Any) -> Path:
-        path = tmp_path / f"data.{request.param}"
-        if request.param == "npz":
-            np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
-        else:
-            with h5py.File(path, "w") as file:
-                for name, array in arrays.items():
-                    array = np.asarray(array)
-                    file[name] = array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
-        return path
-
-    return write_arrays
-
-
 def check(dataset: Dataset, *, test: bool = True) -> None:
     np.testing.assert_array_equal(dataset.X_train, X)
     np.testing.assert_array_equal(dataset.y_train, LABELS)

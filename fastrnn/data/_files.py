@@ -67,7 +67,7 @@ class DataFile:
         with reading(f"{self.path}: {key!r}"):
             node = self._file[key]
             if isinstance(node, h5py.Dataset) and h5py.check_string_dtype(node.dtype):
-                return np.asarray(node.asstr()[()], dtype=str)
+                return np.asarray(node.asstr("utf-8")[()], dtype=str)  # also where the file says ASCII
             array = np.asarray(node[()])
             return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 

@@ -74,8 +74,9 @@ def load_ngrams(path: str | os.PathLike[str], *, first_index: int | None = None)
                 raise DataError(f"{file.path}: has half a {part} set, no {missing[0]!r}, but {listing(file.names)}")
             if not missing:
                 arrays.update(_part(file, *keys))
-        if "trainx" not in arrays or "words" not in file.names:
-            raise DataError(f"{file.path}: has {listing(file.names)}; expected 'trainx', 'traind' and 'words'")
+        for key in ("trainx", "words"):
+            if key not in file.names:
+                raise DataError(f"{file.path}: has no {key!r}, but {listing(file.names)}")
         _check_widths(file, arrays)
         words = _words(file)
         first = _first_index(file, arrays, len(words), first_index)
@@ -149,12 +150,9 @@ def _first_index(file: DataFile, arrays: dict[str, np.ndarray], size: int, given
         places = [_place(arrays[zero], arrays[zero].argmin()), _place(arrays[last], arrays[last].argmax())]
         raise file.error(zero, f"{places[0]} and {last!r} {places[1]}", expected)
     if zero is None and last is None:
-        problem = (
-            f"the words' numbers, {min(x.min() for x in arrays.values())} to {max(x.max() for x in arrays.values())},"
-        )
-        raise DataError(
-            f"{file.path}: {problem} may count the {size} words from 0 or from 1; expected first_index to say"
-        )
+        numbers = f"{min(x.min() for x in arrays.values())} to {max(x.max() for x in arrays.values())}"
+        problem = f"the numbers of words, {numbers}, may count the {size} words from 0 or from 1"
+        raise DataError(f"{file.path}: {problem}; expected first_index to say which")
     return 0 if last is None else 1
 
 

@@ -184,7 +184,9 @@ def split_sentences(
     counts = [max(1, round(fraction * n)) if fraction else 0 for fraction in fractions]
     if n <= sum(counts):
         least = 1 + np.count_nonzero(counts)
-        raise DataError(f"the text has only {n} sentences; expected at least {least}, to hold some out of training")
+        raise DataError(
+            f"the text has only {n} sentence{'s' * (n != 1)}; expected at least {least}, to hold some out of training"
+        )
     rest, test = _hold_out(list(range(n)), counts[1], seed)
     training, validation = _hold_out(rest, counts[0], seed)
     return ([sentences[i] for i in training], [sentences[i] for i in validation], [sentences[i] for i in test])

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,14 @@ def next_words(
         raise ValueError(f"there are {len(truths)} truths for {n} contexts, but one for each was expected")
     columns = n if n <= 3 else 2 if n == 4 else 3 if n <= 6 else 4
     rows = math.ceil(n / columns)
-    figure = Figure(figsize=(2.9 * columns, rows * (0.9 + 0.19 * shares.shape[1]) + 0.3), layout="constrained")
+    titles = [textwrap.wrap(f"{x if isinstance(x, str) else ' '.join(x)} …", 26) for x in contexts]
+    width = 2.4 + 0.07 * max(map(len, chain(*words, truths or ())))  # inches
+    height = 0.6 + 0.17 * max(map(len, titles)) + 0.19 * shares.shape[1]
+    figure = Figure(figsize=(columns * width, rows * height + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for i, axes in enumerate(grid[:n]):
-        before = contexts[i] if isinstance(contexts[i], str) else " ".join(contexts[i])
         _draw_bars(axes, words[i], shares[i], None if truths is None else truths[i])
-        axes.set_title("\n".join(textwrap.wrap(f"{before} …", 34)), parse_math=False)
+        axes.set_title("\n".join(titles[i]), parse_math=False)
     for axes in grid[n:]:
         axes.remove()
     figure.suptitle(title, x=0.01, ha="left", parse_math=False, **BOLD)
@@ -188,22 +191,22 @@ def _project(vectors: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _spread(places: np.ndarray, boxes: np.ndarray, sheet: np.ndarray) -> np.ndarray:
-    """Return centres (n, 2) for boxes (n, 2) on a sheet, near their places (from 0 to 1), apart if there is room."""
+    """Return centres (n, 2) for boxes (n, 2) on a sheet: each at the free spot next to its place (from 0 to 1)."""
     margin = boxes / 2 + 0.08
+    turns = np.arange(6000)
+    spiral = 0.02 * turns**0.65 * np.exp(1j * np.pi * (3 - math.sqrt(5)) * turns)  # all around, ever farther
+    steps = np.stack([spiral.real, spiral.imag], axis=1).reshape(
+        60, -1, 2
+    )  # few at a time: most words find room near by
     centres = margin + places * (sheet - 2 * margin)
-    first, second = np.triu_indices(len(boxes), 1)
-    reach = (boxes[first] + boxes[second]) / 2 + (0.04, 0.01)
-    for _ in range(300):
-        gaps = centres[first] - centres[second]
-        overlaps = reach - np.abs(gaps)
-        hit = np.flatnonzero((overlaps > 0.005).all(axis=1))
-        if not len(hit):
-            break
-        axis = overlaps[hit].argmin(axis=1)  # the shorter way out
-        moves = np.where(gaps[hit, axis] < 0, -0.3, 0.3) * overlaps[hit, axis]
-        np.add.at(centres, (first[hit], axis), moves)
-        np.add.at(centres, (second[hit], axis), -moves)
-        centres = np.clip(centres, margin, sheet - margin)
+    for i in range(1, len(boxes)):
+        reach = (boxes[:i] + boxes[i]) / 2 + (0.04, 0.005)
+        for spots in centres[i] + steps:
+            spots = np.clip(spots, margin[i], sheet - margin[i])
+            is_free = (np.abs(spots[:, np.newaxis] - centres[:i]) >= reach).any(axis=2).all(axis=1)
+            if is_free.any():
+                centres[i] = spots[is_free.argmax()]
+                break
     return centres
 
 
