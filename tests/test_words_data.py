@@ -74,6 +74,7 @@ def test_any_whole_numbers_become_the_smallest_dtype(dtype: str, write: Writer) 
         np.testing.assert_array_equal(getattr(ngrams, role), array)
     many = [f"word{i}" for i in range(257)]
     assert load_ngrams(write(trainx=TRAINX, traind=TRAIND, words=many)).y_train.dtype == np.uint16
+    assert load_ngrams(write(trainx=TRAINX, traind=TRAIND, words=many[:256])).y_train.dtype == np.uint8
     path = write(trainx=TRAINX + 254, traind=TRAIND, words=many[:256])
     with pytest.raises(DataError, match="'trainx' is 257 in row 0, column 1; expected whole numbers from 0 to 255 or"):
         load_ngrams(path)
@@ -346,6 +347,7 @@ def test_vocabulary_by_frequency_then_alphabet() -> None:
     assert vocabulary_of(SENTENCES, 4) == ["<unk>", "b", "d", "a"]
     assert vocabulary_of(SENTENCES, 4, unknown=None) == ["b", "d", "a", "c"]
     assert vocabulary_of(SENTENCES, 4, unknown="c") == ["c", "b", "d", "a"]
+    assert vocabulary_of(SENTENCES, unknown="c") == ["c", "b", "d", "a", "e"]
     assert vocabulary_of(SENTENCES, 99) == vocabulary_of(SENTENCES)
     assert vocabulary_of([[*"zyx"], [*"yzw"]], 4) == ["<unk>", "y", "z", "w"]
 
@@ -374,7 +376,7 @@ def test_ngrams_of_a_large_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("sentences", "words", "unknown", "message"),
     [
-        (SENTENCES, [*"abd"], None, "sentence 0 has 'c', none of the 3 words; expected one of these"),
+        (SENTENCES, [*"bda"], None, "sentence 0 has 'c', none of the 3 words; expected one of these"),
         (
             SENTENCES[1:],
             [*"abcd"],

@@ -31,7 +31,8 @@ _TOKEN = re.compile(
 _SENTENCE_END = re.compile(
     r"""
     (?<! \bdr ) (?<! \bmr ) (?<! \bmrs ) (?<! \bms ) (?<! \bprof ) (?<! \bst ) (?<! [^\W\d_] \. [^\W\d_] )
-    (?<! [.!?…] ) [.!?…]++ ["'”\u2019»)\]]*+ (?= \s | \Z )
+    (?<! [.!?…] ) [.!?…]++     # tried at the first of a run only, which may be long
+    ["'”\u2019»)\]]*+ (?= \s | \Z )
     | \n \s* \n
     """,
     re.VERBOSE,
