@@ -33,7 +33,7 @@ _MODULES = {
     "training": ("DivergenceError", "Trainer"),
     "history": ("History",),
     "storage": ("StorageError",),
-    "estimators": ("RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"),
+    "estimators": ("NGramLanguageModel", "RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("cells", "data", "layers", "losses", "memory", "plots", "testing")

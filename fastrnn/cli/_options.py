@@ -118,6 +118,19 @@ Tied = Annotated[
     bool | None,
     _option("--tied/--untied", help="One matrix of weights for both layers.", panel=MODEL, default="untied"),
 ]
+EmbeddingSize = Annotated[
+    int | None, _option("--embedding", help="Numbers in the vector of a word.", panel=MODEL, default="32")
+]
+Order = Annotated[
+    int | None,
+    _option(
+        "--order",
+        help="Words in an n-gram, the next one included.",
+        panel=MODEL,
+        default="4, or as many as DATA has",
+        min=2,
+    ),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -201,6 +214,29 @@ PatchSize = Annotated[
 Patches = Annotated[
     int | None, _option("--patches", "--n-patches", help="Patches cut from photographs.", panel=DATA, default="10000")
 ]
+VocabularySize = Annotated[
+    int | None,
+    _option(
+        "--vocabulary-size",
+        help="Words of a text that are known, the most frequent ones; all others are <unk>.",
+        panel=DATA,
+        default="2000",
+        min=2,
+    ),
+]
+FirstIndex = Annotated[
+    int | None,
+    _option("--first-index", help="Number of the first word in DATA, 0 or 1.", panel=DATA, default="told by DATA"),
+]
+Context = Annotated[
+    list[str] | None,
+    _option(
+        "--context",
+        help='Words such as "in the", of which the likeliest next ones are shown; may be given several times.',
+        panel=DATA,
+        metavar="WORDS",
+    ),
+]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]
 XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequences.", panel=DATA)]
@@ -250,8 +286,10 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
         raise UsageError(f"{name} is {value!r}, expected {kind.__name__}")
-    if isinstance(value, list) and not all(type(item) is int for item in value):
-        raise UsageError(f"{name} is {value!r}, expected a list of whole numbers such as {default!r}")
+    if isinstance(value, list):
+        item, expected = (int, f"whole numbers such as {default!r}") if default else (str, "texts")
+        if not all(type(entry) is item for entry in value):
+            raise UsageError(f"{name} is {value!r}, expected a list of {expected}")
 
 
 def merge(task: str, defaults: Mapping[str, Any], given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
@@ -286,6 +324,8 @@ def read_sweep(texts: Sequence[str], task: str, defaults: Mapping[str, Any]) -> 
         name = given.strip().lstrip("-").replace("-", "_")
         name = name if name in defaults else _LONG.get(name, name)
         _check_name(f"--sweep {text}: {given}", name, task, defaults)
+        if defaults[name] == []:
+            raise UsageError(f"--sweep {text}: {name} cannot be swept")
         if name in grid:
             raise UsageError(f"--sweep {text}: {name} is swept already; give all its values in one --sweep")
         grid[name] = []

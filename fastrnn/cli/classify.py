@@ -7,10 +7,12 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._estimators import estimator_parameters
 from fastrnn.cli._task import Task, start
 
 TASK = "classify"
 HELD_OUT = 0.2  # share of the data that is the test set where the file has none
+RATES = {"adam": 1e-3, "sgd": 0.1}  # where learning_rate is not set
 ROLES = {"x_train": "X_train", "y_train": "y_train", "x_test": "X_test", "y_test": "y_test"}
 
 # Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
@@ -165,25 +167,10 @@ def load(parameters: dict[str, Any]) -> Any:
 
 def make_classifier(parameters: dict[str, Any]) -> Any:
     """Return the estimator with these parameters."""
-    from fastrnn import SGD, RecurrentClassifier
+    from fastrnn import RecurrentClassifier
 
-    values = {name: value for name, value in parameters.items() if name not in ("data", *ROLES)}
-    momentum, form = values.pop("momentum"), values.pop("momentum_form")
-    if values["learning_rate"] is None:
-        values["learning_rate"] = 0.1 if values["optimizer"] == "sgd" else 1e-3
-        parameters["learning_rate"] = values["learning_rate"]
-    sgd = SGD(values["learning_rate"], momentum=momentum, form=form)
-    if values["optimizer"] == "sgd":
-        values["optimizer"] = sgd
-    elif momentum:
-        raise UsageError(
-            f"momentum is {momentum}, but the optimizer is {values['optimizer']}; expected --optimizer sgd with it"
-        )
-    for name in ("schedule", "class_weight", "memory_limit"):
-        values[name] = None if values[name] == "none" else values[name]
-    for name in ("validation_fraction", "patience", "clip_norm"):
-        values[name] = values[name] or None
-    return RecurrentClassifier(**{**values, "head": tuple(values["head"])})
+    values = estimator_parameters(parameters, RATES, ("data", *ROLES))
+    return RecurrentClassifier(**values | {"head": tuple(values["head"])})
 
 
 def describe(dataset: Any, parameters: dict[str, Any]) -> str:

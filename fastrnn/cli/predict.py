@@ -1,5 +1,6 @@
 """``fastrnn-predict``: a run or model, and new sequences."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,54 +15,97 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or its model.h5.", show_default=False)],
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="HDF5 or npz file with the sequences: X, or else its test set; for an autoencoder with images or a "
-            "matrix, as in training.",
+            "matrix, as in training; for a model of words n-grams or a plain text, as in training.",
             show_default=False,
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             help="CSV file: row, prediction, and a probability for each class; of an autoencoder row, mean squared "
-            "error of the reconstruction, and the activation of each hidden unit.",
+            "error of the reconstruction, and the activation of each hidden unit; of a model of words row, context, "
+            "next word, its probability, and the ten likeliest words with theirs.",
         ),
     ] = Path("predictions.csv"),
     key: Annotated[str | None, typer.Option("--key", help="Name of the array in DATA.", show_default=False)] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--context",
+            help='Words such as "in the", of which a model of words shows the likeliest next ones; may be given '
+            "several times, and needs no DATA.",
+            metavar="WORDS",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Number of threads.", min=1, show_default="all, where it pays")
     ] = None,
 ) -> None:
-    """Predict the classes of new sequences, or find the features of new images, with a trained model."""
+    """Predict the classes of new sequences, the features of new images or the next words, with a trained model."""
     with one_line_errors():
-        print(f"{out}: {run(model, data, out, key, threads)}")
+        if data is None and not context:
+            raise UsageError("DATA is missing; expected a file, or --context with a model of words")
+        estimator = load_estimator(model, threads)
+        if context:
+            show_contexts(model, estimator, context)
+        if data is not None:
+            print(f"{out}: {run(estimator, data, out, key)}")
 
 
-def run(model: Path, data: Path, out: Path, key: str | None, threads: int | None) -> str:
-    """Write what the model makes of the data, and say what it is."""
+Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
+
+
+def kinds() -> dict[str, tuple[Callable[[Path, str | None], Any], Callable[[Any, Any], Rows]]]:
+    """Return, by the name of the estimator, what loads its data and what makes rows of these."""
+    from fastrnn.data import load_images, load_inputs
+
+    return {
+        "RecurrentClassifier": (load_inputs, classes),
+        "SparseAutoencoder": (load_images, features),
+        "NGramLanguageModel": (load_words, next_words),
+    }
+
+
+def load_estimator(model: Path, threads: int | None) -> Any:
+    """Return the estimator of a run or file, if it is of a kind that predicts here."""
+    import fastrnn
+
+    path = model / "model.h5" if model.is_dir() else model
+    estimator = fastrnn.load(path)
+    if type(estimator).__name__ not in kinds():
+        raise UsageError(f"{path}: holds a {type(estimator).__name__}, expected a {' or '.join(kinds())}")
+    return estimator.set_params(n_threads=threads)
+
+
+def show_contexts(model: Path, estimator: Any, contexts: list[str]) -> None:
+    """Print what a model of words expects after contexts."""
+    from rich.console import Console
+
+    from fastrnn import NGramLanguageModel
+    from fastrnn.cli._next_words import show_own
+
+    if not isinstance(estimator, NGramLanguageModel):
+        raise UsageError(f"{model}: holds a {type(estimator).__name__}, but --context is for models of words")
+    show_own(Console(), estimator, contexts)
+
+
+def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
+    """Write what the estimator makes of the data, and say what it is."""
     import csv
     import io
 
-    import fastrnn
     from fastrnn._files import replace_file
-    from fastrnn.data import load_images, load_inputs
 
-    path = model / "model.h5" if model.is_dir() else model
-    estimator: Any = fastrnn.load(path)
-    kinds: dict[type, Any] = {
-        fastrnn.RecurrentClassifier: (load_inputs, classes),
-        fastrnn.SparseAutoencoder: (load_images, features),
-    }
-    if type(estimator) not in kinds:
-        expected = " or ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"{path}: holds a {type(estimator).__name__}, expected a {expected}")
-    load, tabulate = kinds[type(estimator)]
+    load, tabulate = kinds()[type(estimator).__name__]
     X = load(data, key)
     try:
-        columns, rows, what = tabulate(estimator.set_params(n_threads=threads), X)
-    except ValueError as error:
+        columns, rows, what = tabulate(estimator, X)
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{data}: {error}") from error
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -69,9 +113,6 @@ def run(model: Path, data: Path, out: Path, key: str | None, threads: int | None
     writer.writerows([index, *row] for index, row in enumerate(rows))
     replace_file(out, text.getvalue().encode())
     return what
-
-
-Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
 
 
 def classes(classifier: Any, X: Any) -> Rows:
@@ -97,3 +138,47 @@ def features(autoencoder: Any, X: Any) -> Rows:
     rows = [[f"{value:.6g}" for value in (error, *row)] for error, row in zip(errors, h, strict=True)]
     units = [f"h_{unit}" for unit in range(h.shape[1])]
     return ["error", *units], rows, f"{len(rows)} rows of {len(units)} activations"
+
+
+def load_words(path: Path, key: str | None) -> Any:
+    """Return n-grams as rows of words (N, K + 1), the next word last, or a text as sentences."""
+    import numpy as np
+
+    from fastrnn.data import load_ngrams, load_text
+
+    if path.suffix.lower() not in (".h5", ".hdf5", ".npz"):
+        if key is not None:
+            raise UsageError(f"--key {key} is for files of arrays, but {path} is taken for a text")
+        return load_text(path)
+    ngrams = load_ngrams(path)
+    parts = {
+        "testx": (ngrams.x_test, ngrams.y_test),
+        "valx": (ngrams.x_validation, ngrams.y_validation),
+        "trainx": (ngrams.x_train, ngrams.y_train),
+    }
+    x, y = parts.get(key or "testx", (None, None))
+    if x is None or y is None:
+        there = " or ".join(f"--key {name}" for name, (part, _) in parts.items() if part is not None)
+        raise UsageError(f"{path}: has no n-grams {key or 'testx'}; expected {there}")
+    return np.array(ngrams.words, object)[np.column_stack([x, y])]
+
+
+def next_words(model: Any, texts: Any) -> Rows:
+    """Return each context with the word that came next, its probability, and the likeliest words with theirs."""
+    import numpy as np
+
+    from fastrnn.cli._next_words import LIKELIEST, expect
+    from fastrnn.data import ngrams_of
+
+    order = model.n_features_in_ + 1
+    if isinstance(texts, np.ndarray):
+        texts = texts[:, -order:].tolist()
+    x, y = ngrams_of(texts, model.vocabulary_.tolist(), order, model.unknown)
+    k = min(LIKELIEST, len(model.vocabulary_))
+    rows = []
+    for context, words, probabilities, truth in expect(model, x, y):
+        assert truth is not None
+        pairs = zip((truth.word, *words), (truth.probability, *probabilities), strict=True)
+        rows.append([" ".join(context), *(value for word, p in pairs for value in (word, f"{p:.6g}"))])
+    likeliest = [name for place in range(1, k + 1) for name in (f"word_{place}", f"p_{place}")]
+    return ["context", "next", "p_next", *likeliest], rows, f"{len(rows)} contexts with the {k} likeliest next words"

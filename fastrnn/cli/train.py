@@ -2,7 +2,7 @@
 
 import typer
 
-from fastrnn.cli import autoencoder, classify
+from fastrnn.cli import autoencoder, classify, words
 
 app = typer.Typer(
     help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
@@ -21,3 +21,4 @@ def tasks() -> None:
 
 app.command("classify")(classify.classify)
 app.command("autoencoder")(autoencoder.autoencoder)
+app.command("words")(words.words)

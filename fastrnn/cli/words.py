@@ -1,0 +1,193 @@
+"""``fastrnn-train words``: the words before in, the next one out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._task import Task, start
+
+TASK = "words"
+TEST_FRACTION = 0.1  # share of the data that is the test set where the file has none
+ORDER, VOCABULARY_SIZE = 4, 2000  # where they are not set, and DATA has none of its own
+RATES = {"adam": 2e-3, "sgd": 0.15}  # where learning_rate is not set
+DATA = ("data", "vocabulary_size", "first_index", "context")
+
+# Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
+DEFAULTS: dict[str, Any] = {
+    "data": str,
+    "embedding": 32,
+    "hidden_size": 256,
+    "order": int,
+    "vocabulary_size": int,
+    "first_index": int,
+    "initializer": "xavier",
+    "optimizer": "adam",
+    "learning_rate": float,
+    "momentum": 0.0,
+    "momentum_form": "classical",
+    "schedule": "cosine",
+    "epochs": 10,
+    "batch_size": 200,
+    "validation_fraction": 0.1,
+    "patience": 0,
+    "clip_norm": 0.0,
+    "dtype": "float32",
+    "n_threads": int,
+    "random_state": 0,
+    "context": [],
+}
+MEASURES = ("validation.loss", "test.loss", "test.accuracy", "test.perplexity")
+
+
+@options.shows(
+    hidden_size="256", learning_rate="0.002; sgd 0.15", schedule="cosine", epochs="10", batch_size="200",
+    clip_norm="0", patience="0", validation_fraction="0.1, unless DATA has such a set",
+)  # fmt: skip
+def words(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="HDF5 or npz file with trainx, traind, valx, vald, testx, testd and words; or a plain text, of which "
+            "10 % of the sentences are held out as a test set; without it, the English in Python's own manual.",
+            show_default=False,
+        ),
+    ] = None,
+    embedding: options.EmbeddingSize = None,
+    hidden_size: options.Hidden = None,
+    order: options.Order = None,
+    initializer: options.Initializer = None,
+    dtype: options.Dtype = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.OptimizerName = None,
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    momentum_form: options.MomentumForm = None,
+    schedule: options.ScheduleName = None,
+    clip_norm: options.Clip = None,
+    validation_fraction: options.Validation = None,
+    patience: options.Patience = None,
+    vocabulary_size: options.VocabularySize = None,
+    first_index: options.FirstIndex = None,
+    context: options.Context = None,
+    out: options.Out = None,
+    random_state: options.Seed = None,
+    n_threads: options.Threads = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    overwrite: options.Overwrite = False,
+    sweep: options.Sweep = None,
+    jobs: options.Jobs = None,
+) -> None:
+    """Train a model of the next word, and look at what it expects."""
+    given = dict(locals())
+    with one_line_errors():
+        given["data"] = None if data is None else str(data.resolve())
+        given["context"] = context or None
+        start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=min, draw=draw), given)
+
+
+def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the estimator, the data set, and what the one has made of the other; nothing is written yet."""
+    from fastrnn import NGramLanguageModel
+    from fastrnn._checks import check_integer
+    from fastrnn.cli._next_words import read_contexts
+
+    try:
+        check_integer("random_state", parameters["random_state"], 0)
+        dataset = load(parameters)
+        model = NGramLanguageModel(**estimator_parameters(parameters, RATES, DATA), vocabulary=dataset.words)
+        validation = None if dataset.x_validation is None else (dataset.x_validation, dataset.y_validation)
+        fitting = model.prepare(dataset.x_train, dataset.y_train, validation_data=validation)
+        read_contexts(model, parameters["context"])
+        return model, dataset, fitting
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def load(parameters: dict[str, Any]) -> Any:
+    """Return n-grams, always with a test set; what they say of order and vocabulary goes into the parameters."""
+    from fastrnn import data
+
+    path = parameters["data"]
+    if path is not None and Path(path).suffix.lower() in (".h5", ".hdf5", ".npz"):
+        return _load_ngrams(parameters)
+    if parameters["first_index"] is not None:
+        raise UsageError("first_index is for files of numbered words; expected none with a text")
+    parameters["order"] = parameters["order"] or ORDER
+    parameters["vocabulary_size"] = parameters["vocabulary_size"] or VOCABULARY_SIZE
+    sentences = data.topics() if path is None else data.load_text(path)
+    fractions = (parameters["validation_fraction"], TEST_FRACTION)
+    try:
+        parts = data.split_sentences(sentences, fractions, parameters["random_state"])
+        words = data.vocabulary_of(parts[0], parameters["vocabulary_size"])
+        none: tuple[Any, Any] = (None, None)
+        ngrams = [data.ngrams_of(part, words, parameters["order"]) if part else none for part in parts]
+    except data.DataError as error:
+        raise UsageError(f"{path}: {error}") from error
+    (x, y), (x_validation, y_validation), (x_test, y_test) = ngrams
+    return data.NGrams(x, y, x_validation, y_validation, x_test, y_test, words)
+
+
+def _load_ngrams(parameters: dict[str, Any]) -> Any:
+    """Return the n-grams of a file; shorter ones than it has, if order says so."""
+    from dataclasses import replace
+
+    from sklearn.model_selection import train_test_split
+
+    from fastrnn import data
+
+    path, order = parameters["data"], parameters["order"]
+    if parameters["vocabulary_size"] is not None:
+        raise UsageError(f"vocabulary_size is for texts, but {path} has words of its own; expected none")
+    dataset: Any = data.load_ngrams(path, first_index=parameters["first_index"])
+    K = dataset.x_train.shape[1]
+    if order is not None and order > K + 1:
+        raise UsageError(f"order is {order}, but {path} has {K} words before the next; expected at most {K + 1}")
+    parameters["order"] = order or K + 1
+    if dataset.x_test is None:
+        options = {"test_size": TEST_FRACTION, "random_state": parameters["random_state"]}
+        parts = train_test_split(dataset.x_train, dataset.y_train, **options)
+        dataset = replace(dataset, x_train=parts[0], x_test=parts[1], y_train=parts[2], y_test=parts[3])
+    contexts = {name: getattr(dataset, name) for name in ("x_train", "x_validation", "x_test")}
+    return replace(
+        dataset, **{name: x if x is None else x[:, 1 - parameters["order"] :] for name, x in contexts.items()}
+    )
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
+    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    from functools import partial
+
+    from fastrnn.cli import _training as training
+    from fastrnn.cli._next_words import report
+
+    prepared = prepare(parameters)
+    description = describe(prepared[1], parameters, len(prepared[0].validation_rows_))
+    own = partial(report, texts=parameters["context"])
+    training.run(TASK, parameters, prepared, description, own, out, overwrite=overwrite, folder=folder)
+
+
+def draw(runs: list[Any], figures: Path) -> None:
+    """Draw the test losses of a sweep."""
+    from fastrnn import plots
+
+    losses = [run.metrics["test"]["loss"] for run in runs]
+    plots.save(plots.sweep([run.swept for run in runs], losses, "test loss"), figures / "test_loss.png")
+
+
+def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
+    """Say in a line what is trained on what."""
+    source = parameters["data"] or "the English in Python's own manual"
+    validation = held_out if dataset.x_validation is None else len(dataset.x_validation)
+    sets = [f"{len(dataset.x_train) - held_out} to train", f"{len(dataset.x_test)} to test"]
+    if validation:
+        sets.insert(1, f"{validation} to validate")
+    return (
+        f"{source}: {parameters['order']}-grams of {len(dataset.words)} words, {', '.join(sets[:-1])} and {sets[-1]}, "
+        f"{parameters['embedding']} numbers a word, {parameters['hidden_size']} hidden units"
+    )
