@@ -184,9 +184,9 @@ def _check_examples(X: Any, y: Any, K: int) -> Examples:
 def _check_sentences(X: Any, order: int) -> Sentences:
     if isinstance(X, str) or not hasattr(X, "__len__") or not len(X):
         raise ValueError("X without y is expected to be a list of sentences, each a list of words")
-    sentences = list(X)
+    sentences = [row.tolist() if hasattr(row, "tolist") else row for row in X]
     for index, sentence in enumerate(sentences):
-        is_list = isinstance(sentence, list | tuple) or getattr(sentence, "ndim", 0) == 1
+        is_list = isinstance(sentence, list | tuple)
         wrong = next((word for word in sentence if not isinstance(word, str)), None) if is_list else sentence
         if wrong is not None:
             what = "holds" if is_list else "is"

@@ -20,7 +20,7 @@ from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
 from fastrnn.training import BatchReport, Trainer
 
-VECTORS = Gaussian(0.3)  # initial ones: smaller ones learn slowly, larger ones stay what they were
+VECTORS = Gaussian(0.5)  # initial ones: smaller ones learn slowly, larger ones stay what they were
 AT_A_TIME = 1024  # contexts whose probabilities of all words are in memory together
 
 
@@ -72,7 +72,7 @@ class NGramLanguageModel(TrainedEstimator):
         Largest norm of a batch's gradient.
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
         Initial weights. Normal ones ("gaussian" has the standard deviation 0.01) are those of word vectors too, which
-        else are ``Gaussian(0.3)``.
+        else are ``Gaussian(0.5)``.
     n_threads : int or None
         Number of threads; None takes as many as the problem is worth.
     random_state : int, RandomState or None
@@ -122,7 +122,7 @@ class NGramLanguageModel(TrainedEstimator):
     >>> from fastrnn import NGramLanguageModel
     >>> facts = [("cat", "sat", "mat"), ("dog", "lay", "rug")] * 20
     >>> sentences = [f"the {who} {did} on the {what}".split() for who, did, what in facts]
-    >>> model = NGramLanguageModel(embedding=4, hidden_size=8, order=3, learning_rate=0.05, random_state=0)
+    >>> model = NGramLanguageModel(4, 8, order=3, learning_rate=0.05, batch_size=10, random_state=0)
     >>> words, probabilities = model.fit(sentences).top_k("the dog", k=2)
     >>> words[0]
     'lay'
