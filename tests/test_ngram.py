@@ -293,7 +293,9 @@ def test_resumed_run_has_the_same_bits(tmp_path):
             assert resumed.history_[name] == whole.history_[name]
 
 
-@pytest.mark.parametrize("vocabulary", [WORDS, None, np.array(WORDS)], ids=["words", "numbers", "array"])
+@pytest.mark.parametrize(
+    "vocabulary", [WORDS, None, np.array(WORDS), np.array(WORDS, object)], ids=["list", "none", "array", "objects"]
+)
 def test_saved_and_pickled_ones_are_the_same(vocabulary, tmp_path):
     before = model(vocabulary=vocabulary, validation_fraction=0.2).fit(X, Y)
     before.save(tmp_path / "model.h5")

@@ -11,6 +11,7 @@ from fastrnn.cli._estimators import estimator_parameters
 from fastrnn.cli._task import Task, start
 
 TASK = "words"
+MANUAL = "the English in Python's own manual"  # where there is no DATA
 TEST_FRACTION = 0.1  # share of the data that is the test set where the file has none
 ORDER, VOCABULARY_SIZE = 4, 2000  # where they are not set, and DATA has none of its own
 RATES = {"adam": 2e-3, "sgd": 0.15}  # where learning_rate is not set
@@ -112,23 +113,24 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
 def load(parameters: dict[str, Any]) -> Any:
     """Return n-grams, always with a test set; what they say of order and vocabulary goes into the parameters."""
     from fastrnn import data
+    from fastrnn._checks import check_number
 
     path = parameters["data"]
     if path is not None and Path(path).suffix.lower() in (".h5", ".hdf5", ".npz"):
         return _load_ngrams(parameters)
     if parameters["first_index"] is not None:
         raise UsageError("first_index is for files of numbered words; expected none with a text")
-    parameters["order"] = parameters["order"] or ORDER
-    parameters["vocabulary_size"] = parameters["vocabulary_size"] or VOCABULARY_SIZE
+    for name, default in (("order", ORDER), ("vocabulary_size", VOCABULARY_SIZE)):
+        parameters[name] = default if parameters[name] is None else parameters[name]
+    fraction = check_number("validation_fraction", parameters["validation_fraction"], f"[0, {1 - TEST_FRACTION})")
     sentences = data.topics() if path is None else data.load_text(path)
-    fractions = (parameters["validation_fraction"], TEST_FRACTION)
     try:
-        parts = data.split_sentences(sentences, fractions, parameters["random_state"])
+        parts = data.split_sentences(sentences, (fraction, TEST_FRACTION), parameters["random_state"])
         words = data.vocabulary_of(parts[0], parameters["vocabulary_size"])
         none: tuple[Any, Any] = (None, None)
         ngrams = [data.ngrams_of(part, words, parameters["order"]) if part else none for part in parts]
     except data.DataError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(f"{path or MANUAL}: {error}") from error
     (x, y), (x_validation, y_validation), (x_test, y_test) = ngrams
     return data.NGrams(x, y, x_validation, y_validation, x_test, y_test, words)
 
@@ -148,15 +150,14 @@ def _load_ngrams(parameters: dict[str, Any]) -> Any:
     K = dataset.x_train.shape[1]
     if order is not None and order > K + 1:
         raise UsageError(f"order is {order}, but {path} has {K} words before the next; expected at most {K + 1}")
-    parameters["order"] = order or K + 1
+    parameters["order"] = K + 1 if order is None else order
     if dataset.x_test is None:
         options = {"test_size": TEST_FRACTION, "random_state": parameters["random_state"]}
         parts = train_test_split(dataset.x_train, dataset.y_train, **options)
         dataset = replace(dataset, x_train=parts[0], x_test=parts[1], y_train=parts[2], y_test=parts[3])
-    contexts = {name: getattr(dataset, name) for name in ("x_train", "x_validation", "x_test")}
-    return replace(
-        dataset, **{name: x if x is None else x[:, 1 - parameters["order"] :] for name, x in contexts.items()}
-    )
+    parts = (dataset.x_train, dataset.x_validation, dataset.x_test)
+    x, x_validation, x_test = (part if part is None else part[:, 1 - parameters["order"] :] for part in parts)
+    return replace(dataset, x_train=x, x_validation=x_validation, x_test=x_test)
 
 
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
@@ -182,7 +183,7 @@ def draw(runs: list[Any], figures: Path) -> None:
 
 def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
     """Say in a line what is trained on what."""
-    source = parameters["data"] or "the English in Python's own manual"
+    source = parameters["data"] or MANUAL
     validation = held_out if dataset.x_validation is None else len(dataset.x_validation)
     sets = [f"{len(dataset.x_train) - held_out} to train", f"{len(dataset.x_test)} to test"]
     if validation:

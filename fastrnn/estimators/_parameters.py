@@ -25,6 +25,8 @@ def plain(value: Any) -> Any:
         return np.dtype(value).name
     if isinstance(value, dict):  # class_weight: classes are keys, and need not be strings
         return {"keys": list(value), "values": list(value.values())}
+    if isinstance(value, np.ndarray) and value.dtype == object:  # words
+        return value.tolist()
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return None
     if callable(value):

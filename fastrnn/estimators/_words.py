@@ -46,11 +46,6 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
-    def check_has_words(self, name: str) -> None:
-        """Refuse words where there are numbers alone."""
-        if self._numbers is None:
-            raise TypeError(f"{name} holds words, but the model was fitted with numbers and without a vocabulary")
-
     @property
     def has_words(self) -> bool:
         """Are the symbols words?"""
