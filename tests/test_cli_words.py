@@ -78,7 +78,7 @@ def test_a_run_leaves_everything(finished):
     )
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
     config = tomllib.loads((folder / "config.toml").read_text())
-    assert (config["task"], config["embedding"], config["order"], config["learning_rate"]) == ("words", 5, 4, 2e-3)
+    assert (config["task"], config["embedding"], config["order"], config["learning_rate"]) == ("words", 5, 4, 0.5)
     assert config["context"] == ["and then the", "There, A CAT 's on"]
     assert "vocabulary_size" not in config
 
@@ -258,7 +258,7 @@ def test_the_embedded_default_needs_no_data(tmp_path):
 def test_sgd_as_published(finished, tmp_path):
     _, file, *_ = finished
     arguments = [
-        "--optimizer", "sgd", "--momentum", "0.85", "--momentum-form", "averaged", "--schedule", "none",
+        "--learning-rate", "0.15", "--momentum", "0.85", "--momentum-form", "averaged", "--schedule", "none",
         "--initializer", "gaussian", "--patience", "2",
     ]  # fmt: skip
     run("train", "words", file, *TINY, *arguments, "--out", tmp_path / "run")
@@ -329,10 +329,10 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
         (["none.h5"], "none.h5: there is no such file"),
         (["none.txt"], "none.txt: there is no such file"),
         (["."], "there is no such file"),
-        (["waves.h5"], "waves.h5: has 'trX', 'trY', 'tstX', 'tstY'; expected 'trainx', 'traind' and 'words'"),
+        (["waves.h5"], "waves.h5: has no 'trainx', but 'trX', 'trY', 'tstX', 'tstY'"),
         (["bad.h5"], "bad.h5: 'trainx' is 13 in row 2, column 1"),
-        (["short.txt"], "short.txt: the text has only 1 sentences; expected at least 3"),
-        (["short.txt", "--validation", "0"], "short.txt: the text has only 1 sentences; expected at least 2"),
+        (["short.txt"], "short.txt: the text has only 1 sentence; expected at least 3"),
+        (["short.txt", "--validation", "0"], "short.txt: the text has only 1 sentence; expected at least 2"),
         (["two.txt", "--validation", "0"], "two.txt: the longest of 1 sentences has 3 words; expected 4 for an n-gram"),
         (["n.h5", "--order", "5"], "n.h5 has 3 words before the next; expected at most 4"),
         (["n.h5", "--order", "1"], "Invalid value for '--order'"),
@@ -351,7 +351,7 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
         ),
         (["n.h5", "--embedding", "0"], "dimension is 0, expected at least 1"),
         (["n.h5", "--optimizer", "adamm"], "optimizer is 'adamm'"),
-        (["n.h5", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
+        (["n.h5", "--optimizer", "adam", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
         (["n.h5", "--learning-rate", "0"], "learning_rate is 0.0"),
         (["n.h5", "--initializer", "zero"], "initializer is 'zero'"),
         (["n.h5", "--cell", "gru"], "No such option: --cell"),

@@ -12,7 +12,7 @@ from fastrnn.cli._task import Task, start
 
 TASK = "classify"
 HELD_OUT = 0.2  # share of the data that is the test set where the file has none
-RATES = {"adam": 1e-3, "sgd": 0.1}  # where learning_rate is not set
+OPTIMIZERS = {"adam": {"learning_rate": 1e-3}, "sgd": {"learning_rate": 0.1}}  # where it is not set
 ROLES = {"x_train": "X_train", "y_train": "y_train", "x_test": "X_test", "y_test": "y_test"}
 
 # Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
@@ -169,7 +169,7 @@ def make_classifier(parameters: dict[str, Any]) -> Any:
     """Return the estimator with these parameters."""
     from fastrnn import RecurrentClassifier
 
-    values = estimator_parameters(parameters, RATES, ("data", *ROLES))
+    values = estimator_parameters(parameters, OPTIMIZERS, ("data", *ROLES))
     return RecurrentClassifier(**values | {"head": tuple(values["head"])})
 
 

@@ -14,7 +14,10 @@ TASK = "words"
 MANUAL = "the English in Python's own manual"  # where there is no DATA
 TEST_FRACTION = 0.1  # share of the data that is the test set where the file has none
 ORDER, VOCABULARY_SIZE = 4, 2000  # where they are not set, and DATA has none of its own
-RATES = {"adam": 2e-3, "sgd": 0.15}  # where learning_rate is not set
+OPTIMIZERS = {  # where these are not set
+    "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
+    "adam": {"learning_rate": 4e-3},
+}
 DATA = ("data", "vocabulary_size", "first_index", "context")
 
 # Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
@@ -26,12 +29,12 @@ DEFAULTS: dict[str, Any] = {
     "vocabulary_size": int,
     "first_index": int,
     "initializer": "xavier",
-    "optimizer": "adam",
+    "optimizer": "sgd",
     "learning_rate": float,
-    "momentum": 0.0,
-    "momentum_form": "classical",
+    "momentum": float,
+    "momentum_form": str,
     "schedule": "cosine",
-    "epochs": 10,
+    "epochs": 15,
     "batch_size": 200,
     "validation_fraction": 0.1,
     "patience": 0,
@@ -45,8 +48,9 @@ MEASURES = ("validation.loss", "test.loss", "test.accuracy", "test.perplexity")
 
 
 @options.shows(
-    hidden_size="256", learning_rate="0.002; sgd 0.15", schedule="cosine", epochs="10", batch_size="200",
-    clip_norm="0", patience="0", validation_fraction="0.1, unless DATA has such a set",
+    hidden_size="256", optimizer="sgd", learning_rate="0.5; adam 0.004", momentum="0.9", momentum_form="nesterov",
+    schedule="cosine", epochs="15", batch_size="200", clip_norm="0", patience="0",
+    validation_fraction="0.1, unless DATA has such a set",
 )  # fmt: skip
 def words(
     data: Annotated[
@@ -101,7 +105,7 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     try:
         check_integer("random_state", parameters["random_state"], 0)
         dataset = load(parameters)
-        model = NGramLanguageModel(**estimator_parameters(parameters, RATES, DATA), vocabulary=dataset.words)
+        model = NGramLanguageModel(**estimator_parameters(parameters, OPTIMIZERS, DATA), vocabulary=dataset.words)
         validation = None if dataset.x_validation is None else (dataset.x_validation, dataset.y_validation)
         fitting = model.prepare(dataset.x_train, dataset.y_train, validation_data=validation)
         read_contexts(model, parameters["context"])

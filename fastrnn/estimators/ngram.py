@@ -137,7 +137,7 @@ class NGramLanguageModel(TrainedEstimator):
     vocabulary_size: int | None = None
     unknown: str | None = "<unk>"
     optimizer: Any = "adam"
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     schedule: Any = "cosine"
     epochs: int = 10
     batch_size: int = 200
