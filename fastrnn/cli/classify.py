@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "memory_limit": "none",
     "n_threads": int,
     "random_state": 0,
+    **options.WATCHED,
     "x_train": str,
     "y_train": str,
     "x_test": str,
@@ -90,6 +91,8 @@ def classify(
     config: options.Config = None,
     resume: options.Resume = None,
     overwrite: options.Overwrite = False,
+    checkpoint_minutes: options.CheckpointMinutes = None,
+    tensorboard: options.TensorBoard = None,
     sweep: options.Sweep = None,
     jobs: options.Jobs = None,
 ) -> None:
@@ -167,7 +170,7 @@ def make_classifier(parameters: dict[str, Any]) -> Any:
     """Return the estimator with these parameters."""
     from fastrnn import SGD, RecurrentClassifier
 
-    values = {name: value for name, value in parameters.items() if name not in ("data", *ROLES)}
+    values = {name: value for name, value in parameters.items() if name not in ("data", *ROLES, *options.WATCHED)}
     momentum, form = values.pop("momentum"), values.pop("momentum_form")
     if values["learning_rate"] is None:
         values["learning_rate"] = 0.1 if values["optimizer"] == "sgd" else 1e-3
