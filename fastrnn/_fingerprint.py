@@ -33,7 +33,7 @@ class Fingerprint:
         if rows.dtype.hasobject:  # whose bytes are addresses
             self._hash.update("".join(f"{value!r}\0" for value in rows.ravel()).encode())
         else:
-            self._hash.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8))
+            self._hash.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
 
     def __str__(self) -> str:
         return f"{self._head} BLAKE2 {self._hash.hexdigest()}"

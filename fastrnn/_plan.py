@@ -1,6 +1,5 @@
 """What a call of `fit` does, and which of it must be the same when a run goes on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -67,9 +66,9 @@ def described(value: Any) -> Any:
     return repr(value) if is_dataclass(value) else getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse what is not as it was when the run began."""
-    for name in before | now:
+    for name in now | before:
         if before.get(name) != now.get(name):
             raise ResumeError(f"{name} of the run is {before.get(name)}, but {now.get(name)} is given")
 

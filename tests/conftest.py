@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from forks import Forks
 
 from fastrnn._kernels import native
 
@@ -26,3 +27,13 @@ def data_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"needs real data: FASTRNN_DATA is {folder!r}, which is no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    """Commands in forked processes; see `forks.Forks`."""
+    if not hasattr(os, "fork"):
+        pytest.skip("processes are forked on POSIX alone")
+    server = Forks(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
@@ -19,10 +20,20 @@ FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.jso
 
 
 class RunFolder:
-    """A folder with the files of one run; each of them is replaced as a whole, or a line is added."""
+    """
+    A folder with the files of one run; each of them is replaced as a whole, or a line is added.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    changes : dict
+        Parameters that a run goes on with in place of those in config.toml, where they belong once they are checked.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.changes: dict[str, Any] = {}
 
     @classmethod
     def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
@@ -89,6 +100,12 @@ class RunFolder:
         """Write what `--config` reads."""
         values = {"task": task} | {name: value for name, value in parameters.items() if value is not None}
         replace_file(self.config, tomli_w.dumps(values).encode())
+
+    def write_changes(self) -> None:
+        """Let config.toml say what the run goes on with."""
+        if self.changes:
+            before = tomllib.loads(self.config.read_text(encoding="utf-8"))
+            replace_file(self.config, tomli_w.dumps(before | self.changes).encode())
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the state of training."""

@@ -114,9 +114,7 @@ def create_runs(
 Known = tuple[dict[str, Any], RunFolder]
 
 
-def _find(
-    known: list[Known], values: dict[str, Any], may_change: list[str], path: Path
-) -> Known | tuple[None, None]:
+def _find(known: list[Known], values: dict[str, Any], may_change: list[str], path: Path) -> Known | tuple[None, None]:
     """Return the run with these values, or else, but for those that may change, one with them: best that at the path."""
     fixed = {name: value for name, value in values.items() if name not in may_change}
     found = [one for one in known if fixed.items() <= one[0].items()]

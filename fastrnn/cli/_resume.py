@@ -10,7 +10,7 @@ from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._task import Task, check_watching
 
 
-def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, Any]) -> None:
     """Resume the run or the sweep in this folder; `given` are all options, `chosen` the parameters among them."""
     if given["overwrite"]:
         raise UsageError(f"--overwrite begins again, but --resume {path} goes on; expected one of them")
@@ -24,7 +24,9 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: Mapping[str
         options.read_sweep(each, task.name, task.defaults) for each in (lines, given["sweep"] or asked_lines)
     )
     if asked_grid and asked_grid != grid:
-        raise UsageError(f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; expected the same")
+        raise UsageError(
+            f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; expected the same"
+        )
     changes = _changes(path, before, asked | chosen, grid)
     check_watching(before | changes)
     if grid:
@@ -36,6 +38,7 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: Mapping[str
     elif folder.is_finished(before) and not changes.keys() & set(options.REOPENING):
         print(f"The run in {path} is finished; its result is in {folder.metrics}.")
     else:
+        folder.changes = changes
         task.run(before | changes, path, folder=folder)
 
 

@@ -35,8 +35,7 @@ def run(
     if folder is None:
         folder = RunFolder.create(task, out, overwrite=overwrite)
         folder.write_config(task, parameters)
-    else:  # whose parameters may have changed; they hold when all are checked
-        fitting.trainer.start_callbacks += (lambda _: folder.write_config(task, parameters),)
+    fitting.trainer.start_callbacks += (lambda _: folder.write_changes(),)
     state = folder.read_checkpoint()
     again = f"fastrnn-train {task} --resume {quote(str(folder.path))}"
     with interrupts.caught():

@@ -89,7 +89,9 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     from fastrnn import SparseAutoencoder
     from fastrnn._checks import check_dtype, check_integer
 
-    values = {name: value for name, value in parameters.items() if name not in ("data", "key", *PATCHES, *options.WATCHED)}
+    values = {
+        name: value for name, value in parameters.items() if name not in ("data", "key", *PATCHES, *options.WATCHED)
+    }
     for name in ("validation_fraction", "patience"):
         values[name] = values[name] or None
     try:
