@@ -138,7 +138,8 @@ def check_memory(tree: dict[str, Any], weights: Array, optimizer: Any) -> None:
     remembered = optimizer.initial_state(weights).keys()
     if tree["optimizer"].keys() != remembered:
         raise ResumeError(
-            f"the state's optimizer remembers {sorted(tree['optimizer'])}, but {optimizer!r} remembers {sorted(remembered)}"
+            f"the state's optimizer remembers {sorted(tree['optimizer'])}, "
+            f"but {optimizer!r} remembers {sorted(remembered)}"
         )
 
 

@@ -144,7 +144,9 @@ class Trainer:
         Train the model, from its present weights or, after `restore`, from where that run was.
 
         Of what makes up a run, `epochs` (if no schedule depends on it), `patience`, `n_threads`, `checkpoint_every` and
-        callbacks may change after `restore`, and nothing else. Ctrl-C ends it like the last epoch: the model gets the best weights of the finished epochs.
+        callbacks may change after `restore`, and nothing else.
+
+        Ctrl-C ends it like the last epoch: the model gets the best weights of the finished epochs.
 
         Parameters
         ----------

@@ -1,5 +1,7 @@
 """L-BFGS by itself, against scipy's and on functions whose minimum is known; see also test_autoencoder.py."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
@@ -46,7 +48,7 @@ def test_the_valley_of_rosenbrock(memory):
 def test_every_step_satisfies_the_strong_wolfe_conditions():
     _, states, calls = run(rosenbrock, np.array([-1.2, 1.0, 3.0]))
     assert calls > len(states)  # some first guesses did not
-    for before, after in zip(states[1:-1], states[2:], strict=True):
+    for before, after in pairwise(states[1:]):
         step = after["point"] - before["point"]
         slope = before["gradient"] @ step
         assert slope < 0

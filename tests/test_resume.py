@@ -109,7 +109,7 @@ def test_killed_at_random_moments(forks, folder, tmp_path, arguments, kills):
             ended += 1
 
 
-# ---- what may be given ------------------------------------------------------------------------------------------------
+# ---- what may be given ----------------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_says_so(forks, folder, part):

@@ -115,7 +115,7 @@ Known = tuple[dict[str, Any], RunFolder]
 
 
 def _find(known: list[Known], values: dict[str, Any], may_change: list[str], path: Path) -> Known | tuple[None, None]:
-    """Return the run with these values, or else, but for those that may change, one with them: best that at the path."""
+    """Return the run with these values, or else with these but for those that may change, best the one at the path."""
     fixed = {name: value for name, value in values.items() if name not in may_change}
     found = [one for one in known if fixed.items() <= one[0].items()]
     return max(found, key=lambda one: (one[0] == values, one[1].path == path), default=(None, None))
