@@ -38,6 +38,11 @@ class AutoencoderObjective(Objective):
     def flat_gradients(self) -> Array:
         return self._gradients
 
+    def settings(self) -> dict[str, Any]:
+        penalties = {name: value for name, value in self.options.items() if name != "n_threads"}
+        W1, tied = self.weights.W1, self.weights.W2 is None
+        return {"features": W1.shape[0], "hidden_size": W1.shape[1], "tied": tied, "dtype": W1.dtype.name} | penalties
+
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         for name, value in (("y", y), ("lengths", lengths), ("sample_weight", sample_weight)):
             if value is not None:

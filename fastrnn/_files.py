@@ -1,7 +1,8 @@
-"""Files that are replaced as a whole, or not at all."""
+"""Files that are changed as a whole, or not at all."""
 
 import errno
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -28,3 +29,26 @@ def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def append_file(path: str | os.PathLike[str], line: bytes) -> None:
+    """Add a line to a file; if there is no room for all of it, for nothing of it. An OSError names `path`."""
+    try:
+        with open(path, "r+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            left = memoryview(line)
+            try:
+                while left:  # a disk that is almost full takes a part, and refuses the next
+                    left = left[file.write(left) :]
+            except OSError:
+                file.truncate(end)
+                raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what `replace_file` has left in a folder when it was killed."""
+    for file in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", file.name):
+            file.unlink(missing_ok=True)

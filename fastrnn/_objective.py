@@ -8,8 +8,9 @@ import numpy as np
 
 from fastrnn._examples import Examples, check_examples
 from fastrnn._kernels.types import Array
+from fastrnn._plan import described
 from fastrnn.layers import RowGradient
-from fastrnn.losses import COUNTERS, Loss, cross_entropy
+from fastrnn.losses import COUNTERS, Loss, cross_entropy, get_loss
 from fastrnn.model import Sequential
 
 
@@ -51,6 +52,10 @@ class Objective(ABC):
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         """Return what a call of `fit` or `evaluate` got, as examples."""
 
+    def settings(self) -> dict[str, Any]:
+        """Return numbers and texts that say what is trained, and must be the same when a run goes on."""
+        return {"objective": type(self).__qualname__}
+
     def classes(self, examples: Examples) -> Array | None:
         """Return the class of each example, by which a validation set is held out, or None."""
         return None
@@ -88,6 +93,11 @@ class Supervised(Objective):
     def tables(self) -> Mapping[str, tuple[Array, RowGradient]]:
         return {name: (self.model.parameters[name], rows) for name, rows in self.model.row_gradients.items()}
 
+    def settings(self) -> dict[str, Any]:
+        model = self.model
+        shape, dtype = str(model.input_shape), model.dtype.name
+        return {"model": repr(model), "input_shape": shape, "dtype": dtype, "loss": described(self.loss)}
+
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         return check_examples(self.steps, x, y, lengths, sample_weight)
 
@@ -119,3 +129,16 @@ class Supervised(Objective):
             correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
             steps += batch.n_steps
         return loss / max(steps, 1), correct / max(steps, 1) if self.count else None
+
+
+def make_objective(
+    model: Sequential | Objective, loss: str | Loss | None, n_threads: int | None, checkpoint_every: int | None
+) -> Objective:
+    """Return what is to be trained."""
+    if isinstance(model, Sequential) and loss is not None:
+        model._check_built()
+        return Supervised(model, get_loss(loss), n_threads, checkpoint_every)
+    if isinstance(model, Objective) and loss is None:
+        return model
+    kind = type(model).__name__
+    raise TypeError(f"loss is {loss!r} for a {kind}, expected one for a Sequential and None for an Objective")

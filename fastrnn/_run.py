@@ -8,10 +8,14 @@ from typing import Any, Self
 import numpy as np
 
 from fastrnn._kernels.types import Array
+from fastrnn._plan import ResumeError
 from fastrnn._streams import generator, streams
 from fastrnn.history import History
 
 PRESENT = ("batches", "loss", "measures", "steps", "seconds")
+TREE = {
+    "seed", "weights", "best", "optimizer", "order", "dropout", "history", "best_epoch", "present", "settings", "data",
+}  # fmt: skip
 
 
 @dataclass
@@ -32,6 +36,9 @@ class Run:
     seconds: float = 0.0
     # The weights to go on from, when the model has been given the best ones:
     last: Array | None = None
+    # What must be the same when it goes on, by name:
+    settings: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)  # fingerprints
 
     @classmethod
     def begin(cls, seed: int, optimizer: dict[str, Any], weights: Array) -> Self:
@@ -63,19 +70,37 @@ class Run:
         self.order = order.bit_generator.state
         self.batches, self.loss, self.measures, self.steps, self.seconds = 0, 0.0, {}, 0, 0.0
 
-    def to_tree(self, weights: Array) -> dict[str, Any]:
-        """Return copies of everything, and of the weights of the model, as arrays, strings and numbers."""
+    def mark(self, weights: Array) -> dict[str, Any]:
+        """Return what `go_back` needs; of the history only its length, so that it takes as long in every epoch."""
         return {
-            "kind": "training",
-            "seed": self.seed,
             "weights": weights.copy() if self.last is None else self.last,
             "best": self.best,
-            "optimizer": deepcopy(self.optimizer),
+            "optimizer": copied(self.optimizer),
             "order": self.order,
             "dropout": self.dropout.bit_generator.state,
-            "history": {name: list(column) for name, column in self.history.items()},
             "best_epoch": self.history.best_epoch,
-            "present": {name: deepcopy(getattr(self, name)) for name in PRESENT},
+            "present": {name: copied(getattr(self, name)) for name in PRESENT},
+            "epochs": self.history.n_epochs,
+        }
+
+    def go_back(self, mark: dict[str, Any]) -> None:
+        """Become what it was when it was marked."""
+        self.optimizer, self.order, self.best = copied(mark["optimizer"]), mark["order"], mark["best"]
+        self.dropout = generator(mark["dropout"])
+        self.history.cut(mark["epochs"], mark["best_epoch"])
+        for name, value in mark["present"].items():
+            setattr(self, name, copied(value))
+
+    def to_tree(self, weights: Array) -> dict[str, Any]:
+        """Return copies of everything, and of the weights of the model, as arrays, strings and numbers."""
+        tree = self.mark(weights)
+        del tree["epochs"]
+        return tree | {
+            "kind": "training",
+            "seed": self.seed,
+            "settings": dict(self.settings),
+            "data": dict(self.data),
+            "history": {name: list(column) for name, column in self.history.items()},
         }
 
     @classmethod
@@ -83,10 +108,44 @@ class Run:
         """Return the run that `to_tree` has described."""
         return cls(
             seed=tree["seed"],
-            optimizer=deepcopy(tree["optimizer"]),
+            optimizer=copied(tree["optimizer"]),
             order=tree["order"],
             dropout=generator(tree["dropout"]),
             history=History(tree["history"], tree["best_epoch"]),
             best=tree["best"],
-            **deepcopy(tree["present"]),
+            settings=tree["settings"],
+            data=tree["data"],
+            **copied(tree["present"]),
         )
+
+
+def check_tree(tree: Any) -> None:
+    """Refuse what is no state of a training run."""
+    if not isinstance(tree, dict) or tree.get("kind") != "training":
+        raise ResumeError("this is no state of a training run, expected what Trainer.state returns")
+    missing = TREE - tree.keys()
+    if missing:
+        raise ResumeError(f"the state of the training run lacks {', '.join(sorted(missing))}")
+
+
+def check_memory(tree: dict[str, Any], weights: Array, optimizer: Any, remembered: Mapping[str, Any]) -> None:
+    """Refuse a state that does not fit the weights of a model, or what its optimizer remembers."""
+    if tree["weights"].shape != weights.shape or tree["weights"].dtype != weights.dtype:
+        raise ResumeError(
+            f"the state has {tree['weights'].size} weights of {tree['weights'].dtype}, "
+            f"but the model has {weights.size} of {weights.dtype}"
+        )
+    if tree["optimizer"].keys() != remembered.keys():
+        raise ResumeError(
+            f"the state's optimizer remembers {sorted(tree['optimizer'])}, "
+            f"but {optimizer!r} remembers {sorted(remembered)}"
+        )
+
+
+def copied(value: Any) -> Any:
+    """Return a copy that shares only what does not change: arrays that cannot be written, numbers and strings."""
+    if isinstance(value, dict):
+        return {name: copied(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value if isinstance(value, np.ndarray) and not value.flags.writeable else deepcopy(value)

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from fastrnn._files import replace_file
+from fastrnn._files import append_file, replace_file
 
 COLUMNS = (
     "epoch",
@@ -65,6 +66,22 @@ class History(Mapping[str, list[Any]]):
             if values.get(name) is not None:
                 self._columns.setdefault(name, []).append(values[name])
 
+    def cut(self, n_epochs: int, best_epoch: int | None) -> None:
+        """
+        Forget the epochs after the first ones.
+
+        Parameters
+        ----------
+        n_epochs : int
+            How many stay.
+        best_epoch : int or None
+            The best of them.
+        """
+        self._columns = {name: column for name, column in self._columns.items() if n_epochs}
+        for column in self._columns.values():
+            del column[n_epochs:]
+        self.best_epoch = best_epoch
+
     def write_csv(self, path: str | PathLike[str]) -> None:
         """
         Write a header and a row for each epoch.
@@ -73,12 +90,33 @@ class History(Mapping[str, list[Any]]):
         ----------
         path : path-like
             The file; it is replaced as a whole.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self._columns)
-        writer.writerows(zip(*self._columns.values(), strict=True))
-        replace_file(path, text.getvalue().encode())
+        rows = zip(*self._columns.values(), strict=True)
+        replace_file(path, _csv([list(self._columns), *rows]))
+
+    def append_csv(self, path: str | PathLike[str]) -> None:
+        """
+        Add the row of the last epoch to a file that has those before; where there is none, write all of them.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; it then has the rows that it had.
+        """
+        if self.n_epochs == 1 or not Path(path).exists():
+            self.write_csv(path)
+        else:
+            append_file(path, _csv([[column[-1] for column in self._columns.values()]]))
 
     def __getitem__(self, name: str) -> list[Any]:
         return self._columns[name]
@@ -95,3 +133,9 @@ class History(Mapping[str, list[Any]]):
         names = [name for name in self._columns if name.endswith(("loss", "accuracy"))]
         best = ", ".join(f"{name} {self._columns[name][self.best_epoch - 1]:.4g}" for name in names)
         return f"History({self.n_epochs} epochs, best {self.best_epoch}: {best})"
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -7,13 +7,18 @@ epochs, and the values monitored so far, so that a run that goes on after a brea
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from fastrnn._checks import check_choice, check_integer, check_number
 
 
 class Schedule(Protocol):
-    """What the trainer calls before each epoch."""
+    """
+    What the trainer calls before each epoch.
+
+    One that depends on the number of all epochs says so by an attribute ``uses_epochs = True``: its run may not go on
+    with another number.
+    """
 
     def __call__(self, learning_rate: float, epoch: int, epochs: int, losses: Sequence[float]) -> float:
         """
@@ -83,6 +88,7 @@ class CosineSchedule:
     """
 
     final: float = 0.0
+    uses_epochs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number("final", self.final, "[0, 1]")

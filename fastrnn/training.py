@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,59 +11,23 @@ from fastrnn._examples import Examples
 from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
 from fastrnn._lbfgs import LBFGS
-from fastrnn._objective import Objective, Supervised
+from fastrnn._objective import Objective, make_objective
 from fastrnn._passes import DivergenceError, Passes
-from fastrnn._run import Run
+from fastrnn._plan import BatchReport, Plan, ResumeError, check_end, check_same, described, oriented
+from fastrnn._run import Run, check_memory, check_tree
 from fastrnn._streams import fresh_seed, generator, streams
 from fastrnn._updates import initial_state
 from fastrnn.history import History
-from fastrnn.losses import Loss, get_loss
+from fastrnn.losses import Loss
 from fastrnn.model import Sequential
 from fastrnn.optimizers import Optimizer, get_optimizer
 from fastrnn.schedules import Schedule, get_schedule
 from fastrnn.splits import validation_split
 
-__all__ = ["BatchReport", "DivergenceError", "Trainer"]
+__all__ = ["BatchReport", "DivergenceError", "ResumeError", "Trainer"]
 
 MONITORS = (None, "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-
-
 EVALUATED = 1 << 17  # steps of validation that are in the net at a time, or a batch
-STATE = {"seed", "weights", "best", "optimizer", "order", "dropout", "history", "best_epoch", "present"}
-
-
-class BatchReport(NamedTuple):
-    """
-    What a batch callback is told; loss and accuracy are means over the epoch so far.
-
-    Parameters
-    ----------
-    epoch, epochs : int
-        The present epoch, from 1, and the number of all.
-    batch, batches : int
-        The batch just done, from 1, and the number of all in the epoch.
-    loss : float
-        Training loss.
-    accuracy : float or None
-        Training accuracy.
-    """
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    loss: float
-    accuracy: float | None
-
-
-class Plan(NamedTuple):
-    """What a call of `fit` does."""
-
-    training: Examples
-    held_out: Examples | None
-    monitor: str | None
-    epochs: int
-    batch_size: int
 
 
 class Trainer:
@@ -81,8 +45,7 @@ class Trainer:
         See `fastrnn.losses`; None for an objective.
     optimizer : {"adam", "sgd"} or Optimizer
         A name, or an object such as ``SGD(0.1, momentum=0.9)``. `LBFGS` takes all examples at once, an iteration an
-        epoch; it knows no learning rate, `schedule`, `clip_norm` or lazy layers, and after `restore` it goes on from
-        the last weights, but not with the same bits, because what it remembers of the curvature is not stored.
+        epoch; it knows no learning rate, `schedule`, `clip_norm` or lazy layers.
     learning_rate : float, optional
         For an optimizer given by name.
     schedule : {"step", "cosine", "plateau"}, Schedule or None
@@ -98,6 +61,8 @@ class Trainer:
         Called after each epoch with its number, from 1, and the `History`.
     batch_callbacks : iterable of callable
         Called after each batch with a `BatchReport`.
+    start_callbacks : iterable of callable
+        Called by `fit` with the `History` so far, when all is checked and before anything is trained.
     seed : int, optional
         Of all that is random; None for another run each time.
     n_threads : int, optional
@@ -136,6 +101,7 @@ class Trainer:
         monitor: str | None = None,
         callbacks: Iterable[Callable[[int, History], Any]] = (),
         batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        start_callbacks: Iterable[Callable[[History], Any]] = (),
         seed: int | None = 0,
         n_threads: int | None = None,
         checkpoint_every: int | None = None,
@@ -152,11 +118,12 @@ class Trainer:
         self.monitor = monitor
         self.callbacks = tuple(callbacks)
         self.batch_callbacks = tuple(batch_callbacks)
+        self.start_callbacks = tuple(start_callbacks)
         self.seed = seed
         self.checkpoint_every = (
             None if checkpoint_every is None else check_integer("checkpoint_every", checkpoint_every, 1)
         )
-        self._objective = _objective(model, loss, n_threads, self.checkpoint_every)
+        self._objective = make_objective(model, loss, n_threads, self.checkpoint_every)
         if isinstance(optimizer, LBFGS) and self._objective.tables:
             table = next(iter(self._objective.tables))
             raise ValueError(
@@ -164,7 +131,8 @@ class Trainer:
             )
         self._passes = Passes(self._objective, clip_norm)
         self._run: Run | None = None
-        self._finished: dict[str, Any] = {}  # state at the end of the last epoch
+        self._plan: Plan | None = None  # while it trains: what is done after must not keep the data
+        self._finished: dict[str, Any] = {}  # the run at the end of the last epoch
         self._continues = False
 
     def fit(
@@ -180,6 +148,9 @@ class Trainer:
     ) -> History:
         """
         Train the model, from its present weights or, after `restore`, from where that run was.
+
+        Of what makes up a run, `epochs` (if no schedule depends on it), `patience`, `n_threads`, `checkpoint_every` and
+        callbacks may change after `restore`, and nothing else.
 
         Ctrl-C ends it like the last epoch: the model gets the best weights of the finished epochs.
 
@@ -213,7 +184,8 @@ class Trainer:
             If a loss, the norm of a gradient or the weights are not finite. It comes before the update, and the model
             has the weights of the last finite epoch.
         TypeError, ValueError
-            If an argument has the wrong type, shape or value.
+            If an argument has the wrong type, shape or value, or, after `restore`, is not the same as before; the
+            message names it, with the old and the new value.
         """
         epochs = check_integer("epochs", epochs, 1)
         batch_size = check_integer("batch_size", batch_size, 1)
@@ -221,21 +193,30 @@ class Trainer:
         examples = self._objective.check(x, y, lengths, sample_weight)
         training, held_out = self._divide(run, examples, validation)
         plan = Plan(training, held_out, self._choose_monitor(held_out is not None), epochs, batch_size)
-        self._run, self._continues = run, False
-        self._finished = self.state()
+        settings = self._settings(run) | self._planned(plan, validation)
+        if self._continues:
+            check_same(run.settings, settings)
+            check_end(run.history, plan.monitor, epochs, self.patience)
+            check_same(run.data, plan.data)
+        run.settings = settings
+        self._run, self._plan, self._continues = run, plan, False
+        self._finished = run.mark(self.model.flat_parameters)
         try:
-            if not isinstance(self.optimizer, LBFGS):
+            for callback in self.start_callbacks:
+                callback(run.history)
+            if isinstance(self.optimizer, LBFGS):
+                self._minimize(run, plan, self.optimizer)
+            else:
                 while self._goes_on(run, epochs):
                     self._train_epoch(run, plan, self.optimizer)
-            elif self._goes_on(run, epochs):
-                self._minimize(run, plan, self.optimizer)
         except KeyboardInterrupt:
-            run = self._load(self._finished)
+            self._go_back(run)
         except DivergenceError:
-            self._load(self._finished)
+            self._go_back(run)
             raise
         finally:
             pool.release()
+            run.data, self._plan = plan.data, None
         run.last = self.model.flat_parameters.copy()
         self.model.flat_parameters[...] = run.best
         return run.history
@@ -288,7 +269,8 @@ class Trainer:
         -------
         dict
             A tree of arrays, strings and numbers, none of which training changes: last and best weights, optimizer,
-            random streams, history, and how far the present epoch is.
+            random streams, history, how far the present epoch is, the settings, and fingerprints of the data (shape,
+            dtype and BLAKE2 of all bytes).
 
         Raises
         ------
@@ -297,6 +279,8 @@ class Trainer:
         """
         if self._run is None:
             raise RuntimeError("there is no training run yet: call fit first")
+        if self._plan is not None:
+            self._run.data = self._plan.data
         return self._run.to_tree(self.model.flat_parameters)
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -311,37 +295,41 @@ class Trainer:
         Raises
         ------
         ValueError
-            If it is not the state of such a model and optimizer.
+            If it is not the state of such a model and optimizer; what else must be the same `fit` checks.
         """
-        if not isinstance(tree, dict) or tree.get("kind") != "training":
-            raise ValueError("this is no state of a training run, expected what Trainer.state returns")
-        missing = STATE - tree.keys()
-        if missing:
-            raise ValueError(f"the state of the training run lacks {', '.join(sorted(missing))}")
-        expected = self.model.flat_parameters
-        if tree["weights"].shape != expected.shape or tree["weights"].dtype != expected.dtype:
-            raise ValueError(
-                f"the state has {tree['weights'].size} weights of {tree['weights'].dtype}, "
-                f"but the model has {expected.size} of {expected.dtype}"
-            )
-        remembered = initial_state(self.optimizer, self._objective).keys()
-        if tree["optimizer"].keys() != remembered:
-            raise ValueError(
-                f"the state's optimizer remembers {sorted(tree['optimizer'])}, "
-                f"but {self.optimizer!r} remembers {sorted(remembered)}"
-            )
-        self._load(tree)
-        self._continues = True
+        check_tree(tree)
+        run, weights = Run.from_tree(tree), self.model.flat_parameters
+        settings = self._settings(run)
+        check_same({name: run.settings.get(name) for name in settings}, settings)
+        check_memory(tree, weights, self.optimizer, initial_state(self.optimizer, self._objective))
+        self._run, self._continues = run, True
+        weights[...] = tree["weights"]
 
     def _begin(self) -> Run:
         weights = self.model.flat_parameters
         seed = fresh_seed() if self.seed is None else self.seed
         return Run.begin(seed, initial_state(self.optimizer, self._objective), weights)
 
-    def _load(self, tree: dict[str, Any]) -> Run:
-        self._run = Run.from_tree(tree)
-        self.model.flat_parameters[...] = tree["weights"]
-        return self._run
+    def _go_back(self, run: Run) -> None:
+        """Go back to the end of the last epoch."""
+        run.go_back(self._finished)
+        self.model.flat_parameters[...] = self._finished["weights"]
+
+    def _settings(self, run: Run) -> dict[str, Any]:
+        """Return what of the trainer must be the same when a run goes on."""
+        return self._objective.settings() | {
+            "seed": run.seed if self.seed is None else self.seed,
+            "optimizer": described(self.optimizer),
+            "schedule": described(self.schedule),
+            "clip_norm": self._passes.clip_norm,
+        }
+
+    def _planned(self, plan: Plan, validation: Any) -> dict[str, Any]:
+        """Return what of the arguments of `fit` must be the same when a run goes on."""
+        monitor = plan.monitor or "none, as without patience and validation set"
+        settings = {"batch_size": plan.batch_size, "monitor": monitor}
+        settings["validation"] = validation if validation is None or np.isscalar(validation) else "a set of its own"
+        return settings | ({"epochs": plan.epochs} if getattr(self.schedule, "uses_epochs", False) else {})
 
     def _divide(
         self, run: Run, examples: Examples, validation: float | tuple[Array, ...] | None
@@ -380,7 +368,7 @@ class Trainer:
         epoch, start = run.epoch, time.perf_counter() - run.seconds
         learning_rate = optimizer.learning_rate
         if self.schedule is not None:
-            losses = _oriented(run.history, plan.monitor or "train_loss")
+            losses = oriented(run.history, plan.monitor or "train_loss")
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
         stream = generator(run.order)
         order = stream.permutation(len(plan.training.x))
@@ -396,24 +384,27 @@ class Trainer:
         """Do all epochs, each an iteration of an optimizer that takes all examples at once."""
         N = len(plan.training.x)
         (batch,) = plan.training.batches(np.arange(N), N, self._objective.steps)
-        start, loss, measures = time.perf_counter(), 0.0, dict[str, float]()
-        run.end_epoch(generator(run.order))  # an iteration that was interrupted is done anew
+        measures: dict[str, float] = {}
 
         def loss_and_gradient() -> tuple[float, Array]:
-            nonlocal loss, measures
+            nonlocal measures
             loss, measures = self._passes.gradient(run, batch, None)
             return loss, self._objective.flat_gradients
 
-        def end_iteration() -> bool:
-            nonlocal start
-            run.add(batch.n_steps, loss, measures)
-            self._report_batch(run, plan, 1)
+        while self._goes_on(run, plan.epochs):
+            start = time.perf_counter() - run.seconds
+            if run.batches == 0:
+                if run.optimizer["ended"]:
+                    break
+                state = optimizer.iterate(run.optimizer, loss_and_gradient, self.model.flat_parameters)
+                if state is None:
+                    run.optimizer |= {"ended": True}
+                    break
+                run.optimizer = state
+                run.add(batch.n_steps, state["loss"], measures)
+                run.seconds = time.perf_counter() - start
+                self._report_batch(run, plan, 1)
             self._end_epoch(run, plan, start, None, generator(run.order))
-            start = time.perf_counter()
-            return self._goes_on(run, plan.epochs)
-
-        left = plan.epochs - run.history.n_epochs
-        optimizer.minimize(loss_and_gradient, self.model.flat_parameters, left, end_iteration)
 
     def _report_batch(self, run: Run, plan: Plan, batches: int) -> None:
         """Tell the batch callbacks."""
@@ -428,7 +419,7 @@ class Trainer:
         self, run: Run, plan: Plan, start: float, learning_rate: float | None, stream: np.random.Generator
     ) -> None:
         """Validate, write the epoch down, keep its weights if they are the best, and tell the callbacks."""
-        passes, epoch, held_out = self._passes, run.epoch, plan.held_out
+        passes, history, epoch, held_out = self._passes, run.history, run.epoch, plan.held_out
         weights = self.model.flat_parameters
         passes.check_finite("weights are", weights, epoch, learning_rate)
         validation_loss, validation_accuracy = None, None
@@ -436,8 +427,7 @@ class Trainer:
             at_a_time = max(plan.batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
             validation_loss, validation_accuracy = passes.evaluate(held_out, max(plan.batch_size, 256), at_a_time)
             passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
-        monitored = _oriented(run.history, plan.monitor or "train_loss")
-        run.history.append(
+        history.append(
             run.means
             | {
                 "epoch": epoch,
@@ -447,28 +437,15 @@ class Trainer:
                 "seconds": time.perf_counter() - start,
             }
         )
-        if plan.monitor is None or _oriented(run.history, plan.monitor)[-1] < min(monitored, default=np.inf):
-            run.history.best_epoch, run.best = epoch, weights.copy()
+        if plan.monitor is None or history.best_epoch is None or _is_better(history, plan.monitor):
+            history.best_epoch, run.best = epoch, weights.copy()
         run.end_epoch(stream)
-        self._finished = self.state()
+        self._finished = run.mark(weights)
         for callback in self.callbacks:
-            callback(run.history.n_epochs, run.history)
+            callback(history.n_epochs, history)
 
 
-def _objective(
-    model: Sequential | Objective, loss: str | Loss | None, n_threads: int | None, checkpoint_every: int | None
-) -> Objective:
-    """Return what is to be trained."""
-    if isinstance(model, Sequential) and loss is not None:
-        model._check_built()
-        return Supervised(model, get_loss(loss), n_threads, checkpoint_every)
-    if isinstance(model, Objective) and loss is None:
-        return model
-    kind = type(model).__name__
-    raise TypeError(f"loss is {loss!r} for a {kind}, expected one for a Sequential and None for an Objective")
-
-
-def _oriented(history: History, column: str) -> list[float]:
-    """Return a column so that small is good."""
-    sign = -1 if column.endswith("accuracy") else 1
-    return [sign * value for value in history.get(column, ())]
+def _is_better(history: History, column: str) -> bool:
+    """Is the last epoch better than the best one?"""
+    last, best = history[column][-1], history[column][(history.best_epoch or 1) - 1]
+    return bool(last > best if column.endswith("accuracy") else last < best)

@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from forks import Forks
 
 from fastrnn._kernels import native
 
@@ -48,3 +49,13 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]
         return path
 
     return write_arrays
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    """Commands in forked processes; see `forks.Forks`."""
+    if not hasattr(os, "fork"):
+        pytest.skip("processes are forked on POSIX alone")
+    server = Forks(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()

@@ -125,9 +125,7 @@ def test_resume_goes_on_where_it_was(tmp_path):
     config = (part / "config.toml").read_text().replace("epochs = 2", "epochs = 4")
     (part / "config.toml").write_text(config)
     run("train", "classify", "--resume", part)
-    a, b = (storage.read(path / "model.h5")["model"]["parameters"] for path in (whole, part))
-    for name, value in a.items():
-        np.testing.assert_array_equal(b[name], value)
+    assert (part / "model.h5").read_bytes() == (whole / "model.h5").read_bytes()
     assert "finished" in run("train", "classify", "--resume", part).stdout
 
 
@@ -177,7 +175,7 @@ def test_interrupts_save_and_say_how_to_go_on(tmp_path, number, code):
         (["waves.h5", "--config", "broken.toml"], "broken.toml: is not TOML"),
         (["--config", "other.toml"], "other.toml: is the configuration of another task"),
         (["--resume", "nothing"], "nothing: holds no run to resume"),
-        (["waves.h5", "--resume", "nothing"], "--resume nothing takes everything from that run"),
+        (["waves.h5", "--checkpoint-minutes", "-1"], "Invalid value for '--checkpoint-minutes'"),
         (["waves.h5", "--out", "waves.h5"], "waves.h5: is a file"),
         (["nan.h5"], "nan.h5"),
         (["waves.h5", "--hidden", "x"], "Invalid value for '--hidden'"),
@@ -236,7 +234,7 @@ def test_an_edited_run_is_not_resumed(tmp_path):
     (tmp_path / "run" / "metrics.json").unlink()
     config = (tmp_path / "run" / "config.toml").read_text().replace("hidden_size = 12", "hidden_size = 13")
     (tmp_path / "run" / "config.toml").write_text(config)
-    assert "run: cannot go on from its checkpoint" in refused("train", "classify", "--resume", "run", cwd=tmp_path)
+    assert "run: cannot go on: model of the run is" in refused("train", "classify", "--resume", "run", cwd=tmp_path)
 
 
 def test_divergence_is_one_line(tmp_path):

@@ -137,22 +137,14 @@ def stop_after(out, epochs, more):
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 def test_a_resumed_run(tmp_path, solver):
-    """Mini-batches end with the bits of a run in one go; L-BFGS goes on below the cost that it had, and says how."""
+    """It ends with the file of a run in one go."""
     arguments = [*TINY, "--solver", solver, "--epochs"]
     run("train", "autoencoder", *arguments, "4", "--out", "whole", cwd=tmp_path)
     run("train", "autoencoder", *arguments, "2", "--out", "part", cwd=tmp_path)
     stop_after(tmp_path / "part", 2, 4)
     printed = run("train", "autoencoder", "--resume", "part", cwd=tmp_path).stdout
     assert "going on from epoch 3" in printed
-    assert ("L-BFGS has the weights of that epoch, but not its memory" in printed) == (solver == "lbfgs")
-    if solver == "sgd":
-        a, b = (storage.read(tmp_path / name / "model.h5")["weights"] for name in ("whole", "part"))
-        for name, value in a.items():
-            np.testing.assert_array_equal(b[name], value)
-    else:
-        costs = [float(row["train_loss"]) for row in read_csv(tmp_path / "part" / "history.csv")]
-        assert len(costs) == 4
-        assert costs == sorted(costs, reverse=True)
+    assert (tmp_path / "part" / "model.h5").read_bytes() == (tmp_path / "whole" / "model.h5").read_bytes()
     assert "finished" in run("train", "autoencoder", "--resume", "part", cwd=tmp_path).stdout
 
 

@@ -7,6 +7,7 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastrnn
@@ -33,6 +34,16 @@ def test_the_first_examples_of_the_readme(tmp_path, monkeypatch, capsys):
         assert len(code.splitlines()) <= 16
         exec(compile(code, "README.md", "exec"), names)
         assert printed in capsys.readouterr().out
+
+
+def test_the_example_of_a_run_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "resume.md").read_text(), re.DOTALL)
+    X = np.random.default_rng(0).normal(size=(12, 5, 2))
+    names = {"X": X, "y": np.arange(12) % 2}
+    exec(compile(code.replace("epochs=50", "epochs=3"), "resume.md", "exec"), names)
+    assert names["model"].history_["epoch"] == [1, 2, 3]
+    assert (tmp_path / "checkpoint.h5").exists()
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)

@@ -272,7 +272,7 @@ def test_what_lazy_layers_refuse():
         Trainer(build(), "cross_entropy", LBFGS())
     exact = Trainer(build(lazy=False), "cross_entropy", Adam())
     exact.fit(X, Y, epochs=1)
-    with pytest.raises(ValueError, match=r"optimizer remembers \['mean', .*\], but Adam\(.*\['0\.W', 'mean', "):
+    with pytest.raises(ValueError, match=r"model of the run is .*, but .*lazy=True"):
         Trainer(build(), "cross_entropy", Adam()).restore(exact.state())
 
     class Own(SGD):

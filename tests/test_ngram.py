@@ -300,6 +300,7 @@ def test_saved_and_pickled_ones_are_the_same(vocabulary, tmp_path):
     before = model(vocabulary=vocabulary, validation_fraction=0.2).fit(X, Y)
     before.save(tmp_path / "model.h5")
     after = fastrnn.load(tmp_path / "model.h5")
+    assert dict(after.history_) == {name: column for name, column in before.history_.items() if name != "seconds"}
     assert type(after) is NGramLanguageModel
     for other in (after, pickle.loads(pickle.dumps(before))):
         same(other, before)
@@ -310,7 +311,6 @@ def test_saved_and_pickled_ones_are_the_same(vocabulary, tmp_path):
             other.nearest(before.vocabulary_[3], 2)[0].tolist() == before.nearest(before.vocabulary_[3], 2)[0].tolist()
         )
         assert other.perplexity(X, Y) == before.perplexity(X, Y)
-        assert dict(other.history_) == dict(before.history_)
         assert (other.n_iter_, other.best_epoch_, other.n_features_in_) == (3, before.best_epoch_, K)
         parameters = other.get_params() | {"vocabulary": None}
         assert parameters == before.get_params() | {"vocabulary": None}

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import fastrnn
 from fastrnn import storage
 from fastrnn.storage import StorageError
 
@@ -32,6 +33,28 @@ TREE = {
     "shape": (None, 3),
     "empty": np.empty((0, 2)),
 }
+
+# What the files `golden/tree-*.h5` of the releases hold: everything that can be stored. It never changes.
+RELEASED = {
+    "scalars": [0, -(2**63), 2**200, True, -0.0, 0.1, float("inf"), 1 - 2j, None, "", "a\0b", "ä€𝄞"],
+    "numpy scalars": {"f4": np.float32(0.1), "i8": np.int64(-3), "?": np.bool_(True), "U": np.str_("gru")},
+    "sequences": ([1, 2, 3], (0.5, float("nan")), ["x", "yy"], (), [], [[1], (2, None)], [True, False]),
+    "arrays": {
+        "f4": np.linspace(-1, 1, 12, dtype="f4").reshape(3, 4),
+        "f8": np.array([1e-300, -0.0, np.inf]),
+        "f2": np.array([0.5], "f2"),
+        "c8": np.array([[1 + 2j, -3j]], "c8"),
+        "u1": np.arange(5, dtype="u1"),
+        "i8": np.array(7),
+        "?": np.array([True, False]),
+        "S": np.array([b"", b"abc"]),
+        "U": np.array(["läuft", "", "sitzt"]),
+        "big endian": np.array([1.5, 2.5], ">f8"),
+        "empty": np.empty((2, 0, 3), "f4"),
+    },
+    "keys": {"": 1, ".": 2, "a/b": 3, "%": 4, "ü": {"nested": {"deeper": ()}}},
+}
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def same(a: Any, b: Any) -> bool:
@@ -124,6 +147,21 @@ def test_memory_map_becomes_an_array(tmp_path: Path) -> None:
 
 def test_keys_come_back_sorted(tmp_path: Path) -> None:
     assert list(round_trip({"b": 1, "a/": 2, "a": 3, "é": 4, "Z": 5}, tmp_path)) == ["Z", "a", "a/", "b", "é"]
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("tree-*.h5")), ids=lambda path: path.stem)
+def test_files_of_all_releases_are_read(path: Path, tmp_path: Path) -> None:
+    assert same(storage.read(path), RELEASED)
+    assert same(round_trip(RELEASED, tmp_path), RELEASED)
+
+
+def test_this_release_has_left_its_files() -> None:
+    assert {path.name for path in GOLDEN.glob(f"*-{fastrnn.__version__}.*")} == {
+        f"{name}-{fastrnn.__version__}.{suffix}"
+        for name, suffix in [
+            *((name, "h5") for name in ("tree", "classifier", "regressor", "autoencoder")), ("files", "npz"),
+        ]
+    }  # fmt: skip
 
 
 # The file -------------------------------------------------------------------------------------------------------------
@@ -282,20 +320,25 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(spoiled[: rng.randrange(len(spoiled))] if rng.random() < 0.2 else spoiled)
 
 
-def test_damage_never_passes_the_checksum(tmp_path: Path) -> None:
+CASES = [200, pytest.param(2000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("cases", CASES)
+def test_damage_never_passes_the_checksum(cases: int, tmp_path: Path) -> None:
     path = tmp_path / "tree.h5"
     storage.write(path, TREE)
     data = path.read_bytes()
-    rng = random.Random(1)
-    for _ in range(200):
+    rng = random.Random(cases)
+    for _ in range(cases):
         path.write_bytes(damaged(data, rng))
         with suppress(StorageError):
             assert same(storage.read(path), TREE)  # only the zeros that fill the block were hit
 
 
+@pytest.mark.parametrize("cases", CASES)
 @pytest.mark.parametrize("libver", ["v110", "earliest"])  # the earliest format has no checksums of its own
 def test_damage_under_a_right_checksum_never_crashes(
-    libver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    libver: str, cases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "tree.h5"
     original = h5py.File
@@ -303,8 +346,8 @@ def test_damage_under_a_right_checksum_never_crashes(
         patch.setattr(h5py, "File", lambda *args, **options: original(*args, **{**options, "libver": libver}))
         storage.write(path, TREE)
     image = path.read_bytes()[512:]
-    rng = random.Random(2)
-    for _ in range(200):
+    rng = random.Random(cases + 1)
+    for _ in range(cases):
         path.write_bytes(sealed(damaged(image, rng)))
         with suppress(StorageError):
             tree = storage.read(path)

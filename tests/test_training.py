@@ -356,18 +356,25 @@ def test_interruption_keeps_the_best_weights(batch):
 
 
 def test_interruption_within_an_update_loses_only_that_epoch():
-    class Interrupted(SGD):
-        def update(self, parameters, gradients, state, learning_rate):
-            parameters[: len(parameters) // 2] = 7
-            state["velocity"][...] = 7
-            raise KeyboardInterrupt
+    class Breaking(SGD):
+        broken = False
 
-    trainer, whole = (Trainer(build(dropout=0.3), "cross_entropy", SGD(0.1, 0.5)) for _ in range(2))
+        def update(self, parameters, gradients, state, learning_rate):
+            if self.broken:
+                parameters[: len(parameters) // 2] = 7
+                state["velocity"][...] = 7
+                raise KeyboardInterrupt
+            super().update(parameters, gradients, state, learning_rate)
+
+    optimizer = Breaking(0.1, 0.5)
+    trainer, whole = (Trainer(build(dropout=0.3), "cross_entropy", optimizer) for _ in range(2))
     trainer.fit(X, Y, epochs=1, batch_size=5)
     before, state = trainer.model.flat_parameters.copy(), trainer.state()
-    interrupted = Trainer(trainer.model, "cross_entropy", Interrupted(0.1, 0.5))
+    interrupted = Trainer(trainer.model, "cross_entropy", optimizer)
     interrupted.restore(state)
+    Breaking.broken = True
     assert interrupted.fit(X, Y, epochs=3, batch_size=5)["epoch"] == [1]
+    Breaking.broken = False
     np.testing.assert_array_equal(trainer.model.flat_parameters, before)
     trainer.restore(interrupted.state())
     for run in (trainer, whole):

@@ -1,36 +1,35 @@
 """The commands. Options are parsed before anything that takes time to import."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typer import Typer
+import sys
+from importlib import import_module
 
 
 def train() -> None:
     """Run ``fastrnn-train``."""
-    from fastrnn.cli.train import app
-
-    _run(app)
+    _run("fastrnn.cli.train")
 
 
 def predict() -> None:
     """Run ``fastrnn-predict``."""
-    from fastrnn.cli.predict import app
-
-    _run(app)
+    _run("fastrnn.cli.predict")
 
 
-def _run(app: "Typer") -> None:
-    """Run an application; what its parser refuses is one line, as all errors are."""
-    import sys
+def _run(module: str) -> None:
+    """Run an application; what its parser refuses is one line, as all errors are, and so is a signal."""
+    from fastrnn.cli._signals import Interrupted, Interrupts
 
-    from typer.exceptions import TyperException
+    with Interrupts().caught():
+        try:
+            from typer.exceptions import TyperException
 
-    from fastrnn.cli._errors import fail
+            from fastrnn.cli._errors import fail
 
-    try:
-        sys.exit(app(standalone_mode=False))
-    except TyperException as error:
-        if not error.format_message():  # the help was asked for by giving nothing
-            sys.exit(error.exit_code)
-        fail(error.format_message())
+            try:
+                sys.exit(import_module(module).app(standalone_mode=False))
+            except TyperException as error:
+                if not error.format_message():  # the help was asked for by giving nothing
+                    sys.exit(error.exit_code)
+                fail(error.format_message())
+        except Interrupted as interrupted:  # later, where there is something to save, this is not reached
+            print(f"stopped by {interrupted} before anything was written", file=sys.stderr)
+            sys.exit(interrupted.code)

@@ -32,4 +32,9 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         fail(f"this takes more memory than there is: {error}")
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        fail(in_a_line(error))
+
+
+def in_a_line(error: Exception) -> str:
+    """Return what an error says, with the file that it is about."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
 
 
@@ -19,7 +20,7 @@ def estimator_parameters(
     own = optimizers.get(parameters["optimizer"], optimizers["adam"])  # an unknown one is refused by the estimator
     parameters.update({name: value for name, value in own.items() if parameters[name] is None})
     optimizer, momentum, form = (parameters[name] for name in ("optimizer", "momentum", "momentum_form"))
-    left_out = ("momentum", "momentum_form", *left_out)
+    left_out = ("momentum", "momentum_form", *options.WATCHED, *left_out)
     values = {name: None if value == "none" else value for name, value in parameters.items() if name not in left_out}
     for name in ("validation_fraction", "patience", "clip_norm"):
         values[name] = values[name] or None

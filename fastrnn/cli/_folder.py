@@ -2,6 +2,8 @@
 
 import json
 import time
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -9,18 +11,29 @@ from typing import Any
 import tomli_w
 
 from fastrnn import storage
-from fastrnn._files import replace_file
+from fastrnn._files import remove_temporary, replace_file
 from fastrnn.cli._errors import UsageError
-from fastrnn.history import History
 
+EVENTS = "events.out.tfevents.*"
+CONVERGED = "convergence"
 FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json")
 
 
 class RunFolder:
-    """A folder with the files of one run; every file is replaced as a whole."""
+    """
+    A folder with the files of one run; each of them is replaced as a whole, or a line is added.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    changes : dict
+        Parameters that a run goes on with in place of those in config.toml, where they belong once they are checked.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.changes: dict[str, Any] = {}
 
     @classmethod
     def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
@@ -29,6 +42,7 @@ class RunFolder:
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path}: is a file, expected a folder for the run")
         held = [run.path / name for name in FILES if (run.path / name).exists()]
+        held += run.events.glob(EVENTS)
         if held and not overwrite:
             again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
             raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
@@ -44,6 +58,8 @@ class RunFolder:
         if not run.config.is_file():
             raise UsageError(f"{path}: holds no run to resume, expected a config.toml in it")
         run.figures.mkdir(exist_ok=True)
+        for folder in (run.path, run.figures):  # what a run that was killed has begun
+            remove_temporary(folder)
         return run
 
     @property
@@ -62,9 +78,14 @@ class RunFolder:
         return self.path / "figures"
 
     @property
-    def is_finished(self) -> bool:
-        """Has the run come to its end?"""
-        return self.metrics.exists()
+    def events(self) -> Path:
+        """The folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def history(self) -> Path:
+        """A row for each epoch."""
+        return self.path / "history.csv"
 
     @property
     def metrics(self) -> Path:
@@ -80,10 +101,15 @@ class RunFolder:
         values = {"task": task} | {name: value for name, value in parameters.items() if value is not None}
         replace_file(self.config, tomli_w.dumps(values).encode())
 
+    def write_changes(self) -> None:
+        """Let config.toml say what the run goes on with."""
+        if self.changes:
+            before = tomllib.loads(self.config.read_text(encoding="utf-8"))
+            replace_file(self.config, tomli_w.dumps(before | self.changes).encode())
+
     def write_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write the state of training, and the history in it."""
+        """Write the state of training."""
         storage.write(self._checkpoint, state)
-        History(state["history"]).write_csv(self.path / "history.csv")
 
     def read_checkpoint(self) -> dict[str, Any] | None:
         """Return the state of training, or None if the run ended before there was one."""
@@ -92,3 +118,20 @@ class RunFolder:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write the result; it is the last file, and says that the run is finished."""
         replace_file(self.metrics, json.dumps(metrics, indent=2).encode() + b"\n")
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Return the result; it is empty if there is none."""
+        if not self.metrics.exists():
+            return {}
+        try:
+            return json.loads(self.metrics.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{self.metrics}: is damaged; remove it, and the run is done again") from error
+
+    def is_finished(self, parameters: Mapping[str, Any]) -> bool:
+        """Does it hold the result of these parameters? One that ended earlier than they say is to go on."""
+        result = self.read_metrics()
+        if not result or result["ended"] == CONVERGED:
+            return bool(result)
+        waited, patience = result["epochs"] - result["best_epoch"], parameters["patience"]
+        return result["epochs"] >= parameters["epochs"] or bool(patience and waited >= patience)

@@ -1,6 +1,5 @@
 """The folder of a sweep: a run for every point of its grid, in a sub-folder of its own."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,8 @@ class SweptRun:
         Those of them that the sweep varies, written as on the command line.
     folder : RunFolder
         What it leaves.
+    changes : dict
+        Those of the parameters that it was begun without, and that it goes on with.
     metrics : dict
         Its result; empty as long as it is not finished.
     error : str
@@ -39,6 +40,7 @@ class SweptRun:
     parameters: dict[str, Any]
     swept: dict[str, str]
     folder: RunFolder
+    changes: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
@@ -54,11 +56,8 @@ class SweptRun:
 
     def collect(self) -> None:
         """Read the result, if there is one."""
-        if self.folder.is_finished:
-            try:
-                self.metrics = json.loads(self.folder.metrics.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise UsageError(f"{self.folder.metrics}: is damaged; remove it, and the run is done again") from error
+        if self.folder.is_finished(self.parameters):
+            self.metrics = self.folder.read_metrics()
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -77,10 +76,10 @@ def points(grid: Grid) -> list[dict[str, Any]]:
 
 
 def create_runs(
-    task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, *, overwrite: bool
+    task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, *, overwrite: bool, resumed: bool = False
 ) -> tuple[RunFolder, list[SweptRun]]:
     """Make or reopen the folder, with a run in it for every point: one that has its parameters, or else a new one."""
-    known: list[tuple[dict[str, Any], RunFolder]] = []
+    known: list[Known] = []
     if out is not None and RunFolder(out).config.is_file() and not overwrite:
         folder = RunFolder.open(out)
         known += [
@@ -93,19 +92,33 @@ def create_runs(
     lines = [f"{name}={','.join(map(options.write_value, values))}" for name, values in grid.items()]
     folder.write_config(task.name, fixed | {"sweep": lines})
 
+    may_change = [name for name in (options.MAY_CHANGE if resumed else options.WATCHED) if name in fixed]
     runs, taken = [], {run.path for _, run in known}
     for point in points(grid):
         values = parameters | point
-        run = next((run for others, run in known if others == values), None)
         swept = {name: options.write_value(value) for name, value in point.items()}
+        path = folder.path / ",".join(f"{name}={_readable(value)}" for name, value in swept.items())
+        before, run = _find(known, values, may_change, path)
         if run is None:
-            path = _free(folder.path / ",".join(f"{name}={_readable(value)}" for name, value in swept.items()), taken)
+            path = _free(path, taken)
             taken.add(path)
             run = RunFolder.create(task.name, path, overwrite=overwrite)
             run.write_config(task.name, values)
-        runs.append(SweptRun(values, swept, run))
-        runs[-1].collect()
+        changes = {name: values[name] for name in may_change if before and before[name] != values[name]}
+        runs.append(SweptRun(values, swept, run, changes))
+        if not changes.keys() & set(options.REOPENING):
+            runs[-1].collect()
     return folder, runs
+
+
+Known = tuple[dict[str, Any], RunFolder]
+
+
+def _find(known: list[Known], values: dict[str, Any], may_change: list[str], path: Path) -> Known | tuple[None, None]:
+    """Return the run with these values, or else with these but for those that may change, best the one at the path."""
+    fixed = {name: value for name, value in values.items() if name not in may_change}
+    found = [one for one in known if fixed.items() <= one[0].items()]
+    return max(found, key=lambda one: (one[0] == values, one[1].path == path), default=(None, None))
 
 
 def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out: Path) -> None:
@@ -118,7 +131,7 @@ def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out:
         raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
     swept = {*grid, *options.read_sweep(before["sweep"], task.name, task.defaults)}
     for name, value in parameters.items():
-        if name not in swept and value != before[name]:
+        if name not in (*swept, *options.WATCHED) and value != before[name]:
             old, new = options.write_value(before[name]), options.write_value(value)
             raise UsageError(
                 f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "

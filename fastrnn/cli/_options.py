@@ -16,6 +16,9 @@ from fastrnn.cli._errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
+WATCHED: dict[str, Any] = {"checkpoint_minutes": 5.0, "tensorboard": False}  # how a run is saved and shown
+MAY_CHANGE = ("epochs", "patience", "n_threads", "memory_limit", "context", *WATCHED)  # when a run goes on
+REOPENING = ("epochs", "patience", "context", "tensorboard")  # those of them for which a finished one does
 _LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 
 
@@ -50,7 +53,13 @@ Config = Annotated[
     _option("--config", help="Parameters from a TOML file, as a run's config.toml; the command line wins.", panel=RUN),
 ]
 Resume = Annotated[
-    Path | None, _option("--resume", help="Go on with the run in this folder; needs nothing else.", panel=RUN)
+    Path | None,
+    _option(
+        "--resume",
+        help="Go on with the run in this folder. Needs nothing else; --epochs, --patience, --threads, --memory-limit, "
+        "--checkpoint-minutes and --tensorboard may be given anew.",
+        panel=RUN,
+    ),
 ]
 Overwrite = Annotated[bool, _option("--overwrite", help="Replace a run that is in the folder already.", panel=RUN)]
 Seed = Annotated[
@@ -59,6 +68,20 @@ Seed = Annotated[
 Threads = Annotated[
     int | None,
     _option("--threads", "--n-threads", help="Number of threads.", panel=RUN, default="all, where it pays", min=1),
+]
+CheckpointMinutes = Annotated[
+    float | None,
+    _option(
+        "--checkpoint-minutes",
+        help="A run is saved at the end of epochs, and within one every so many minutes; 0: after each batch.",
+        panel=RUN,
+        default="5",
+        min=0,
+    ),
+]
+TensorBoard = Annotated[
+    bool | None,
+    _option("--tensorboard/--no-tensorboard", help="Leave event files for TensorBoard, too.", panel=RUN, default="no"),
 ]
 Sweep = Annotated[
     list[str] | None,
@@ -244,7 +267,12 @@ YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", 
 
 
 def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a TOML file, else the defaults, and its sweep; paths in it count from its folder."""
+    """Return the parameters of a TOML file, else the defaults, and its sweep."""
+    return unset(defaults) | read_values(path, task, defaults)
+
+
+def read_values(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a TOML file sets, and its sweep; paths in it count from its folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -262,7 +290,7 @@ def read_config(path: Path, task: str, defaults: Mapping[str, Any]) -> dict[str,
         _check_kind(f"{path}: {key}", value, defaults[key])
     if isinstance(values.get("data"), str):
         values["data"] = str((path.parent / values["data"]).resolve())
-    return unset(defaults) | values
+    return values
 
 
 def unset(defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,3 +390,15 @@ def write_value(value: Any) -> str:
     if isinstance(value, list):
         return "x".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def write_options(values: Mapping[str, Any]) -> list[str]:
+    """Return parameters as arguments of the command."""
+    arguments = []
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            arguments += [f"--{option}", write_value(value)]
+    return arguments

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from shlex import quote
 
 from fastrnn.cli._grid import SweptRun
+from fastrnn.cli._options import write_options
 from fastrnn.cli._signals import Interrupts
 
 CODE = "from fastrnn.cli import train; train()"
@@ -47,7 +48,8 @@ def run_all(
                     process.send_signal(interrupts.noted)
             for process in [process for process in running if process.poll() is not None]:
                 run = running.pop(process)
-                run.collect()
+                if process.returncode == 0 or not run.changes:  # else its result is the one before
+                    run.collect()
                 if not run.metrics and not has_stopped:
                     run.error = _reason(run, process.returncode)
                 if run.metrics or run.error:
@@ -73,7 +75,7 @@ def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # the same fastrnn as here
     with (run.folder.path / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", CODE, task, "--resume", str(run.folder.path)],
+            [sys.executable, "-P", "-c", CODE, task, "--resume", str(run.folder.path), *write_options(run.changes)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,7 +9,7 @@ from rich.table import Table
 import fastrnn
 from fastrnn._kernels import backends
 from fastrnn._kernels.threads import available_threads
-from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._folder import CONVERGED, RunFolder
 
 
 def write_metrics(
@@ -26,6 +26,7 @@ def write_metrics(
             "n_threads": estimator.n_threads or available_threads(),
             "epochs": estimator.n_iter_,
             "best_epoch": estimator.best_epoch_,
+            "ended": _ended(estimator),
             "seconds": seconds,
             "samples_per_second": n_examples * estimator.n_iter_ / seconds if seconds else 0.0,
         }
@@ -52,6 +53,14 @@ def print_results(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _ended(estimator: Any) -> str:
+    """Return what has ended training."""
+    if estimator.n_iter_ >= estimator.epochs:
+        return "epochs"
+    waited = estimator.n_iter_ - (estimator.best_epoch_ or 0)
+    return "patience" if estimator.patience and waited >= estimator.patience else CONVERGED
 
 
 def _seconds(estimator: Any) -> float:

@@ -21,6 +21,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.noted: int | None = None  # the signal that has come
         self._deferred = False
+        self._before: dict[int, Any] = {}  # handlers
 
     def check(self) -> None:
         """Raise what was noted."""
@@ -43,15 +44,16 @@ class Interrupts:
         numbers = [signal.SIGINT, signal.SIGTERM]
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
             numbers.append(signal.SIGHUP)
-        before: dict[int, Any] = {number: signal.signal(number, self._catch) for number in numbers}
+        self._before = {number: signal.signal(number, self._catch) for number in numbers}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in self._before.items():
                 signal.signal(number, handler)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
         self.noted = number
         if not self._deferred:
             raise Interrupted(number)

@@ -18,12 +18,23 @@ from fastrnn.cli._task import Task
 
 
 def sweep(
-    task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, jobs: int | None, *, overwrite: bool = False
+    task: Task,
+    parameters: dict[str, Any],
+    grid: Grid,
+    out: Path | None,
+    jobs: int | None,
+    *,
+    overwrite: bool = False,
+    resumed: bool = False,
 ) -> None:
-    """Do all runs of the grid that are not finished in the folder, show them, and exit with 1 if one has failed."""
+    """
+    Do all runs of the grid that are not finished in the folder, show them, and exit with 1 if one has failed.
+
+    One that is `resumed` takes the runs that it has also where parameters that may change have changed.
+    """
     console, interrupts = Console(), Interrupts()
     parameters = parameters | {"n_threads": parameters["n_threads"] or 1}  # CPUs are for the runs beside
-    if out is not None and not overwrite:
+    if out is not None and not overwrite and not resumed:
         check_same_sweep(task, parameters, grid, out)
     for candidate in _each_value(parameters, grid):
         task.prepare(candidate)
@@ -31,7 +42,7 @@ def sweep(
     at_most = max(1, cpu_count() // threads)
     jobs = min(jobs or at_most, at_most)
 
-    folder, runs = create_runs(task, parameters, grid, out, overwrite=overwrite)
+    folder, runs = create_runs(task, parameters, grid, out, overwrite=overwrite, resumed=resumed)
     missing = [run for run in runs if not run.metrics]
     console.print(f"sweep: {folder.path}", highlight=False, soft_wrap=True)
     kept = f" ({len(runs) - len(missing)} finished before)" if len(missing) < len(runs) else ""

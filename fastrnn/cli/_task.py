@@ -45,16 +45,15 @@ class Task:
 def start(task: Task, given: Mapping[str, Any]) -> None:
     """Do what the options say, which are None (or False) where they are not given."""
     chosen = {name: value for name, value in given.items() if name in task.defaults and value is not None}
-    out, config, resume, overwrite, sweep, jobs = (
-        given[name] for name in ("out", "config", "resume", "overwrite", "sweep", "jobs")
-    )
-    if resume is not None:
-        if chosen or out or config or overwrite or sweep:
-            raise UsageError(f"--resume {resume} takes everything from that run; give nothing else")
-        go_on(task, resume, jobs)
+    out, config, overwrite, sweep, jobs = (given[name] for name in ("out", "config", "overwrite", "sweep", "jobs"))
+    if given["resume"] is not None:
+        from fastrnn.cli._resume import resume
+
+        resume(task, given["resume"], given, chosen)
         return
     parameters = options.merge(task.name, task.defaults, chosen, config)
     configured = parameters.pop("sweep", None)
+    check_watching(parameters)
     if sweep or configured:
         from fastrnn.cli._sweep import sweep as run_sweep
 
@@ -69,20 +68,9 @@ def start(task: Task, given: Mapping[str, Any]) -> None:
         task.run(parameters, out, overwrite=overwrite)
 
 
-def go_on(task: Task, path: Path, jobs: int | None) -> None:
-    """Resume the run or the sweep in this folder."""
-    from fastrnn.cli._folder import RunFolder
+def check_watching(parameters: Mapping[str, Any]) -> None:
+    """Refuse what this installation cannot show."""
+    if parameters["tensorboard"]:
+        from fastrnn.cli._tensorboard import check_installed
 
-    folder = RunFolder.open(path)
-    parameters = options.read_config(folder.config, task.name, task.defaults)
-    swept = parameters.pop("sweep", None)
-    if swept:
-        from fastrnn.cli._sweep import sweep as run_sweep
-
-        run_sweep(task, parameters, options.read_sweep(swept, task.name, task.defaults), path, jobs)
-    elif jobs:
-        raise UsageError(f"--jobs is for sweeps, but {path} holds a single run")
-    elif folder.is_finished:
-        print(f"The run in {path} is finished; its result is in {folder.metrics}.")
-    else:
-        task.run(parameters, path, folder=folder)
+        check_installed()

@@ -1,24 +1,22 @@
 """Training under a run: progress, checkpoints, signals."""
 
 import sys
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from fastrnn._lbfgs import LBFGS
-from fastrnn.cli._errors import UsageError
+from fastrnn.cli._errors import UsageError, in_a_line
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._progress import TrainingProgress
+from fastrnn.cli._saving import Saver
 from fastrnn.cli._signals import Interrupted, Interrupts
-from fastrnn.history import History
-from fastrnn.training import BatchReport, DivergenceError
-
-SAVED_EVERY = 1.0  # seconds: of short epochs not each is saved, which would take longer than the epoch
+from fastrnn.cli._tensorboard import EventFiles
+from fastrnn.storage import StorageError
+from fastrnn.training import DivergenceError, ResumeError
 
 
 def run(
@@ -33,61 +31,61 @@ def run(
     folder: RunFolder | None,
 ) -> None:
     """Train an estimator on the data set that it was prepared for, and report, in the folder given or a new one."""
-    console, (estimator, dataset, fitting) = Console(), prepared
+    console, interrupts, (estimator, dataset, fitting) = Console(), Interrupts(), prepared
     if folder is None:
         folder = RunFolder.create(task, out, overwrite=overwrite)
         folder.write_config(task, parameters)
-    console.print(f"run: {folder.path}")
-    console.print(f"{description}\n", highlight=False, soft_wrap=True)
-    interrupts = Interrupts()
+    fitting.trainer.start_callbacks += (lambda _: folder.write_changes(),)
+    state = folder.read_checkpoint()
+    again = f"fastrnn-train {task} --resume {quote(str(folder.path))}"
     with interrupts.caught():
         try:
-            train(estimator, fitting, folder, console, interrupts)
+            console.print(f"run: {folder.path}", highlight=False, soft_wrap=True)
+            console.print(f"{description}\n", highlight=False, soft_wrap=True)
+            with interrupts.deferred():
+                train(estimator, fitting, state, folder, console, interrupts, parameters)
             report(estimator, dataset, folder, console)
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
-            console.print(f"fastrnn-train {task} --resume {quote(str(folder.path))}", highlight=False, soft_wrap=True)
+            console.print(again, highlight=False, soft_wrap=True)
             sys.exit(interrupted.code)
-    console.print(f"run: {folder.path}")
+        except ResumeError as error:
+            raise UsageError(f"{folder.path}: cannot go on: {error}") from error
+        except (OSError, StorageError) as error:
+            raise UsageError(f"{in_a_line(error)}; what is saved is good, to go on: {again}") from error
+    console.print(f"run: {folder.path}", highlight=False, soft_wrap=True)
 
 
-def train(estimator: Any, fitting: Any, folder: RunFolder, console: Console, interrupts: Interrupts) -> None:
-    """Train what the estimator has prepared, from the folder's checkpoint if it has one; leave the model in it."""
+def train(
+    estimator: Any,
+    fitting: Any,
+    state: dict[str, Any] | None,
+    folder: RunFolder,
+    console: Console,
+    interrupts: Interrupts,
+    parameters: dict[str, Any],
+) -> None:
+    """Train what the estimator has prepared, from the state of a checkpoint if there is one; leave the model."""
     trainer, progress = fitting.trainer, TrainingProgress(console, estimator.epochs)
-    state = folder.read_checkpoint()
+    saver = Saver(folder, trainer, interrupts, parameters["checkpoint_minutes"])
     if state is not None:
+        trainer.restore(state)
+        batches = state["present"]["batches"]
+        place = f"epoch {trainer.history.n_epochs + 1}" + (f", after batch {batches}" if batches else "")
+        trainer.start_callbacks += (lambda _: console.print(f"going on from {place}\n", highlight=False),)
+    with ExitStack() as watched:
+        if parameters["tensorboard"]:
+            events = watched.enter_context(EventFiles(folder))
+            trainer.start_callbacks += (events.on_start,)
+            trainer.callbacks += (events.on_epoch,)
+        watched.enter_context(progress)
+        trainer.start_callbacks += (saver.on_start,)
+        trainer.batch_callbacks += (progress.on_batch, saver.on_batch)
+        trainer.callbacks += (progress.on_epoch, saver.on_epoch)
         try:
-            trainer.restore(state)
-        except ValueError as error:
-            raise UsageError(f"{folder.path}: cannot go on from its checkpoint: {error}") from error
-        console.print(f"going on from epoch {len(state['history'].get('epoch', ())) + 1}")
-        if isinstance(trainer.optimizer, LBFGS):
-            console.print("L-BFGS has the weights of that epoch, but not its memory: it ends near a run in one go")
-        console.print()
-
-    saved = -np.inf
-
-    def on_epoch(epoch: int, history: History) -> None:
-        nonlocal saved
-        progress.on_epoch(epoch, history)
-        if interrupts.noted or time.monotonic() - saved >= SAVED_EVERY:
-            folder.write_checkpoint(trainer.state())
-            saved = time.monotonic()
-        interrupts.check()
-
-    def on_batch(report: BatchReport) -> None:
-        progress.on_batch(report)
-        if interrupts.noted:
-            folder.write_checkpoint(trainer.state())
-            interrupts.check()
-
-    trainer.callbacks += (on_epoch,)
-    trainer.batch_callbacks += (on_batch,)
-    try:
-        with progress, interrupts.deferred():
             estimator.train(fitting)
-            folder.write_checkpoint(trainer.state())
-        estimator.save(folder.model)
-    except DivergenceError as error:
-        estimator.save(folder.model)
-        raise DivergenceError(f"{error}, and so has {folder.model}") from error
+            saver.save()
+        except DivergenceError as error:
+            estimator.save(folder.model)
+            raise DivergenceError(f"{error}, and so has {folder.model}") from error
+    estimator.save(folder.model)

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "n_threads": int,
     "random_state": 0,
+    **options.WATCHED,
 }
 MEASURES = tuple(f"train.{name}" for name in ("cost", "psnr", "activation", "reconstruction", "sparsity", "l2"))
 
@@ -71,6 +72,8 @@ def autoencoder(
     config: options.Config = None,
     resume: options.Resume = None,
     overwrite: options.Overwrite = False,
+    checkpoint_minutes: options.CheckpointMinutes = None,
+    tensorboard: options.TensorBoard = None,
     sweep: options.Sweep = None,
     jobs: options.Jobs = None,
 ) -> None:
@@ -86,7 +89,9 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     from fastrnn import SparseAutoencoder
     from fastrnn._checks import check_dtype, check_integer
 
-    values = {name: value for name, value in parameters.items() if name not in ("data", "key", *PATCHES)}
+    values = {
+        name: value for name, value in parameters.items() if name not in ("data", "key", *PATCHES, *options.WATCHED)
+    }
     for name in ("validation_fraction", "patience"):
         values[name] = values[name] or None
     try:

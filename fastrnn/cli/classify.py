@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "memory_limit": "none",
     "n_threads": int,
     "random_state": 0,
+    **options.WATCHED,
     "x_train": str,
     "y_train": str,
     "x_test": str,
@@ -92,6 +93,8 @@ def classify(
     config: options.Config = None,
     resume: options.Resume = None,
     overwrite: options.Overwrite = False,
+    checkpoint_minutes: options.CheckpointMinutes = None,
+    tensorboard: options.TensorBoard = None,
     sweep: options.Sweep = None,
     jobs: options.Jobs = None,
 ) -> None:

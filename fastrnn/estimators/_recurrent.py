@@ -92,7 +92,8 @@ class RecurrentEstimator(TrainedEstimator):
         batch_callbacks : iterable of callable
             Called after each batch with a `BatchReport`.
         state : dict, optional
-            From ``trainer_.state()`` of a run with the same data and parameters: go on from there.
+            From ``trainer_.state()`` of a run with the same data and parameters: go on from there. `epochs`,
+            `patience`, `n_threads`, `memory_limit` and `verbose` may be others.
 
         Returns
         -------
@@ -106,7 +107,7 @@ class RecurrentEstimator(TrainedEstimator):
         DivergenceError
             If training diverges.
         """
-        fitting = self.prepare(X, y, sample_weight, validation_data=validation_data, groups=groups)
+        fitting = self.prepare(X, y, sample_weight, validation_data=validation_data, groups=groups, state=state)
         return self.train(fitting, callbacks, batch_callbacks, state)
 
     def prepare(
@@ -117,14 +118,15 @@ class RecurrentEstimator(TrainedEstimator):
         *,
         validation_data: tuple[Any, Any] | None = None,
         groups: Any = None,
+        state: dict[str, Any] | None = None,
     ) -> Fitting:
         """
         Do all of `fit` but the training: check data and parameters, and build net and trainer.
 
         Parameters
         ----------
-        X, y, sample_weight, validation_data, groups
-            As in `fit`.
+        X, y, sample_weight, validation_data, groups, state
+            As in `fit`; of the state the seed alone is taken.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class RecurrentEstimator(TrainedEstimator):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, sequences.x, dtype=np.float64)
         sample_weight = self._class_weights(targets, sample_weight)
-        seed = self._seed()
+        seed = self._seed(state)
         training, held_out = self._divide(targets, n, seed, validation_data, groups)
         layers = self._layers()
         model: Sequential | None = getattr(self, "model_", None) if again else None

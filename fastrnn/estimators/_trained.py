@@ -11,10 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import storage
 from fastrnn._kernels.types import Array
+from fastrnn._run import check_tree
 from fastrnn.cells import Cell
 from fastrnn.estimators._parameters import plain, revive
 from fastrnn.history import History
 from fastrnn.training import BatchReport, Trainer
+
+OF_THE_MACHINE = ("n_threads", "memory_limit")  # parameters that change no bit
 
 
 class Fitting(NamedTuple):
@@ -89,10 +92,14 @@ class TrainedEstimator(BaseEstimator):
         self.history_ = history
         self.n_iter_, self.best_epoch_ = history.n_epochs, history.best_epoch
 
-    def _seed(self) -> int:
+    def _seed(self, state: dict[str, Any] | None = None) -> int:
+        """Return the seed; a `random_state` that is no number leaves it to the state of the run that goes on."""
         if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
             check_random_state(int(self.random_state) % 2**32)
             return int(self.random_state)
+        if state is not None:
+            check_tree(state)
+            return int(state["seed"])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     # ---- files ------------------------------------------------------------------------------------------------------
@@ -101,7 +108,9 @@ class TrainedEstimator(BaseEstimator):
         """
         Write the fitted estimator to an HDF5 file, which `fastrnn.load` reads.
 
-        A `random_state` that is no number is not stored, nor are the equations of a cell of one's own.
+        The file has nothing of the clock or of the machine: not the seconds of the history, not `n_threads` and
+        `memory_limit`. Equal runs give equal files. Nor is a `random_state` that is no number stored, or the equations
+        of a cell of one's own.
 
         Parameters
         ----------
@@ -130,12 +139,13 @@ class TrainedEstimator(BaseEstimator):
         """
         check_is_fitted(self, "history_")
         names = getattr(self, "feature_names_in_", None)
+        parameters = self.get_params(deep=False).items()
         return {
             "kind": type(self).__name__,
-            "parameters": {name: plain(value) for name, value in self.get_params(deep=False).items()},
+            "parameters": {name: None if name in OF_THE_MACHINE else plain(value) for name, value in parameters},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
-            "history": dict(self.history_),
+            "history": {name: column for name, column in self.history_.items() if name != "seconds"},
             "best_epoch": self.best_epoch_,
         } | self._fitted_tree()
 

@@ -54,7 +54,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     tied : bool
         Use the weights of the hidden layer, transposed, for the output.
     solver : {"lbfgs", "sgd", "adam"}
-        "lbfgs" takes all examples at once, with scipy's L-BFGS-B in float64, and an epoch is an iteration of it; the
+        "lbfgs" (limited-memory BFGS) takes all examples at once, in float64, and an epoch is an iteration of it; the
         others take mini-batches, whose mean activations then stand for those of all examples.
     learning_rate : float or None
         For "sgd" and "adam"; None is 0.1 and 0.001.
@@ -161,8 +161,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         batch_callbacks : iterable of callable
             Called after each batch with a `BatchReport`.
         state : dict, optional
-            From ``trainer_.state()`` of a run with the same data and parameters: go on from there; "lbfgs" goes on
-            from its weights, but learns the curvature anew.
+            From ``trainer_.state()`` of a run with the same data and parameters: go on from there. `epochs`,
+            `patience`, `n_threads` and `verbose` may be others.
 
         Returns
         -------
@@ -176,9 +176,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         DivergenceError
             If training diverges.
         """
-        return self.train(self.prepare(X), callbacks, batch_callbacks, state)
+        return self.train(self.prepare(X, state), callbacks, batch_callbacks, state)
 
-    def prepare(self, X: Any) -> Fitting:
+    def prepare(self, X: Any, state: dict[str, Any] | None = None) -> Fitting:
         """
         Do all of `fit` but the training: check data and parameters, and build weights and trainer.
 
@@ -186,6 +186,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         ----------
         X : array-like (N, F)
             As in `fit`.
+        state : dict, optional
+            As in `fit`; the seed alone is taken.
 
         Returns
         -------
@@ -205,7 +207,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             check_integer("n_threads", self.n_threads, 1)
         penalties = self._penalties()
         optimizer = self._optimizer()
-        seed = self._seed()
+        seed = self._seed(state)
         x = self._check_X(X, dtype, reset=True)
         low, high = x.min(), x.max()
         if low < 0 or high > 1:

@@ -1,0 +1,48 @@
+"""Fingerprints of arrays: enough to know them again, in a line."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from fastrnn._kernels.types import Array
+
+BLOCK = 1 << 24  # bytes at a time: what of an array may be copied
+
+
+class Fingerprint:
+    """
+    Shape, dtype and BLAKE2 of the bytes of an array, which comes in blocks of rows from first to last.
+
+    ``str`` of it is the line. It depends on the values and their order, not on the blocks or the layout in memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole array.
+    dtype : dtype
+        Its dtype.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._head = f"{dtype} {shape}"
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, rows: Array) -> None:
+        """Take the next rows."""
+        if rows.dtype.hasobject:  # whose bytes are addresses
+            self._hash.update("".join(f"{value!r}\0" for value in rows.ravel()).encode())
+        else:
+            self._hash.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+
+    def __str__(self) -> str:
+        return f"{self._head} BLAKE2 {self._hash.hexdigest()}"
+
+
+def fingerprint(array: Array) -> str:
+    """Return the fingerprint of an array of any layout, without a copy of more than a block of it."""
+    result = Fingerprint(array.shape, array.dtype)
+    rows = max(1, BLOCK * max(1, len(array)) // max(1, array.nbytes))
+    for first in range(0, len(array), rows):
+        result.add(array[first : first + rows])
+    return str(result)
