@@ -14,7 +14,7 @@ TASK = "words"
 MANUAL = "the English in Python's own manual"  # where there is no DATA
 TEST_FRACTION = 0.1  # share of the data that is the test set where the file has none
 ORDER, VOCABULARY_SIZE = 4, 2000  # where they are not set, and DATA has none of its own
-OPTIMIZERS = {  # where these are not set
+OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
     "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
     "adam": {"learning_rate": 4e-3},
 }
