@@ -10,8 +10,10 @@ from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._examples import Examples
 from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import Rows
 from fastrnn._lbfgs import LBFGS
 from fastrnn._objective import Objective, Supervised
+from fastrnn._order import epoch_order
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._run import Run
 from fastrnn._streams import fresh_seed, generator, streams
@@ -71,7 +73,8 @@ class Trainer:
     Train a model.
 
     The order of examples, dropout and the validation split draw from streams of their own, so that switching one on
-    moves no other. Equal seeds give equal bits, with any number of threads.
+    moves no other. Equal seeds give equal bits, with any number of threads. Examples of more than 64 MiB are shuffled
+    by blocks of this size, and then within four blocks at a time, so that a file can be read block by block.
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ class Trainer:
 
     def fit(
         self,
-        x: Array,
+        x: Rows,
         y: Array | None,
         *,
         epochs: int,
@@ -186,7 +189,7 @@ class Trainer:
         Parameters
         ----------
         x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
-            Inputs in the dtype of the model.
+            Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         y : ndarray (N, ...)
             Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step; None for an
             objective that needs none.
@@ -242,7 +245,7 @@ class Trainer:
 
     def evaluate(
         self,
-        x: Array,
+        x: Rows,
         y: Array | None,
         *,
         lengths: Array | None = None,
@@ -383,7 +386,7 @@ class Trainer:
             losses = _oriented(run.history, plan.monitor or "train_loss")
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
         stream = generator(run.order)
-        order = stream.permutation(len(plan.training.x))
+        order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
         batches = -(-len(order) // plan.batch_size)
         left = order[run.batches * plan.batch_size :]
         for batch in plan.training.batches(left, plan.batch_size, self._objective.steps):

@@ -207,6 +207,15 @@ Standardize = Annotated[
     bool | None,
     _option("--standardize/--raw", help="Bring channels to mean 0 and deviation 1.", panel=DATA, default="standardize"),
 ]
+Stream = Annotated[
+    bool | None,
+    _option(
+        "--stream/--in-memory",
+        help="Read an HDF5 file by blocks as training needs them, or all at once; results are the same.",
+        panel=DATA,
+        default="all at once, if it fits",
+    ),
+]
 Key = Annotated[str | None, _option("--key", help="Name of the array in DATA.", panel=DATA)]
 PatchSize = Annotated[
     int | None, _option("--patch-size", help="Pixels along a side of patches.", panel=DATA, default="16")
