@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,9 @@ def test_the_first_examples_of_the_readme(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)
-def test_examples_run(script, capsys):
+def test_examples_run(script, capsys, monkeypatch, tmp_path):
+    arguments = {"large_file": ["large.h5", "--gigabytes", "0.01"]}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), *arguments.get(script.stem, ())])
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out
