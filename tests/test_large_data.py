@@ -325,7 +325,7 @@ def test_classify_streamed_and_in_memory(test_set, tmp_path, capsys, reads):
     sizes = "90 sequences to train and 20 to test" if test_set else "88 sequences to train and 22 to test"
     gigabytes = (8 * N + 4 * (90 if test_set else 88)) * T * I / 1e9
     what = f"{sizes}, 6 steps of 3 channels, 2 classes"
-    assert f"{what}, read by blocks: in memory they would take {gigabytes:.3g} GB\n" in printed
+    assert f"{what}, read by blocks: in memory they would take {gigabytes:.2f} GB\n" in printed
     assert f"{what}\n" in other
     assert 5 < max(reads) <= 18  # by chunks, which are more than 5 sequences
     assert tomllib.loads((got / "config.toml").read_text())["stream"] is True
@@ -438,7 +438,7 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, capsys, monkeypatch):
     assert isinstance(autoencoder_task.load(values).X, np.ndarray)
     limit.write_text(f"{2 * N * T * (8 + 4) - 1}\n")
     assert autoencoder_task.load(values).X.streams
-    message = f"b.h5 would take {N * T * 12 / 1e9:.3g} GB of memory, but the solver lbfgs takes all examples at once"
+    message = f"b.h5 would take {N * T * 12 / 1e9:.2f} GB of memory, but the solver lbfgs takes all examples at once"
     with pytest.raises(ValueError, match=re.escape(message)):
         autoencoder_task.load(values | {"solver": "lbfgs"})
 

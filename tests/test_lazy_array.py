@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fastrnn import SGD, Dense, Sequential, Trainer, _lazy_array, _order
+from fastrnn import GRU, SGD, Dense, Sequential, Trainer, _lazy_array, _order
 from fastrnn._lazy_array import LazyArray
 from fastrnn._order import block_length, epoch_order
 from fastrnn._streams import streams
@@ -105,6 +105,26 @@ def test_an_epoch_of_the_trainer_takes_this_order():
     stream = streams(3).order
     expected = [epoch_order(stream, ARRAY.shape, F4) for _ in range(2)]
     np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
+
+
+@pytest.mark.parametrize("symbols", [False, True])
+def test_a_trainer_takes_it_as_it_takes_an_array(symbols, tmp_path):
+    """Numbers, and integers that stand for one-hot rows; a part is held out by the trainer, or given."""
+    X = np.random.default_rng(0).integers(0, 6, ARRAY.shape) if symbols else ARRAY[:, :, np.newaxis]
+    y, shape = X.reshape(ROWS, -1).argmax(1) % 2, (None, 6 if symbols else 1)
+    with h5py.File(tmp_path / "array.h5", "w") as file:
+        stored = read_by_blocks(file.create_dataset("X", data=X, chunks=(2, *X.shape[1:])))
+        results = []
+        for x in (X, stored):
+            for validation in (0.3, (x, y)):
+                model = Sequential([GRU(3), Dense(2)]).build(shape)
+                trainer = Trainer(model, "cross_entropy", seed=1)
+                history = trainer.fit(x, y, epochs=2, batch_size=9, validation=validation)
+                losses = [*history["train_loss"], *history["validation_loss"], *trainer.evaluate(x, y, batch_size=10)]
+                results.append((model.flat_parameters, losses, model.predict(x, batch_size=7)))
+    for got, expected in zip(results[2:], results[:2], strict=True):
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 # What is taken --------------------------------------------------------------------------------------------------------

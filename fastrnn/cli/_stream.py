@@ -27,4 +27,4 @@ def has_to_stream(needed: int) -> bool:
 
 def describe(needed: int) -> str:
     """Say that data are read by blocks, and why one would."""
-    return f", read by blocks: in memory they would take {needed / 1e9:.3g} GB"
+    return f", read by blocks: in memory they would take {needed / 1e9:.2f} GB"

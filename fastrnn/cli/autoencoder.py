@@ -135,7 +135,7 @@ def streams(images: Any, parameters: dict[str, Any]) -> bool:
     needed = memory_needed(images, parameters)
     chosen = has_to_stream(needed) if stream is None else bool(stream)
     if chosen and solver == "lbfgs":
-        why = "--stream is given" if stream else f"{parameters['data']} would take {needed / 1e9:.3g} GB of memory"
+        why = "--stream is given" if stream else f"{parameters['data']} would take {needed / 1e9:.2f} GB of memory"
         raise UsageError(
             f"{why}, but the solver lbfgs takes all examples at once; expected --solver adam or sgd, or --in-memory"
         )
