@@ -6,8 +6,13 @@ import numpy as np
 
 from fastrnn._examples import Examples
 from fastrnn._kernels import AutoencoderWeights, sparse_autoencoder_cost
+from fastrnn._kernels.autoencoder import terms_of
+from fastrnn._kernels.dense import dense_forward
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import Rows, as_rows
 from fastrnn._objective import Objective
+
+AT_A_TIME = 2**20  # numbers of the examples that are evaluated together
 
 
 class AutoencoderObjective(Objective):
@@ -47,7 +52,7 @@ class AutoencoderObjective(Objective):
         for name, value in (("y", y), ("lengths", lengths), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(f"{name} is given, but an autoencoder learns from x alone; expected None")
-        return Examples(x, None)
+        return Examples(as_rows(x), None)
 
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
         cost, parts, gradients = sparse_autoencoder_cost(self.weights, batch.x, **self.options)
@@ -57,7 +62,41 @@ class AutoencoderObjective(Objective):
         return cost, {name: part * batch.n_steps for name, part in parts.items()}
 
     def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
-        return sparse_autoencoder_cost(self.weights, examples.x, **self.options)[0], None  # of all: rho is of all
+        return evaluate(self.weights, examples.x, **self.options)[0], None  # of all together: rho is of all
+
+
+def encode(weights: AutoencoderWeights, x: Array, n_threads: int | None) -> Array:
+    """Return the activations (N, H) of the hidden units."""
+    return dense_forward(x, weights.W1, weights.b1, "sigmoid", keep_tape=False, n_threads=n_threads)[0]
+
+
+def decode(weights: AutoencoderWeights, h: Array, n_threads: int | None) -> Array:
+    """Return the inputs (N, F) that activations stand for."""
+    W2 = weights.W1.T if weights.W2 is None else weights.W2
+    return dense_forward(h, W2, weights.b2, "sigmoid", keep_tape=False, n_threads=n_threads)[0]
+
+
+def evaluate(
+    weights: AutoencoderWeights, x: Rows, *, l2: float, sparsity: float, sparsity_weight: float, n_threads: int | None
+) -> tuple[float, dict[str, float], Array]:
+    """Return the cost of all examples together, its terms, and the mean activations (H,), without a gradient."""
+    error, activations = 0.0, np.zeros(len(weights.b1))
+    at_a_time = max(1, AT_A_TIME // x.shape[1])
+    for first in range(0, len(x), at_a_time):
+        some = x[first : first + at_a_time]
+        h = encode(weights, some, n_threads)
+        error += float(np.square(decode(weights, h, n_threads) - some, dtype=np.float64).sum())
+        activations += h.sum(axis=0, dtype=np.float64)
+    activations /= len(x)
+    parts = terms_of(weights, activations, error / len(x), l2, sparsity, sparsity_weight)
+    return float(sum(parts.values())), {name: float(part) for name, part in parts.items()}, activations
+
+
+def psnr(reconstruction: float, n_features: int, data_range: float = 1.0) -> float:
+    """Return the peak signal-to-noise ratio in decibels that this term of the cost stands for."""
+    mean_squared_error = 2 * reconstruction / n_features
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(data_range**2 / np.float64(mean_squared_error)))
 
 
 def _views(weights: AutoencoderWeights, vector: Array) -> AutoencoderWeights:

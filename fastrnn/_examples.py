@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import as_rows, select
 
 
 class Examples(NamedTuple):
@@ -14,10 +15,10 @@ class Examples(NamedTuple):
     Arrays of the same examples.
 
     A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step.
-    `y` is None where an objective needs no targets.
+    `y` is None where an objective needs no targets. `x` of a set may be a `LazyArray`, of a batch it is an ndarray.
     """
 
-    x: Array
+    x: Any
     y: Any
     lengths: Array | None = None
     weights: Array | None = None
@@ -30,18 +31,18 @@ class Examples(NamedTuple):
 
     def take(self, rows: Array | slice) -> "Examples":
         """Return some of the examples, their weights scaled to the mean 1."""
-        x, y, lengths, weights = self._rows(rows)
+        y, lengths, weights = self._rows(rows)
         if weights is not None:
             if not weights.sum() > 0:
                 raise ValueError("sample_weight is 0 for all examples of a set, expected some above 0")
             weights = weights / weights.mean()
-        return Examples(x, y, lengths, weights)
+        return Examples(select(self.x, rows), y, lengths, weights)
 
     def batches(self, order: Array, batch_size: int, steps: bool) -> Iterator["Examples"]:
         """Return batches in an order of rows; `steps` says that there is a target for each step."""
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            x, y, lengths, weights = self._rows(rows)
+            x, (y, lengths, weights) = self.x[rows], self._rows(rows)
             if lengths is not None:
                 x = x[:, : lengths.max()]
             if not steps:
@@ -51,15 +52,15 @@ class Examples(NamedTuple):
             mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
             yield Examples(x, y[:, :T], lengths, weights, mask)
 
-    def _rows(self, rows: Array | slice) -> tuple[Array, Any, Array | None, Array | None]:
-        arrays = (self.y, self.lengths, self.weights)
-        y, lengths, weights = (None if array is None else array[rows] for array in arrays)
-        return self.x[rows], y, lengths, weights
+    def _rows(self, rows: Array | slice) -> tuple[Any, Array | None, Array | None]:
+        """Return targets, lengths and weights of some of the examples."""
+        y, lengths, weights = (None if a is None else a[rows] for a in (self.y, self.lengths, self.weights))
+        return y, lengths, weights
 
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
     """Return arrays that have the same number of examples; what a model or loss takes they check themselves."""
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = as_rows(x), np.asarray(y)
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I) with at least one example")
     if y.shape[:1] != x.shape[:1]:

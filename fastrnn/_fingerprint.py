@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn._kernels.types import Array
-
-BLOCK = 1 << 24  # bytes at a time: what of an array may be copied
+from fastrnn._lazy_array import Rows, as_lazy
 
 
 class Fingerprint:
@@ -39,10 +38,9 @@ class Fingerprint:
         return f"{self._head} BLAKE2 {self._hash.hexdigest()}"
 
 
-def fingerprint(array: Array) -> str:
-    """Return the fingerprint of an array of any layout, without a copy of more than a block of it."""
+def fingerprint(array: Rows) -> str:
+    """Return the fingerprint of an array of any layout, in memory or not, without a copy of more than a piece of it."""
     result = Fingerprint(array.shape, array.dtype)
-    rows = max(1, BLOCK * max(1, len(array)) // max(1, array.nbytes))
-    for first in range(0, len(array), rows):
-        result.add(array[first : first + rows])
+    for _, piece in as_lazy(array).pieces():
+        result.add(piece)
     return str(result)

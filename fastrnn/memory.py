@@ -1,9 +1,11 @@
-"""The memory that training takes: a formula, and the checkpoints with which it stays within a limit.
+"""The memory that training takes: a formula, the checkpoints with which it stays within a limit, and what there is.
 
 ``docs/memory.md`` explains it with an example.
 """
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from fastrnn.model import Sequential
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+MEMORY_INFO = Path("/proc/meminfo")
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 FINENESS = 8  # numbers of steps that are tried from one power of two to the next
 
 
@@ -197,3 +201,29 @@ def parse_bytes(value: Any) -> int:
     if not 1 <= size < np.inf:
         raise ValueError(f'memory_limit is {value!r}, expected a size such as "500 MB" or "1.5 GiB", or bytes above 0')
     return int(size)
+
+
+def available_bytes() -> int | None:
+    """
+    Return how much memory this process may still take without driving others, or itself, to the disk.
+
+    Returns
+    -------
+    int or None
+        On Linux what the kernel holds for available, or the limit of a container if that is less; elsewhere all
+        memory of the machine, or None where the system does not tell.
+    """
+    known = [int(text) for text in map(_text, CONTAINER_LIMITS) if text.strip().isdigit()]  # else there is none
+    available = re.search(r"MemAvailable:\s+(\d+) kB", _text(MEMORY_INFO))
+    if available:
+        known.append(1024 * int(available[1]))
+    elif "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(known, default=None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

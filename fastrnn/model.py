@@ -12,6 +12,7 @@ from fastrnn._backprop import Backprop, check_state
 from fastrnn._checks import check_dtype, check_integer
 from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import Rows, as_rows
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
 from fastrnn.layers import Call, Layer, ModelState, Parameters, RowGradient, Shape
@@ -256,7 +257,7 @@ class Sequential:
         return y, Backprop(self._gradients, backprops, tuple(final))
 
     def predict(
-        self, x: Array, lengths: Array | None = None, batch_size: int = 256, n_threads: int | None = None
+        self, x: Rows, lengths: Array | None = None, batch_size: int = 256, n_threads: int | None = None
     ) -> Array:
         """
         Run all layers over many examples; logits for a classifier.
@@ -266,7 +267,7 @@ class Sequential:
         Parameters
         ----------
         x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
-            Inputs in the dtype of the model.
+            Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         lengths : integers (N,), optional
             Steps of each row.
         batch_size : int
@@ -284,7 +285,7 @@ class Sequential:
         TypeError, ValueError, RuntimeError
             As `forward`.
         """
-        x = np.asarray(x)
+        x = as_rows(x)
         check_integer("batch_size", batch_size, 1)
         if x.ndim < 2:
             raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I)")

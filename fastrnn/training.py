@@ -10,8 +10,10 @@ from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._examples import Examples
 from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import Rows
 from fastrnn._lbfgs import LBFGS
 from fastrnn._objective import Objective, make_objective
+from fastrnn._order import epoch_order
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._plan import BatchReport, Plan, ResumeError, check_end, check_same, described, oriented
 from fastrnn._run import Run, check_memory, check_tree
@@ -35,7 +37,8 @@ class Trainer:
     Train a model.
 
     The order of examples, dropout and the validation split draw from streams of their own, so that switching one on
-    moves no other. Equal seeds give equal bits, with any number of threads.
+    moves no other. Equal seeds give equal bits, with any number of threads. Examples of more than 64 MiB are shuffled
+    by blocks of this size, and then within four blocks at a time, so that a file can be read block by block.
 
     Parameters
     ----------
@@ -131,13 +134,12 @@ class Trainer:
             )
         self._passes = Passes(self._objective, clip_norm)
         self._run: Run | None = None
-        self._plan: Plan | None = None  # while it trains: what is done after must not keep the data
         self._finished: dict[str, Any] = {}  # the run at the end of the last epoch
         self._continues = False
 
     def fit(
         self,
-        x: Array,
+        x: Rows,
         y: Array | None,
         *,
         epochs: int,
@@ -157,7 +159,7 @@ class Trainer:
         Parameters
         ----------
         x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
-            Inputs in the dtype of the model.
+            Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         y : ndarray (N, ...)
             Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step; None for an
             objective that needs none.
@@ -198,8 +200,8 @@ class Trainer:
             check_same(run.settings, settings)
             check_end(run.history, plan.monitor, epochs, self.patience)
             check_same(run.data, plan.data)
-        run.settings = settings
-        self._run, self._plan, self._continues = run, plan, False
+        run.settings, run.data = settings, plan.data
+        self._run, self._continues = run, False
         self._finished = run.mark(self.model.flat_parameters)
         try:
             for callback in self.start_callbacks:
@@ -216,14 +218,13 @@ class Trainer:
             raise
         finally:
             pool.release()
-            run.data, self._plan = plan.data, None
         run.last = self.model.flat_parameters.copy()
         self.model.flat_parameters[...] = run.best
         return run.history
 
     def evaluate(
         self,
-        x: Array,
+        x: Rows,
         y: Array | None,
         *,
         lengths: Array | None = None,
@@ -279,8 +280,6 @@ class Trainer:
         """
         if self._run is None:
             raise RuntimeError("there is no training run yet: call fit first")
-        if self._plan is not None:
-            self._run.data = self._plan.data
         return self._run.to_tree(self.model.flat_parameters)
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -371,7 +370,7 @@ class Trainer:
             losses = oriented(run.history, plan.monitor or "train_loss")
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
         stream = generator(run.order)
-        order = stream.permutation(len(plan.training.x))
+        order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
         batches = -(-len(order) // plan.batch_size)
         left = order[run.batches * plan.batch_size :]
         for batch in plan.training.batches(left, plan.batch_size, self._objective.steps):

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,9 @@ def test_the_example_of_a_run_that_goes_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.stem)
-def test_examples_run(script, capsys):
+def test_examples_run(script, capsys, monkeypatch, tmp_path):
+    arguments = {"large_file": ["large.h5", "--gigabytes", "0.01"]}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), *arguments.get(script.stem, ())])
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out

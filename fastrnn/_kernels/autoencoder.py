@@ -144,26 +144,36 @@ def cost_of(
 ) -> tuple[Any, dict[str, Any], AutoencoderWeights]:
     """Do the same by the passes of a backend, with arguments that are checked; they may be complex, if it allows."""
     W1, b1, W2, b2 = weights
-    margin, wide = MARGINS[W1.real.itemsize], np.result_type(W1.dtype, np.float64)
     rho, finish = passes(W1, b1, W1.T if W2 is None else W2, b2, x, n_threads)
-    rho = rho.astype(wide)
-    for limit, beyond in ((margin, rho.real < margin), (1 - margin, rho.real > 1 - margin)):
-        rho[beyond] = limit
-    divergences = sparsity * np.log(sparsity / rho) + (1 - sparsity) * np.log((1 - sparsity) / (1 - rho))
+    rho = _within(rho, W1.dtype)
     slope = sparsity_weight / len(x) * ((1 - sparsity) / (1 - rho) - sparsity / rho)
     error, (dW1, db1, dW2, db2) = finish(slope.astype(W1.dtype))
-    squares = sum(np.einsum("ij,ij->", W, W, dtype=wide) for W in (W1, W2) if W is not None)
-    parts = {
-        "reconstruction": error / (2 * len(x)),
-        "l2": l2 / 2 * squares,
-        "sparsity": sparsity_weight * divergences.sum(),
-    }
+    parts = terms_of(weights, rho, error / len(x), l2, sparsity, sparsity_weight)
     dW1 += l2 * W1
     if W2 is None:
         dW1 += dW2.T
     else:
         dW2 += l2 * W2
     return sum(parts.values()), parts, AutoencoderWeights(dW1, db1, None if W2 is None else dW2, db2)
+
+
+def terms_of(
+    weights: AutoencoderWeights, rho: Array, error: Any, l2: float, sparsity: float, sparsity_weight: float
+) -> dict[str, Any]:
+    """Return the terms of the cost, given the mean activations and the mean over examples of the squared error."""
+    rho = _within(rho, weights.W1.dtype)
+    squares = sum(np.einsum("ij,ij->", W, W, dtype=rho.dtype) for W in (weights.W1, weights.W2) if W is not None)
+    divergences = sparsity * np.log(sparsity / rho) + (1 - sparsity) * np.log((1 - sparsity) / (1 - rho))
+    return {"reconstruction": error / 2, "l2": l2 / 2 * squares, "sparsity": sparsity_weight * divergences.sum()}
+
+
+def _within(rho: Array, dtype: np.dtype[Any]) -> Array:
+    """Return mean activations in double precision, none of them nearer to 0 and 1 than is allowed."""
+    margin = MARGINS[np.empty(0, dtype).real.itemsize]
+    rho = rho.astype(np.result_type(dtype, np.float64))
+    for limit, beyond in ((margin, rho.real < margin), (1 - margin, rho.real > 1 - margin)):
+        rho[beyond] = limit
+    return rho
 
 
 def by_layers(

@@ -7,6 +7,7 @@ from rich.console import Console
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from fastrnn import plots
+from fastrnn._lazy_array import as_lazy
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._report import print_results, write_metrics
 
@@ -25,11 +26,12 @@ def evaluate(classifier: Any, X: Any, y: Any, classes: list[Any]) -> dict[str, A
 def report(classifier: Any, dataset: Any, folder: RunFolder, console: Console) -> None:
     """Evaluate the fitted classifier on all sets; write metrics and figures, and print a table."""
     held_out = classifier.validation_rows_
-    X, y = dataset.X_train, dataset.y_train
-    parts = {"train": (np.delete(X, held_out, axis=0), np.delete(y, held_out))}
+    X, y = as_lazy(dataset.X_train), dataset.y_train
+    trained = np.delete(np.arange(len(X)), held_out)
+    parts = {"train": (X.take(trained), y[trained])}
     if len(held_out):
-        parts["validation"] = (X[held_out], y[held_out])
-    parts["test"] = (dataset.X_test, dataset.y_test)
+        parts["validation"] = (X.take(held_out), y[held_out])
+    parts["test"] = (as_lazy(dataset.X_test), dataset.y_test)
     known = set(classifier.classes_)
     classes = [name for name in dataset.classes or classifier.classes_ if name in known]
     names = [str(name) for name in classes]

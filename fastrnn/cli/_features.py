@@ -7,7 +7,9 @@ import numpy as np
 from rich.console import Console
 
 from fastrnn import plots
+from fastrnn._autoencoder import psnr
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray, as_lazy
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._report import print_results, write_metrics
 from fastrnn.data import ImageScaler
@@ -18,30 +20,30 @@ PATCHES, PAIRS = 200, 24  # so many are drawn
 class Rows(NamedTuple):
     """Rows (N, F) for the autoencoder, and the images that a scaler has made them of; of a matrix both are None."""
 
-    X: Array
-    images: Array | None = None
+    X: Array | LazyArray
+    images: Array | LazyArray | None = None
     scaler: ImageScaler | None = None
 
 
-def evaluate(autoencoder: Any, X: Array) -> dict[str, Any]:
+def evaluate(autoencoder: Any, X: LazyArray) -> dict[str, Any]:
     """Return the cost and its terms, mean activations of the hidden units and their mean, and PSNR for the range 1."""
-    cost, parts = autoencoder.cost(X)
-    mean_activation = autoencoder.transform(X).mean(axis=0, dtype=np.float64)
+    cost, parts, mean_activation = autoencoder.evaluate(X)
     return {
         "cost": cost,
         **parts,
         "activation": float(mean_activation.mean()),
         "mean_activation": mean_activation.tolist(),
-        "psnr": autoencoder.psnr(X),
+        "psnr": psnr(parts["reconstruction"], X.shape[1]),
     }
 
 
 def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console) -> None:
     """Evaluate the fitted autoencoder; write metrics and figures, and print a table."""
     held_out = autoencoder.validation_rows_
-    parts = {"train": np.delete(dataset.X, held_out, axis=0)}
+    X = as_lazy(dataset.X)
+    parts = {"train": X.take(np.delete(np.arange(len(X)), held_out))}
     if len(held_out):
-        parts["validation"] = dataset.X[held_out]
+        parts["validation"] = X.take(held_out)
     results = {name: evaluate(autoencoder, X) for name, X in parts.items()}
     draw(autoencoder, dataset, folder.figures)
     write_metrics("autoencoder", autoencoder, len(parts["train"]), folder, results)
@@ -57,11 +59,12 @@ def draw(autoencoder: Any, dataset: Rows, figures: Path) -> None:
     """Leave the figures of a run."""
     X, images, scaler = dataset
     shape = None if scaler is None else scaler.shape
-    some = np.sort(np.random.default_rng(0).permutation(len(X))[:PATCHES])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:PATCHES])
+    some = as_lazy(X).take(chosen).load()
     if images is not None:
-        plots.save(plots.patches(images[some], X[some]), figures / "patches.png")
+        plots.save(plots.patches(as_lazy(images).take(chosen).load(), some), figures / "patches.png")
     plots.save(plots.features(autoencoder.components_.T, shape), figures / "features.png")
-    few = X[some[:PAIRS]]
+    few = some[:PAIRS]
     reconstructed = autoencoder.inverse_transform(autoencoder.transform(few))
     plots.save(plots.reconstructions(few, reconstructed, shape), figures / "reconstructions.png")
     history = autoencoder.history_

@@ -17,7 +17,7 @@ from fastrnn.cli._errors import UsageError
 Command = TypeVar("Command", bound=Callable[..., None])
 MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
 WATCHED: dict[str, Any] = {"checkpoint_minutes": 5.0, "tensorboard": False}  # how a run is saved and shown
-MAY_CHANGE = ("epochs", "patience", "n_threads", "memory_limit", "context", *WATCHED)  # when a run goes on
+MAY_CHANGE = ("epochs", "patience", "n_threads", "memory_limit", "stream", "context", *WATCHED)  # when a run goes on
 REOPENING = ("epochs", "patience", "context", "tensorboard")  # those of them for which a finished one does
 _LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 
@@ -229,6 +229,15 @@ MemoryLimit = Annotated[
 Standardize = Annotated[
     bool | None,
     _option("--standardize/--raw", help="Bring channels to mean 0 and deviation 1.", panel=DATA, default="standardize"),
+]
+Stream = Annotated[
+    bool | None,
+    _option(
+        "--stream/--in-memory",
+        help="Read an HDF5 file by blocks as training needs them, or all at once; results are the same.",
+        panel=DATA,
+        default="all at once, if it fits",
+    ),
 ]
 Key = Annotated[str | None, _option("--key", help="Name of the array in DATA.", panel=DATA)]
 PatchSize = Annotated[

@@ -16,6 +16,7 @@ PATCHES = ("patch_size", "n_patches")
 DEFAULTS: dict[str, Any] = {
     "data": str,
     "key": str,
+    "stream": bool,
     "patch_size": 16,
     "n_patches": 10000,
     "hidden_size": 64,
@@ -63,6 +64,7 @@ def autoencoder(
     momentum: options.Momentum = None,
     validation_fraction: options.Validation = None,
     patience: options.Patience = None,
+    stream: options.Stream = None,
     key: options.Key = None,
     patch_size: options.PatchSize = None,
     n_patches: options.Patches = None,
@@ -89,9 +91,8 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     from fastrnn import SparseAutoencoder
     from fastrnn._checks import check_dtype, check_integer
 
-    values = {
-        name: value for name, value in parameters.items() if name not in ("data", "key", *PATCHES, *options.WATCHED)
-    }
+    left_out = ("data", "key", "stream", *PATCHES, *options.WATCHED)
+    values = {name: value for name, value in parameters.items() if name not in left_out}
     for name in ("validation_fraction", "patience"):
         values[name] = values[name] or None
     try:
@@ -110,19 +111,47 @@ def load(parameters: dict[str, Any]) -> Any:
     """Return rows for the autoencoder, with the images that they were made of where there are such."""
     from fastrnn import data
     from fastrnn.cli._features import Rows
+    from fastrnn.cli._stream import can_stream
 
     path, key, dtype = parameters["data"], parameters["key"], parameters["dtype"]
     cut = (*(parameters[name] for name in PATCHES), parameters["random_state"])
+    possible = can_stream(path, parameters["stream"])
+    images: Any
     if path is None:
         images = data.sample_patches(*cut)
     elif Path(path).is_dir():
         images = data.random_patches(path, *cut)
     else:
-        images = data.load_images(path, key)
+        images = data.load_images(path, key, stream=possible)
+    if possible and not streams(images, parameters):
+        images = images.load()
     if images.ndim == 2:
         return Rows(images)
     scaler = data.ImageScaler.of(images, "last")  # as they are now, whatever the file had
     return Rows(scaler.transform(images, dtype, "last"), images, scaler)
+
+
+def streams(images: Any, parameters: dict[str, Any]) -> bool:
+    """Are these to be read by blocks? Refuse it for a solver that takes all examples at once."""
+    from fastrnn.cli._stream import has_to_stream
+
+    stream, solver = parameters["stream"], parameters["solver"]
+    needed = memory_needed(images, parameters)
+    chosen = has_to_stream(needed) if stream is None else bool(stream)
+    if chosen and solver == "lbfgs":
+        why = "--stream is given" if stream else f"{parameters['data']} would take {needed / 1e9:.2f} GB of memory"
+        raise UsageError(
+            f"{why}, but the solver lbfgs takes all examples at once; expected --solver adam or sgd, or --in-memory"
+        )
+    return chosen
+
+
+def memory_needed(images: Any, parameters: dict[str, Any]) -> int:
+    """Return the bytes that images or rows would take in memory, and as rows in the dtype of the weights."""
+    import numpy as np
+
+    numbers = images.size if images.ndim < 4 else images.size // images.shape[3]
+    return int(images.nbytes + numbers * np.dtype(parameters["dtype"]).itemsize)
 
 
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
@@ -144,6 +173,8 @@ def draw(runs: list[Any], figures: Path) -> None:
 
 def describe(rows: Any, parameters: dict[str, Any], held_out: int) -> str:
     """Say in a line what is trained on what."""
+    from fastrnn.cli import _stream
+
     source = parameters["data"] or "patches of the two photographs inside scikit-learn"
     n, features = rows.X.shape
     if rows.images is None:
@@ -152,4 +183,6 @@ def describe(rows: Any, parameters: dict[str, Any], held_out: int) -> str:
         height, width = rows.scaler.shape
         what = f"{'colour' if rows.images.ndim == 4 else 'grey'} images of {height} x {width} pixels"
     sets = f"{n - held_out} to train and {held_out} to validate" if held_out else "all to train"
-    return f"{source}: {n} {what}, {sets}, {parameters['hidden_size']} hidden units, {parameters['solver']}"
+    given = rows.X if rows.images is None else rows.images
+    how = _stream.describe(memory_needed(given, parameters)) if getattr(given, "streams", False) else ""
+    return f"{source}: {n} {what}, {sets}, {parameters['hidden_size']} hidden units, {parameters['solver']}{how}"

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "standardize": True,
     "dtype": "float32",
     "memory_limit": "none",
+    "stream": bool,
     "n_threads": int,
     "random_state": 0,
     **options.WATCHED,
@@ -83,6 +84,7 @@ def classify(
     class_weight: options.ClassWeight = None,
     memory_limit: options.MemoryLimit = None,
     standardize: options.Standardize = None,
+    stream: options.Stream = None,
     x_train: options.XTrain = None,
     y_train: options.YTrain = None,
     x_test: options.XTest = None,
@@ -145,34 +147,56 @@ def load(parameters: dict[str, Any]) -> Any:
     from sklearn.model_selection import train_test_split
 
     from fastrnn import data
+    from fastrnn._lazy_array import as_lazy
+    from fastrnn.cli._stream import can_stream, has_to_stream
 
-    path = parameters["data"]
+    path, stream = parameters["data"], parameters["stream"]
+    possible = can_stream(path, stream)
+    dataset: Any
     if path is None:
         dataset = data.digits()
     else:
         keys = {role: parameters[name] for name, role in ROLES.items() if parameters[name] is not None}
-        dataset = data.load_sequences(path, keys=keys)
+        dataset = data.load_sequences(path, keys=keys, stream=possible)
     if dataset.X_test is None:
         options = {"test_size": HELD_OUT, "random_state": parameters["random_state"]}
+        X, y = as_lazy(dataset.X_train), dataset.y_train
         try:
-            parts = train_test_split(dataset.X_train, dataset.y_train, stratify=dataset.y_train, **options)
+            parts = train_test_split(np.arange(len(y)), stratify=y, **options)
         except ValueError as error:
             raise UsageError(f"{path}: {error} (20 % are held out as a test set)") from error
-        dataset = replace(dataset, X_train=parts[0], X_test=parts[1], y_train=parts[2], y_test=parts[3])
+        train, test = map(np.sort, parts)  # in the order of the file, which is read in it
+        dataset = replace(dataset, X_train=X.take(train), X_test=X.take(test), y_train=y[train], y_test=y[test])
+    if possible:
+        if stream is None:
+            stream = has_to_stream(memory_needed(dataset, parameters))
+        if stream:
+            for _ in dataset.X_test.pieces():  # which checks them; the estimator checks those to train with
+                pass
+        else:
+            dataset = replace(dataset, X_train=dataset.X_train.load(), X_test=dataset.X_test.load())
     if dataset.classes is not None:
         names = np.array(dataset.classes)
         dataset = replace(dataset, y_train=names[dataset.y_train], y_test=names[dataset.y_test])
-    unknown = set(dataset.y_test) - set(dataset.y_train)  # type: ignore[arg-type]
+    unknown = set(dataset.y_test) - set(dataset.y_train)
     if unknown:
         raise UsageError(f"{path}: the test set has class {min(unknown)}, of which the training set has no example")
     return dataset
+
+
+def memory_needed(dataset: Any, parameters: dict[str, Any]) -> int:
+    """Return the bytes that all sequences would take in memory, those to train with in the dtype of the net, too."""
+    import numpy as np
+
+    X, itemsize = dataset.X_train, np.dtype(parameters["dtype"]).itemsize
+    return int(X.nbytes + X.size * itemsize + dataset.X_test.nbytes)
 
 
 def make_classifier(parameters: dict[str, Any]) -> Any:
     """Return the estimator with these parameters."""
     from fastrnn import RecurrentClassifier
 
-    values = estimator_parameters(parameters, OPTIMIZERS, ("data", *ROLES))
+    values = estimator_parameters(parameters, OPTIMIZERS, ("data", "stream", *ROLES))
     return RecurrentClassifier(**values | {"head": tuple(values["head"])})
 
 
@@ -180,11 +204,14 @@ def describe(dataset: Any, parameters: dict[str, Any]) -> str:
     """Say in a line what is trained on what."""
     import numpy as np
 
+    from fastrnn.cli import _stream
+
     X = dataset.X_train
+    how = _stream.describe(memory_needed(dataset, parameters)) if getattr(X, "streams", False) else ""
     channels = X.shape[2] if X.ndim == 3 else 1
     source = parameters["data"] or "the digits inside scikit-learn, row by row"
     classes = len(np.unique(dataset.y_train))
     return (
         f"{source}: {len(X)} sequences to train and {len(dataset.X_test)} to test, "
-        f"{X.shape[1]} steps of {channels} channels, {classes} classes"
+        f"{X.shape[1]} steps of {channels} channels, {classes} classes{how}"
     )

@@ -62,11 +62,12 @@ Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they 
 
 def kinds() -> dict[str, tuple[Callable[[Path, str | None], Any], Callable[[Any, Any], Rows]]]:
     """Return, by the name of the estimator, what loads its data and what makes rows of these."""
+    from fastrnn.cli._stream import can_stream
     from fastrnn.data import load_images, load_inputs
 
     return {
-        "RecurrentClassifier": (load_inputs, classes),
-        "SparseAutoencoder": (load_images, features),
+        "RecurrentClassifier": (lambda path, key: load_inputs(path, key, stream=can_stream(str(path))), classes),
+        "SparseAutoencoder": (lambda path, key: load_images(path, key, stream=can_stream(str(path))), features),
         "NGramLanguageModel": (load_words, next_words),
     }
 
@@ -106,7 +107,8 @@ def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
     try:
         columns, rows, what = tabulate(estimator, X)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{data}: {error}") from error
+        named = str(error).startswith(f"{data}: ")  # of what is found as the file is read
+        raise UsageError(str(error) if named else f"{data}: {error}") from error
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", *columns])
@@ -128,15 +130,19 @@ def features(autoencoder: Any, X: Any) -> Rows:
     """Return how well each example is reconstructed, and the activations of the hidden units."""
     import numpy as np
 
+    from fastrnn._lazy_array import as_lazy
+
     scaler = autoencoder.scaler_
     if (X.ndim == 2) != (scaler is None):
         kinds = ("a matrix", "images")
         raise ValueError(f"holds {kinds[X.ndim > 2]}, expected {kinds[scaler is not None]} as in training")
     x = X if scaler is None else scaler.transform(X, autoencoder.weights_.W1.dtype, "last")
-    h = autoencoder.transform(x)
-    errors = np.square(autoencoder.inverse_transform(h) - x, dtype=np.float64).mean(axis=1)
-    rows = [[f"{value:.6g}" for value in (error, *row)] for error, row in zip(errors, h, strict=True)]
-    units = [f"h_{unit}" for unit in range(h.shape[1])]
+    rows = []
+    for _, piece in as_lazy(x).pieces():
+        h = autoencoder.transform(piece)
+        errors = np.square(autoencoder.inverse_transform(h) - piece, dtype=np.float64).mean(axis=1)
+        rows += [[f"{value:.6g}" for value in (error, *row)] for error, row in zip(errors, h, strict=True)]
+    units = [f"h_{unit}" for unit in range(len(autoencoder.weights_.b1))]
     return ["error", *units], rows, f"{len(rows)} rows of {len(units)} activations"
 
 

@@ -1,6 +1,6 @@
 """Files to arrays."""
 
-from fastrnn.data._files import DataError
+from fastrnn.data._files import DataError, read_by_blocks
 from fastrnn.data.images import ImageScaler, as_images, load_images
 from fastrnn.data.ngrams import NGrams, load_ngrams
 from fastrnn.data.patches import random_patches, sample_patches
@@ -21,6 +21,7 @@ __all__ = [
     "load_text",
     "ngrams_of",
     "random_patches",
+    "read_by_blocks",
     "sample_patches",
     "sentences_of",
     "split_sentences",

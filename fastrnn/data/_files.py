@@ -10,6 +10,8 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
+from fastrnn._lazy_array import LazyArray
+
 
 class DataError(ValueError):
     """Data that cannot be used; one sentence names the file, the key and the row (from 0), and what was expected."""
@@ -71,6 +73,13 @@ class DataFile:
             array = np.asarray(node[()])
             return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
+    def lazy(self, key: str) -> LazyArray:
+        """Return an array that is read by blocks as its rows are taken, when this file is closed, too."""
+        if not isinstance(self._file, h5py.File):
+            raise DataError(f"{self.path}: is read as a whole; expected an HDF5 file (.h5, .hdf5) to read by blocks")
+        with reading(f"{self.path}: {key!r}"):
+            return read_by_blocks(h5py.File(self.path, "r")[key])
+
     def classes(self, labels: str) -> list[str] | None:
         """Return the names of the classes that the file, the array `labels` or the array "classes" holds."""
         with reading(f"{self.path}: 'classes'"):
@@ -88,6 +97,60 @@ class DataFile:
     def error(self, key: str, problem: str, expected: str) -> DataError:
         """Return the error to raise for the array `key`."""
         return DataError(f"{self.path}: {key!r} {problem}; expected {expected}")
+
+
+class Stored:
+    """
+    What a `LazyArray` reads from: rows of a dataset in an open HDF5 file, with errors that name the file and the rows.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of the dataset; the dtype in the byte order of the machine.
+    chunk_length : int
+        Rows of a chunk; 1 where the dataset lies in one piece.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset, self._file = dataset, dataset.file  # which stays open as long as this refers to it
+        self.name = f"{self._file.filename}: {dataset.name.lstrip('/')!r}"
+        self.shape: tuple[int, ...] = dataset.shape or ()  # None where it is of no numbers
+        self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
+        self.chunk_length: int = 1 if dataset.chunks is None else dataset.chunks[0]
+        self._n_bytes = self._count_bytes()
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        with reading(f"{self.name}, rows {rows.start} to {rows.stop - 1}"):
+            values = self._dataset[rows].astype(self.dtype, copy=False)
+            n_bytes = self._count_bytes()
+            if n_bytes < self._n_bytes:  # what was beyond its new end has come as zeros
+                raise DataError(f"{self.name}: the file has shrunk from {self._n_bytes:,} bytes to {n_bytes:,}")
+            return values
+
+    def _count_bytes(self) -> int:
+        """Return the size of the file, or 0 where HDF5 does not read it by a descriptor."""
+        if self._file.driver != "sec2":
+            return 0
+        return os.fstat(self._file.id.get_vfd_handle()).st_size
+
+
+def read_by_blocks(dataset: h5py.Dataset) -> LazyArray:
+    """
+    Read a dataset by blocks, as its rows are taken.
+
+    Estimators take datasets as they are; this is for a `Trainer` and for ``Sequential.predict``.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        An array in an HDF5 file, which stays open as long as the result is in use.
+
+    Returns
+    -------
+    LazyArray
+        The same numbers in the byte order of the machine: it has a shape and a dtype, and ``x[rows]`` gives an ndarray.
+    """
+    return LazyArray(Stored(dataset))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastrnn._lazy_array import LazyArray, Rows
 from fastrnn.data._files import DataError, DataFile, listing
 
 __all__ = ["ImageScaler", "as_images", "load_images"]
@@ -18,7 +19,7 @@ _CLIP = 3  # standard deviations
 _PART = 2**20  # pixels that are worked on at a time, in float64
 
 
-def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndarray:
+def load_images(path: str | os.PathLike[str], key: str | None = None, *, stream: bool = False) -> Rows:
     """
     Load images from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``, ``.npy``) file, or a matrix as it is.
 
@@ -28,10 +29,13 @@ def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
         The file.
     key : str, optional
         The name of the array; by default "data" or, where there is none, the only array of the file.
+    stream : bool
+        Leave the array of an HDF5 file there, to be read by blocks as it is needed; that a matrix is of finite numbers
+        is checked as it is read.
 
     Returns
     -------
-    ndarray (N, h, w, 3), (N, h, w) or (N, F)
+    ndarray or LazyArray (N, h, w, 3), (N, h, w) or (N, F)
         Colour or grey images in the form of `as_images`; of a matrix the finite real numbers in the dtype of the file.
 
     Raises
@@ -44,8 +48,10 @@ def load_images(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
             key = "data" if "data" in file.names or len(file.names) != 1 else file.names[0]
         if key not in file.names:
             raise DataError(f"{file.path}: has {listing(file.names)}; expected {key!r}")
-        array, name = file.array(key), f"{file.path}: {key!r}"
-        return _as_matrix(array, name) if array.ndim == 2 else as_images(array, name)
+        array, name = file.lazy(key) if stream else file.array(key), f"{file.path}: {key!r}"
+        if array.ndim == 2:
+            return _as_matrix(array, name)
+        return _as_images(array, name) if isinstance(array, LazyArray) else as_images(array, name)
 
 
 def as_images(array: np.ndarray, name: str = "images", channels: str | None = None) -> np.ndarray:
@@ -75,8 +81,7 @@ def as_images(array: np.ndarray, name: str = "images", channels: str | None = No
     DataError
         When the shape is none of these, or of two of them, or when a number has another range.
     """
-    array = np.asarray(array)
-    return _as_intensities(_channels_last(array, name, channels), name)
+    return _as_images(LazyArray(np.asarray(array)), name, channels)[:]
 
 
 @dataclass(frozen=True)
@@ -100,14 +105,14 @@ class ImageScaler:
     deviation: float
 
     @classmethod
-    def of(cls, images: np.ndarray, channels: str | None = None) -> Self:
+    def of(cls, images: Rows, channels: str | None = None) -> Self:
         """
         Learn from a training set.
 
         Parameters
         ----------
-        images : ndarray (N, 3, h, w), (N, h, w, 3) or (N, h, w)
-            The images, as for `as_images`.
+        images : ndarray or LazyArray (N, 3, h, w), (N, h, w, 3) or (N, h, w)
+            The images, as for `as_images`, or as `load_images` has left them in a file.
         channels : {"first", "last"}, optional
             As for `as_images`.
 
@@ -121,7 +126,8 @@ class ImageScaler:
         DataError
             As for `as_images`, and when every image is of one colour.
         """
-        images = as_images(images, channels=channels)
+        if not isinstance(images, LazyArray):
+            images = as_images(images, channels=channels)
         height, width = images.shape[1:3]
         squares = sum(float(np.vdot(part, part)) for _, part in _centred(images))
         deviation = float(np.sqrt(squares / (len(images) * height * width)))
@@ -129,14 +135,14 @@ class ImageScaler:
             raise DataError(f"each of the {len(images)} images is of one colour; expected images that show something")
         return cls((height, width), deviation)
 
-    def transform(self, images: np.ndarray, dtype: Any = np.float32, channels: str | None = None) -> np.ndarray:
+    def transform(self, images: Rows, dtype: Any = np.float32, channels: str | None = None) -> Rows:
         """
         Return a row for each image.
 
         Parameters
         ----------
-        images : ndarray (N, 3, h, w), (N, h, w, 3) or (N, h, w)
-            The images, as for `as_images`, of the height and width learnt.
+        images : ndarray or LazyArray (N, 3, h, w), (N, h, w, 3) or (N, h, w)
+            The images, as for `as_images` or of `load_images`, of the height and width learnt.
         dtype : dtype
             The dtype of the result.
         channels : {"first", "last"}, optional
@@ -144,7 +150,7 @@ class ImageScaler:
 
         Returns
         -------
-        ndarray (N, h * w)
+        ndarray or LazyArray (N, h * w)
             The rows, from 0.1 to 0.9; 0.5 is the mean of the image.
 
         Raises
@@ -152,17 +158,24 @@ class ImageScaler:
         DataError
             As for `as_images`, and when the images have another height or width.
         """
-        images = as_images(images, channels=channels)
+        if not isinstance(images, LazyArray):
+            images = as_images(images, channels=channels)
         if images.shape[1:3] != self.shape:
             size, expected = (" x ".join(map(str, shape)) for shape in (images.shape[1:3], self.shape))
             raise DataError(f"images are {size} pixels; expected {expected}, as in training")
-        rows = np.empty((len(images), self.shape[0] * self.shape[1]), dtype)
         slope = (_HIGH - _LOW) / (2 * _CLIP * self.deviation)
-        for place, part in _centred(images):
-            part *= slope
-            part += (_LOW + _HIGH) / 2
-            rows[place] = np.clip(part, _LOW, _HIGH, out=part)
-        return rows
+
+        def rows_of(some: np.ndarray, _: Any = None) -> np.ndarray:
+            rows = np.empty((len(some), self.shape[0] * self.shape[1]), dtype)
+            for place, part in _centred(some):
+                part *= slope
+                part += (_LOW + _HIGH) / 2
+                rows[place] = np.clip(part, _LOW, _HIGH, out=part)
+            return rows
+
+        if isinstance(images, LazyArray):
+            return images.map(rows_of, (self.shape[0] * self.shape[1],), dtype)
+        return rows_of(images)
 
     def inverse_transform(self, rows: np.ndarray, mean: Any = 0.5) -> np.ndarray:
         """
@@ -237,7 +250,7 @@ class ImageScaler:
         return cls((height, width), deviation)
 
 
-def _centred(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def _centred(images: Rows) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield luminosities less each image's mean, float64 rows (n, h * w), for slices of images: all would take much."""
     step = max(1, _PART // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), step):
@@ -254,27 +267,35 @@ def _centred(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield place, rows
 
 
-def _channels_last(array: np.ndarray, name: str, channels: str | None) -> np.ndarray:
-    """Return a view (N, h, w, 3) or (N, h, w)."""
+def _as_images(images: LazyArray, name: str, channels: str | None = None) -> LazyArray:
+    return _as_intensities(_channels_last(images, name, channels), name)
+
+
+def _channels_last(images: LazyArray, name: str, channels: str | None) -> LazyArray:
+    """Return views (N, h, w, 3) or (N, h, w)."""
+    shape = images.shape
 
     def error(problem: str) -> DataError:
-        return DataError(f"{name} has shape {array.shape}, {problem}; expected {_LAYOUTS}")
+        return DataError(f"{name} has shape {shape}, {problem}; expected {_LAYOUTS}")
 
-    if array.ndim not in (3, 4) or not array.size:
-        raise DataError(f"{name} has shape {array.shape}; expected {_LAYOUTS}, none of them 0")
-    if array.ndim == 3:
-        if array.shape[2] == 3:  # a photograph, or a batch of sequences
+    if len(shape) not in (3, 4) or not images.size:
+        raise DataError(f"{name} has shape {shape}; expected {_LAYOUTS}, none of them 0")
+    if len(shape) == 3:
+        if shape[2] == 3:  # a photograph, or a batch of sequences
             raise error("which may be one colour image without the axis of images")
-        return array
+        return images
     axes = {None: (1, 3), "first": (1,), "last": (3,)}[channels]
-    places = [axis for axis in axes if array.shape[axis] in (1, 3)]
+    places = [axis for axis in axes if shape[axis] in (1, 3)]
     if len(places) != 1:
         raise error("whose channels may be first or last" if places else "in which no axis has three channels")
-    array = np.moveaxis(array, places[0], 3)
-    return array if array.shape[3] == 3 else array[..., 0]
+    (place,) = places
+    height_and_width = tuple(np.delete(shape[1:], place - 1).tolist())
+    if shape[place] == 1:
+        return images.map(lambda values, _: np.moveaxis(values, place, 3)[..., 0], height_and_width)
+    return images.map(lambda values, _: np.moveaxis(values, place, 3), (*height_and_width, 3))
 
 
-def _as_intensities(images: np.ndarray, name: str) -> np.ndarray:
+def _as_intensities(images: LazyArray, name: str) -> LazyArray:
     """Return images as uint8, or as floats from 0 to 1."""
     kind = images.dtype.kind
     if kind not in "biuf":
@@ -282,29 +303,46 @@ def _as_intensities(images: np.ndarray, name: str) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     if kind == "b":
-        return images.astype(np.uint8) * np.uint8(255)
-    low, high = images.min(), images.max()
-    if kind == "f" and low >= 0 and high <= 1:
-        return images.astype(images.dtype.newbyteorder("="), copy=False)
-    wrong = ~((images >= 0) & (images <= 255))  # NaN is wrong, too
-    if not wrong.any():
-        whole = images.astype(np.uint8)
-        wrong = images != whole
+        return images.map(lambda values, _: values.astype(np.uint8) * np.uint8(255), dtype=np.uint8)
+    if kind == "f" and _lie_within_1(images):
+        native = images.dtype.newbyteorder("=")
+        return images.map(lambda values, _: values.astype(native, copy=False), dtype=native)
+
+    def whole(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        wrong = ~((values >= 0) & (values <= 255))  # NaN is wrong, too
         if not wrong.any():
-            return whole
-    place = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
-    value = f"{images[place]} in image {place[0]}, row {place[1]}, column {place[2]}"
-    raise DataError(f"{name} holds {value}; expected whole numbers from 0 to 255 or floats from 0 to 1")
+            integers = values.astype(np.uint8)
+            wrong = values != integers
+            if not wrong.any():
+                return integers
+        place = np.unravel_index(np.argmax(wrong), wrong.shape)
+        where = f"image {numbers[place[0]]}, row {place[1]}, column {place[2]}"
+        expected = "whole numbers from 0 to 255 or floats from 0 to 1"
+        raise DataError(f"{name} holds {values[place]} in {where}; expected {expected}")
+
+    return images.map(whole, dtype=np.uint8)
 
 
-def _as_matrix(array: np.ndarray, name: str) -> np.ndarray:
-    """Return a matrix (N, F) of finite real numbers."""
+def _lie_within_1(images: LazyArray) -> bool:
+    """Are all numbers from 0 to 1?"""
+    return all(values.min() >= 0 and values.max() <= 1 for _, values in images.pieces())
+
+
+def _as_matrix(array: Rows, name: str) -> Rows:
+    """Return a matrix (N, F) of real numbers that are finite, or that will be checked as they are read."""
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name} has dtype {array.dtype}; expected real numbers")
     if not array.size:
         raise DataError(f"{name} has shape {array.shape}; expected rows (N, F), neither of them 0")
-    finite = np.isfinite(array)
-    if not finite.all():
-        row, column = map(int, np.unravel_index(np.argmin(finite), array.shape))
-        raise DataError(f"{name} holds {array[row, column]} in row {row}, column {column}; expected finite numbers")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    def checked(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(values)
+        if not finite.all():
+            row, column = np.unravel_index(np.argmin(finite), values.shape)
+            where = f"row {numbers[row]}, column {column}"
+            raise DataError(f"{name} holds {values[row, column]} in {where}; expected finite numbers")
+        return values
+
+    if isinstance(array, LazyArray):
+        return array.map(checked)
+    return checked(array, np.arange(len(array))).astype(array.dtype.newbyteorder("="), copy=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn._lazy_array import LazyArray, Rows
 from fastrnn.data._files import DataError, DataFile, listing
 
 __all__ = ["Dataset", "digits", "load_inputs", "load_sequences"]
@@ -27,7 +28,7 @@ class Dataset:
 
     Attributes
     ----------
-    X_train, X_test : ndarray (N, T, I) or (N, T)
+    X_train, X_test : ndarray or LazyArray (N, T, I) or (N, T)
         The sequences, finite real numbers in the dtype of the file; `X_test` is None without a test set.
     y_train, y_test : ndarray of intp (N,)
         The labels: indices into `classes` when that is known; `y_test` is None without a test set.
@@ -35,14 +36,16 @@ class Dataset:
         The names of the classes.
     """
 
-    X_train: np.ndarray
+    X_train: Rows
     y_train: np.ndarray
-    X_test: np.ndarray | None = None
+    X_test: Rows | None = None
     y_test: np.ndarray | None = None
     classes: list[str] | None = None
 
 
-def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | None = None) -> Dataset:
+def load_sequences(
+    path: str | os.PathLike[str], *, keys: Mapping[str, str] | None = None, stream: bool = False
+) -> Dataset:
     """
     Load labelled sequences from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``) file.
 
@@ -57,6 +60,9 @@ def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | No
         The file.
     keys : mapping, optional
         The names of arrays that are called otherwise, by role: X_train, y_train, X_test, y_test or some of these.
+    stream : bool
+        Leave the sequences of an HDF5 file there, to be read by blocks as they are needed; that they are finite numbers
+        is checked as they are read.
 
     Returns
     -------
@@ -72,14 +78,14 @@ def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | No
     """
     with DataFile(path) as file:
         names = _choose(file, dict(keys or {}))
-        X_train = _inputs(file, names["X_train"])
+        X_train = _inputs(file, names["X_train"], stream)
         raw = file.array(names["y_train"])
         y_train, classes = _labels(file, names["y_train"], raw, file.classes(names["y_train"]))
         _check_lengths(file, names["X_train"], X_train, names["y_train"], y_train)
         if "X_test" not in names:
             return Dataset(X_train, y_train, classes=classes)
 
-        X_test = _inputs(file, names["X_test"])
+        X_test = _inputs(file, names["X_test"], stream)
         if X_test.shape[2:] != X_train.shape[2:]:
             expected = f"the channels of {names['X_train']!r}, which has shape {X_train.shape}"
             raise file.error(names["X_test"], f"has shape {X_test.shape}", expected)
@@ -92,7 +98,7 @@ def load_sequences(path: str | os.PathLike[str], *, keys: Mapping[str, str] | No
         return Dataset(X_train, y_train, X_test, y_test, classes)
 
 
-def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndarray:
+def load_inputs(path: str | os.PathLike[str], key: str | None = None, *, stream: bool = False) -> Rows:
     """
     Load sequences without labels, to predict on.
 
@@ -102,10 +108,12 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
         An HDF5 or npz file as for `load_sequences`.
     key : str, optional
         The name of the array; by default X or, where there is none, the inputs of the test set.
+    stream : bool
+        As for `load_sequences`.
 
     Returns
     -------
-    ndarray (N, T, I) or (N, T)
+    ndarray or LazyArray (N, T, I) or (N, T)
         The sequences, finite real numbers in the dtype of the file.
 
     Raises
@@ -117,7 +125,7 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None) -> np.ndar
         candidates = _INPUT_NAMES if key is None else (key,)
         for name in candidates:
             if name in file.names:
-                return _inputs(file, name)
+                return _inputs(file, name, stream)
         raise DataError(f"{file.path}: has {listing(file.names)}; expected {' or '.join(map(repr, candidates))}")
 
 
@@ -156,21 +164,29 @@ def _choose(file: DataFile, keys: dict[str, str]) -> dict[str, str]:
     return {role: name for role, name in names.items() if name not in missing}
 
 
-def _inputs(file: DataFile, key: str) -> np.ndarray:
-    """Return the inputs `key`, checked."""
-    x = file.array(key)
+def _inputs(file: DataFile, key: str, stream: bool) -> Rows:
+    """Return the inputs `key`, checked, or to be checked as they are read."""
+    x = file.lazy(key) if stream else file.array(key)
     if x.dtype.kind not in "biuf":
         raise file.error(key, f"has dtype {x.dtype}", "real numbers")
     if x.ndim not in (2, 3) or not x.size:
         raise file.error(
             key, f"has shape {x.shape}", "(examples, steps) or (examples, steps, channels), none of them 0"
         )
-    finite = np.isfinite(x)
-    if not finite.all():
-        index = np.unravel_index(np.argmin(finite), x.shape)
-        place = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "step", "channel"), index, strict=False))
-        raise file.error(key, f"holds {x[index]} in {place}", "finite numbers")
-    return x.astype(x.dtype.newbyteorder("="), copy=False)
+
+    def checked(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(values)
+        if not finite.all():
+            index = np.unravel_index(np.argmin(finite), values.shape)
+            row, *others = map(int, index)
+            axes = zip(("row", "step", "channel"), (numbers[row], *others), strict=False)
+            place = ", ".join(f"{axis} {i}" for axis, i in axes)
+            raise file.error(key, f"holds {values[index]} in {place}", "finite numbers")
+        return values
+
+    if isinstance(x, LazyArray):
+        return x.map(checked)
+    return checked(x, np.arange(len(x))).astype(x.dtype.newbyteorder("="), copy=False)
 
 
 def _labels(
@@ -220,6 +236,6 @@ def _from_numbers(file: DataFile, key: str, raw: np.ndarray, classes: list[str] 
     return labels
 
 
-def _check_lengths(file: DataFile, x_key: str, x: np.ndarray, y_key: str, y: np.ndarray) -> None:
+def _check_lengths(file: DataFile, x_key: str, x: Rows, y_key: str, y: np.ndarray) -> None:
     if len(x) != len(y):
         raise file.error(y_key, f"has {len(y)} rows", f"{len(x)}, one for each of {x_key!r}")

@@ -11,9 +11,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
-from fastrnn.estimators._sequences import Sequences, Standardizer, check_sequences
+from fastrnn.estimators._sequences import Inputs, Standardizer, check_sequences, learn_scales
 from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
@@ -78,7 +79,8 @@ class RecurrentEstimator(TrainedEstimator):
         Parameters
         ----------
         X : array (N, T, I), table (N, T), or list of N arrays (T_n, I)
-            The sequences; a table has one channel, also if it is a DataFrame or holds integers.
+            The sequences; a table has one channel, also if it is a DataFrame or holds integers. An h5py.Dataset (or a
+            mapped array, numpy.memmap) is read by blocks, with the same result; memory need not hold it.
         y : array-like
             Targets: (N,) labels of any kind for a classifier, (N,) or (N, K) numbers for a regressor.
         sample_weight : array-like (N,), optional
@@ -146,10 +148,10 @@ class RecurrentEstimator(TrainedEstimator):
             check_integer("n_threads", self.n_threads, 1)
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         sequences = check_sequences(self, X, reset=not again)
-        n = len(sequences.x)
+        n, T, I = sequences.given.shape
         targets = self._learn_targets(y, n, again)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, sequences.x, dtype=np.float64)
+            sample_weight = _check_sample_weight(sample_weight, targets, dtype=np.float64)
         sample_weight = self._class_weights(targets, sample_weight)
         seed = self._seed(state)
         training, held_out = self._divide(targets, n, seed, validation_data, groups)
@@ -158,26 +160,13 @@ class RecurrentEstimator(TrainedEstimator):
         if model is not None:
             self._check_same_net(layers)
         else:
-            model = Sequential(layers).build((None, sequences.x.shape[2]), self.dtype, seed)
+            model = Sequential(layers).build((None, I), self.dtype, seed)
         checkpoint_every = None
         if limit is not None:
-            B, T, ragged = min(self.batch_size, len(training)), sequences.x.shape[1], sequences.lengths is not None
+            B, ragged = min(self.batch_size, len(training)), sequences.lengths is not None
             checkpoint_every = choose_checkpoints(model, B, T, limit, ragged=ragged)
-        if not again:
-            self.inputs_ = Standardizer.of_sequences(sequences.take(training)) if self.standardize else None
-            self._learn_scale(targets[training])
-            self.model_ = model
-        examples = (*self._standardized(sequences), self._scaled(targets), sample_weight)
-        x, lengths, y, weights = (None if a is None else a[training] for a in examples)
-        validation = None
-        if validation_data is not None:
-            validation = self._validation_set(*validation_data)
-        elif len(held_out):
-            x_held, lengths_held, y_held, weights_held = (None if a is None else a[held_out] for a in examples)
-            validation = (x_held, y_held, lengths_held, weights_held)
-        self.validation_rows_ = held_out
-        self.trainer_ = Trainer(
-            self.model_,
+        trainer = Trainer(
+            model,
             self._loss,
             self.optimizer,
             learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
@@ -189,7 +178,24 @@ class RecurrentEstimator(TrainedEstimator):
             n_threads=self.n_threads,
             checkpoint_every=checkpoint_every,
         )
-        return Fitting(self.trainer_, x, y, lengths, weights, validation)
+        # The first pass over the data, after all checks that need none: it may take long.
+        scales = None
+        if self.standardize and not again:
+            scales = learn_scales(sequences, training)
+        else:
+            sequences.check()
+        if not again:
+            self.inputs_, self.model_ = scales, model
+            self._learn_scale(targets[training])
+        x, others = self._standardized(sequences), (self._scaled(targets), sequences.lengths, sample_weight)
+        validation = None
+        if validation_data is not None:
+            validation = self._validation_set(*validation_data)
+        elif len(held_out):
+            validation = x.take(held_out).ready(), *(None if a is None else a[held_out] for a in others)
+        y, lengths, weights = (None if a is None else a[training] for a in others)
+        self.trainer_, self.validation_rows_ = trainer, held_out
+        return Fitting(trainer, x.take(training).ready(), y, lengths, weights, validation)
 
     # ---- what the classifier and the regressor decide ----------------------------------------------------------------
 
@@ -236,14 +242,15 @@ class RecurrentEstimator(TrainedEstimator):
 
     def _validation_set(self, X: Any, y: Any) -> tuple[Any, ...]:
         sequences = check_sequences(self, X, reset=False)
-        targets = self._scaled(self._learn_targets(y, len(sequences.x), again=True))
-        x, lengths = self._standardized(sequences)
-        return x, targets, lengths
+        targets = self._scaled(self._learn_targets(y, len(sequences.given), again=True))
+        sequences.check()
+        return self._standardized(sequences).ready(), targets, sequences.lengths
 
-    def _standardized(self, sequences: Sequences) -> Sequences:
-        if self.inputs_ is None:
-            return sequences
-        return Sequences(self.inputs_.apply(sequences.x), sequences.lengths)
+    def _standardized(self, sequences: Inputs) -> LazyArray:
+        scales = self.inputs_
+        if scales is None:
+            return sequences.x
+        return sequences.x.map(lambda values, _: scales.apply(values))
 
     def _check_same_net(self, layers: tuple[Layer, ...]) -> None:
         """Refuse to go on with a net of other layers or precision."""
@@ -279,8 +286,9 @@ class RecurrentEstimator(TrainedEstimator):
     def _outputs(self, X: Any) -> Array:
         """Return the outputs (N, U) of the net."""
         check_is_fitted(self, "model_")
-        x, lengths = self._standardized(check_sequences(self, X, reset=False))
-        return self.model_.predict(x, lengths, n_threads=self.n_threads)
+        sequences = check_sequences(self, X, reset=False)
+        x = self._standardized(sequences)
+        return self.model_.predict(x, sequences.lengths, n_threads=self.n_threads)
 
     def _stream(self) -> Streamed:
         """Return what a `Stream` runs."""

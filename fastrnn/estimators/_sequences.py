@@ -1,58 +1,103 @@
 """What people have, as what the kernels take: arrays (N, T, I) with lengths, standardised by channel."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
+import h5py
 import numpy as np
-from sklearn.utils.validation import _check_feature_names, check_array, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from fastrnn._checks import check_dtype
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray
+from fastrnn.data import read_by_blocks
 
 
-class Sequences(NamedTuple):
-    """Examples x (N, T, I), and their lengths (N,) where they are not equal."""
+class Inputs(NamedTuple):
+    """Examples (N, T, I) or (N, F) as given, their lengths (N,) where they are not equal, and the dtype of the net."""
 
-    x: Array
+    given: LazyArray
     lengths: Array | None
+    dtype: np.dtype[Any]
 
-    def take(self, rows: Array) -> "Sequences":
-        """Return some of the examples."""
-        return Sequences(self.x[rows], None if self.lengths is None else self.lengths[rows])
+    @property
+    def x(self) -> LazyArray:
+        """The examples in the dtype of the net, checked as they are taken."""
+        return self.given.map(self._convert, dtype=self.dtype)
+
+    def pieces(self) -> Iterator[tuple[int, Array]]:
+        """Yield what `x` holds in order, some at a time, with the number of the first of them: a pass over the data."""
+        for first, piece in self.given.pieces():
+            yield first, self._convert(piece, self.given.source_rows(slice(first, first + len(piece))))
+
+    def check(self) -> None:
+        """Look all of it through for what is not finite."""
+        for _ in self.pieces():
+            pass
+
+    def _convert(self, values: Array, numbers: Array) -> Array:
+        return check_finite(values, self.dtype, numbers)
 
 
-def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Sequences:
+def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     """Convert X to sequences; `reset` learns the number of features, which is otherwise held against the fitted one.
 
-    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,). Features are the columns where an
-    estimator is fitted with (N, T), as scikit-learn counts them, and else the I channels. A list of equally long rows
-    of numbers is a table (N, T), as elsewhere.
+    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,); an array may lie in a file. Features are
+    the columns where an estimator is fitted with (N, T), as scikit-learn counts them, and else the I channels. A list
+    of equally long rows of numbers is a table (N, T), as elsewhere.
     """
     dtype = check_dtype(estimator.dtype)
+    lengths, table = None, False
     if _is_list_of_sequences(X):
-        sequences = _from_list(X, dtype)
-        table = False
+        given, lengths = _from_list(X)
     elif getattr(X, "ndim", 2) == 3:
-        sequences = Sequences(_from_array(X, dtype), None)
-        table = False
+        given = _from_array(X)
     else:
         table = reset or estimator.fitted_with_table_
-        if table:  # scikit-learn counts the columns, and knows their names
-            x = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        else:
-            x = check_array(X, dtype="numeric", ensure_all_finite=False)
-        sequences = Sequences(check_finite(np.asarray(x)[:, :, None], dtype), None)
-    channels = sequences.x.shape[2]
+        given = check_table(estimator, X, reset=reset, counted=table)
+        given = given.map(lambda values, _: values[:, :, None], (given.shape[1], 1))
+    channels = given.shape[2]
     if reset:
         estimator.fitted_with_table_ = table
         if not table:
             estimator.n_features_in_ = channels
             _check_feature_names(estimator, np.empty((0, channels)), reset=True)
-        return sequences
+        return Inputs(given, lengths, dtype)
     expected = estimator.model_.input_shape[1]
     if channels != expected:
         name = type(estimator).__name__
         raise ValueError(f"X has {channels} channels, but {name} is expecting {expected}, as it was fitted with")
-    return sequences
+    return Inputs(given, lengths, dtype)
+
+
+def check_table(estimator: Any, X: Any, *, reset: bool, counted: bool = True) -> LazyArray:
+    """Return a table (N, F) of numbers as it is given; scikit-learn counts its columns and knows their names."""
+    stored = as_stored(X)
+    if stored is None:
+        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+        x = validate_data(estimator, X, reset=reset, **options) if counted else check_array(X, **options)
+        return LazyArray(np.ascontiguousarray(x))
+    if stored.ndim != 2 or not stored.size:
+        raise ValueError(f"X has shape {stored.shape}, expected (N, F) with at least one sample and one feature")
+    _check_real(stored)
+    if counted:
+        _check_n_features(estimator, stored, reset=reset)
+        _check_feature_names(estimator, stored, reset=reset)
+    return stored
+
+
+def as_stored(X: Any) -> LazyArray | None:
+    """Return an array that lies in a file as one that is read by blocks, or None if it does not."""
+    if isinstance(X, LazyArray):
+        return X
+    if isinstance(X, h5py.Dataset):
+        return read_by_blocks(X)
+    return LazyArray(X) if isinstance(X, np.memmap) else None
+
+
+def _check_real(x: Any) -> None:
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"X has dtype {x.dtype}, expected numbers")
 
 
 def _is_list_of_sequences(X: Any) -> bool:
@@ -74,18 +119,19 @@ def _first(row: Any) -> Any:
     return row.iloc[0] if hasattr(row, "iloc") else row[0]
 
 
-def _from_array(X: Any, dtype: np.dtype[Any]) -> Array:
-    x = np.asarray(X)
-    if x.dtype.kind not in "biuf":
-        raise ValueError(f"X has dtype {x.dtype}, expected numbers")
+def _from_array(X: Any) -> LazyArray:
+    x = as_stored(X)
+    if x is None:
+        x = LazyArray(np.asarray(X))
+    _check_real(x)
     if x.shape[1] == 0 or x.shape[2] == 0:
         raise ValueError(f"X has shape {x.shape}, expected (N, T, I) with at least one step and one channel")
     if len(x) == 0:
         raise ValueError(f"X has shape {x.shape}: found array with 0 sample(s), expected at least 1")
-    return check_finite(x, dtype)
+    return x
 
 
-def _from_list(X: Any, dtype: np.dtype[Any]) -> Sequences:
+def _from_list(X: Any) -> tuple[LazyArray, Array | None]:
     rows: list[Array] = []
     for index, row in enumerate(X):
         row = np.asarray(row)
@@ -103,21 +149,51 @@ def _from_list(X: Any, dtype: np.dtype[Any]) -> Sequences:
     x = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.result_type(*rows))
     for to, row in zip(x, rows, strict=True):
         to[: len(row)] = row
-    return Sequences(check_finite(x, dtype), None if (lengths == lengths[0]).all() else lengths)
+    return LazyArray(x), None if (lengths == lengths[0]).all() else lengths
 
 
-def check_finite(x: Array, dtype: np.dtype[Any], axes: tuple[str, ...] = ("row", "step", "channel")) -> Array:
-    """Return x in this dtype; refuse what is not finite then, by the names of the axes."""
+def check_finite(x: Array, dtype: np.dtype[Any], numbers: Array | None = None) -> Array:
+    """Return x, (N, T, I) or (N, F), in this dtype; refuse what is not finite then, by the numbers of its rows."""
     with np.errstate(over="ignore", invalid="ignore"):
         x = x.astype(dtype, copy=False)
         suspicious = not np.isfinite(x.sum())
     wrong = np.argwhere(~np.isfinite(x)) if suspicious else np.empty(0)
     if len(wrong):
-        place = tuple(map(int, wrong[0]))
-        value = "NaN" if np.isnan(x[place]) else "infinity (or a value too large for its dtype)"
+        row, *others = map(int, wrong[0])
+        value = "NaN" if np.isnan(x[row, *others]) else "infinity (or a value too large for its dtype)"
+        axes = ("row", "step", "channel") if x.ndim == 3 else ("row", "column")
+        place = (row if numbers is None else numbers[row], *others)
         where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=True))
         raise ValueError(f"X contains {value} at {where}; expected finite numbers")
     return x
+
+
+class Moments:
+    """
+    Means and sums of squared deviations by column, of rows that come some at a time.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", Stanford University, 1979.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.n = 0
+        self.mean, self.squares = np.zeros(columns), np.zeros(columns)
+
+    def add(self, values: Array) -> None:
+        """Take rows (n, K) in."""
+        n = len(values)
+        if n == 0:
+            return
+        mean, squares = values.mean(0, dtype=np.float64), n * values.var(0, dtype=np.float64)
+        if self.n == 0:
+            self.mean = mean
+        total, difference = self.n + n, mean - self.mean
+        self.mean = self.mean + difference * (n / total)
+        self.squares = self.squares + squares + difference**2 * (self.n * (n / total))
+        self.n = total
 
 
 class Standardizer(NamedTuple):
@@ -127,19 +203,17 @@ class Standardizer(NamedTuple):
     scale: Array
 
     @classmethod
-    def of(cls, values: Array) -> Self:
-        """Return those of rows (n, K)."""
-        mean = values.mean(0, dtype=np.float64)
-        scale = values.std(0, dtype=np.float64)
+    def of(cls, moments: Moments) -> Self:
+        """Return those of rows that a `Moments` has been given."""
+        mean, scale = moments.mean, np.sqrt(moments.squares / moments.n)
         return cls(mean, np.where(scale > 1e-7 * np.maximum(1e-30, np.abs(mean)), scale, 1.0))
 
     @classmethod
-    def of_sequences(cls, sequences: Sequences) -> Self:
-        """Return those of the channels, over valid steps."""
-        x, lengths = sequences
-        if lengths is not None:
-            return cls.of(x[np.arange(x.shape[1]) < lengths[:, None]])
-        return cls.of(x.reshape(-1, x.shape[2]))
+    def of_rows(cls, values: Array) -> Self:
+        """Return those of rows (n, K)."""
+        moments = Moments(values.shape[1])
+        moments.add(values)
+        return cls.of(moments)
 
     def apply(self, values: Array) -> Array:
         """Return standardised values, in their dtype."""
@@ -148,6 +222,20 @@ class Standardizer(NamedTuple):
     def undo(self, values: Array) -> Array:
         """Return what `apply` was given, in float64."""
         return values * self.scale + self.mean
+
+
+def learn_scales(sequences: Inputs, training: Array) -> Standardizer:
+    """Learn the scales of the channels from the valid steps of the training rows; all rows are checked in passing."""
+    given, lengths, _ = sequences
+    n, T, I = given.shape
+    trains = np.zeros(n, bool)
+    trains[training] = True
+    moments = Moments(I)
+    for first, piece in sequences.pieces():
+        rows = slice(first, first + len(piece))
+        valid = np.ones((len(piece), T), bool) if lengths is None else np.arange(T) < lengths[rows, None]
+        moments.add(piece[valid & trains[rows, None]])
+    return Standardizer.of(moments)
 
 
 def check_targets(y: Any, n: int, dtype: Any) -> Array:

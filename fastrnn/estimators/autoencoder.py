@@ -7,19 +7,19 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from fastrnn._autoencoder import AutoencoderObjective
+from fastrnn._autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
-from fastrnn._kernels import AutoencoderWeights, sparse_autoencoder_cost
+from fastrnn._kernels import AutoencoderWeights
 from fastrnn._kernels.autoencoder import check_weights
-from fastrnn._kernels.dense import dense_forward
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray
 from fastrnn._lbfgs import LBFGS
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
 from fastrnn.data import ImageScaler
-from fastrnn.estimators._sequences import check_finite
+from fastrnn.estimators._sequences import Inputs, check_finite, check_table
 from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
 from fastrnn.history import History
 from fastrnn.layers.initializers import draw
@@ -153,7 +153,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Parameters
         ----------
         X : array-like (N, F)
-            The examples, within 0..1.
+            The examples, within 0..1. An h5py.Dataset (or a mapped array, numpy.memmap) is read by blocks, with the
+            same result, and memory need not hold it; but "lbfgs" takes all examples at once.
         y : None
             Not used; here for pipelines.
         callbacks : iterable of callable
@@ -208,14 +209,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         penalties = self._penalties()
         optimizer = self._optimizer()
         seed = self._seed(state)
-        x = self._check_X(X, dtype, reset=True)
-        low, high = x.min(), x.max()
-        if low < 0 or high > 1:
-            warnings.warn(
-                f"X has values in {low:g}..{high:g}, of which an autoencoder reconstructs those in 0..1 alone; "
-                "scale it, as sklearn.preprocessing.MinMaxScaler does",
-                stacklevel=2,
-            )
+        inputs = self._check_X(X, dtype, reset=True)
+        x = inputs.x
         training, held_out = np.arange(len(x)), np.arange(0)
         if self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
@@ -231,15 +226,25 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             callbacks=[print_epoch] if self.verbose else [],
             seed=seed,
         )
+        low, high = np.inf, -np.inf
+        for _, piece in inputs.pieces():
+            low, high = min(low, piece.min()), max(high, piece.max())
+        if low < 0 or high > 1:
+            warnings.warn(
+                f"X has values in {low:g}..{high:g}, of which an autoencoder reconstructs those in 0..1 alone; "
+                "scale it, as sklearn.preprocessing.MinMaxScaler does",
+                stacklevel=2,
+            )
         self.trainer_, self.weights_, self.validation_rows_ = trainer, objective.weights, held_out
         self.scaler_: ImageScaler | None = None
-        validation = (x[held_out], None) if len(held_out) else None
-        return Fitting(trainer, x[training] if len(held_out) else x, validation=validation)
+        validation = (x.take(held_out).ready(), None) if len(held_out) else None
+        x_train = x.take(training)
+        return Fitting(trainer, x_train.load() if self.solver == "lbfgs" else x_train.ready(), validation=validation)
 
     def _summarize(self, fitting: Fitting) -> None:
         with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
-            self.cost_, self.parts_, _ = sparse_autoencoder_cost(self.weights_, fitting.x, **self._penalties())
-        self.mean_activation_ = self._encode(fitting.x).mean(axis=0, dtype=np.float64)
+            measured = evaluate(self.weights_, fitting.x, **self._penalties())
+        self.cost_, self.parts_, self.mean_activation_ = measured
 
     # ---- using ------------------------------------------------------------------------------------------------------
 
@@ -267,7 +272,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         NotFittedError, ValueError
             If the estimator is not fitted, or X is not like what it was fitted with.
         """
-        return self._encode(self._check_fitted_X(X))
+        x = self._check_fitted_X(X)  # row by row the same bits, however many there are at a time
+        return np.concatenate([encode(self.weights_, piece, self.n_threads) for _, piece in x.pieces()])
 
     def inverse_transform(self, X: Any) -> Array:
         """
@@ -292,7 +298,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         h = check_array(X, dtype="numeric", ensure_all_finite=False)
         if h.shape[1] != self._n_features_out:
             raise ValueError(f"X has {h.shape[1]} columns, expected {self._n_features_out}: one for each hidden unit")
-        return self._decode(check_finite(h, self.weights_.W1.dtype, ("row", "column")))
+        return decode(self.weights_, check_finite(h, self.weights_.W1.dtype), self.n_threads)
 
     def score(self, X: Any, y: Any = None) -> float:
         """
@@ -316,8 +322,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         NotFittedError, ValueError
             As `transform`.
         """
-        x = self._check_fitted_X(X)
-        return -self._squared_error(x) * x.shape[1] / 2
+        return -self.cost(X)[1]["reconstruction"]
 
     def psnr(self, X: Any, data_range: float = 1.0) -> float:
         """
@@ -341,8 +346,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             As `transform`, or if the range is not above 0.
         """
         data_range = check_number("data_range", data_range, "(0, inf)")
-        with np.errstate(divide="ignore"):
-            return float(10 * np.log10(np.float64(data_range**2) / self._squared_error(self._check_fitted_X(X))))
+        return psnr(self.cost(X)[1]["reconstruction"], self.n_features_in_, data_range)
 
     def cost(self, X: Any) -> tuple[float, dict[str, float]]:
         """
@@ -365,23 +369,37 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         NotFittedError, ValueError
             As `transform`.
         """
+        return self.evaluate(X)[:2]
+
+    def evaluate(self, X: Any) -> tuple[float, dict[str, float], Array]:
+        """
+        Return all that is to be known of examples in one pass over them.
+
+        Parameters
+        ----------
+        X : array-like (N, F)
+            Examples.
+
+        Returns
+        -------
+        cost : float
+            The cost of all together.
+        parts : dict
+            As of `cost`.
+        mean_activation : ndarray (H,)
+            Mean activation of each hidden unit, in float64.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `transform`.
+        """
         x = self._check_fitted_X(X)
-        return sparse_autoencoder_cost(self.weights_, x, **self._penalties())[:2]
+        return evaluate(self.weights_, x, **self._penalties())
 
     @property
     def _n_features_out(self) -> int:
         return len(self.weights_.b1)
-
-    def _encode(self, x: Array) -> Array:
-        W1, b1, _, _ = self.weights_
-        return dense_forward(x, W1, b1, "sigmoid", keep_tape=False, n_threads=self.n_threads)[0]
-
-    def _decode(self, h: Array) -> Array:
-        W1, _, W2, b2 = self.weights_
-        return dense_forward(h, W1.T if W2 is None else W2, b2, "sigmoid", keep_tape=False, n_threads=self.n_threads)[0]
-
-    def _squared_error(self, x: Array) -> float:
-        return float(np.square(self._decode(self._encode(x)) - x, dtype=np.float64).mean())
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 
@@ -401,13 +419,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         rate = RATES[self.solver] if self.learning_rate is None else self.learning_rate
         return SGD(rate, self.momentum) if self.solver == "sgd" else Adam(rate)
 
-    def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Array:
-        x = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        return check_finite(np.ascontiguousarray(x), dtype, ("row", "column"))
+    def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Inputs:
+        return Inputs(check_table(self, X, reset=reset), None, dtype)
 
-    def _check_fitted_X(self, X: Any) -> Array:
+    def _check_fitted_X(self, X: Any) -> LazyArray:
         check_is_fitted(self, "weights_")
-        return self._check_X(X, self.weights_.W1.dtype, reset=False)
+        return self._check_X(X, self.weights_.W1.dtype, reset=False).x
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -64,7 +64,7 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         return int(np.prod(self._target_shape, dtype=int))
 
     def _learn_scale(self, targets: Array) -> None:
-        self.targets_ = Standardizer.of(targets) if self.standardize else None
+        self.targets_ = Standardizer.of_rows(targets) if self.standardize else None
 
     def _scaled(self, targets: Array) -> Array:
         return targets if self.targets_ is None else self.targets_.apply(targets)
