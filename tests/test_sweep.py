@@ -231,6 +231,11 @@ def test_values_have_the_type_of_the_parameter(text, name, values):
     assert options.read_sweep([written], "classify", DEFAULTS) == grid
 
 
+def test_switches_are_written_as_options_spell_them():
+    values = {"stream": False, "tensorboard": False, "bidirectional": True, "epochs": 3}
+    assert options.write_options(values) == ["--in-memory", "--no-tensorboard", "--bidirectional", "--epochs", "3"]
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [

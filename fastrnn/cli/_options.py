@@ -20,11 +20,13 @@ WATCHED: dict[str, Any] = {"checkpoint_minutes": 5.0, "tensorboard": False}  # h
 MAY_CHANGE = ("epochs", "patience", "n_threads", "memory_limit", "stream", "context", *WATCHED)  # when a run goes on
 REOPENING = ("epochs", "patience", "context", "tensorboard")  # those of them for which a finished one does
 _LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
+_OFF: dict[str, str] = {}  # the option that switches a parameter off
 
 
 def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) -> Any:
-    spelled = [name.split("/")[0].lstrip("-").replace("-", "_") for name in names]
+    spelled = [name.partition("/")[0].lstrip("-").replace("-", "_") for name in names]
     _LONG.update(dict.fromkeys(spelled, spelled[-1]))
+    _OFF[spelled[-1]] = names[-1].partition("/")[2]
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
 
 
@@ -57,7 +59,7 @@ Resume = Annotated[
     _option(
         "--resume",
         help="Go on with the run in this folder. Needs nothing else; --epochs, --patience, --threads, --memory-limit, "
-        "--checkpoint-minutes and --tensorboard may be given anew.",
+        "--stream, --context, --checkpoint-minutes and --tensorboard may be given anew.",
         panel=RUN,
     ),
 ]
@@ -405,9 +407,9 @@ def write_options(values: Mapping[str, Any]) -> list[str]:
     """Return parameters as arguments of the command."""
     arguments = []
     for name, value in values.items():
-        option = name.replace("_", "-")
+        option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
-            arguments.append(f"--{option}" if value else f"--no-{option}")
+            arguments.append(option if value else _OFF[name])
         else:
-            arguments += [f"--{option}", write_value(value)]
+            arguments += [option, write_value(value)]
     return arguments
