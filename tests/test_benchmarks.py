@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 import threadpoolctl
@@ -152,10 +154,11 @@ def test_an_engine_answers_from_its_own_process(monkeypatch):
         job = EngineProcess("numpy", problem, 1)
     try:
         assert disagreement(job.results("infer"), truth(problem)["infer"], "float32") is None
-        assert 0 < job.time("train") < 1
+        assert job.time("train") > 0
         with pytest.raises(LeftOut, match="does not step"):
             job.time("step")
         monkeypatch.setattr(process, "PATIENCE", 0)
+        os.kill(job._process.pid, signal.SIGSTOP)  # or it might answer in no time
         for _ in range(2):
             with pytest.raises(LeftOut, match="no answer within 0 s"):
                 job.results("train")
