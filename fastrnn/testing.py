@@ -144,9 +144,9 @@ def _check_gradients(cell: Cell, rng: np.random.Generator) -> None:
 
 
 def _check_precision(cell: Cell) -> None:
-    from fastrnn._kernels import jit
+    from fastrnn._kernels import loops
 
-    double = jit.double_results(cell)
+    double = loops.double_results(cell)
     if double:
         raise AssertionError(
             f"cell {cell.name!r}: compiled for float32, {', '.join(double)} become float64; write numbers as "

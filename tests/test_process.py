@@ -139,7 +139,7 @@ WITHOUT_KERNELS = """if True:
 
 def test_without_compiled_kernels_numba_runs_after_one_warning():
     lines = run_python(WITHOUT_KERNELS).splitlines()
-    assert any(line.startswith("backend:") and "numba (three to eighteen times slower" in line for line in lines)
+    assert any(line.startswith("backend:") and "numba (1.1 to 3.5 times slower" in line for line in lines)
     assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn was installed without its native kernels")
     assert lines[-1] == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
 

@@ -2,17 +2,19 @@
 
 A cell's equations run on whole arrays (NumPy, also complex) and, compiled, on scalars (Numba). This is the only place
 with literals: Numba turns ``1 - x`` and ``0.5 * x`` of a float32 into float64, so equations say ``one(x) - x`` and
-``constant(x, 0.5) * x``. Functions that need a second text for scalars have it in ``_kernels/jit.py``.
+``constant(x, 0.5) * x``. Functions that need a second text for scalars have it in ``_kernels/vector.py``. What acts on
+values of `derive` too is a `singledispatch`, whose other text is in ``_trace.py``.
 """
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any, TypeVar
 
 import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Plain functions that may be compiled into a cell; `_kernels/jit.py` registers them with Numba from outside.
+# Plain functions that may be compiled into a cell; `_kernels/loops.py` registers them with Numba from outside.
 POINTWISE: list[Callable[..., Any]] = []
 
 
@@ -70,6 +72,7 @@ def one(x: Any) -> Any:
     return 1.0
 
 
+@singledispatch
 def zero(x: Any) -> Any:
     """
     Return zeros like `x`.
@@ -87,7 +90,7 @@ def zero(x: Any) -> Any:
     return np.zeros_like(x)
 
 
-@pointwise
+@singledispatch
 def tanh(x: Any) -> Any:
     """
     Return the hyperbolic tangent.
@@ -105,7 +108,7 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-@pointwise
+@singledispatch
 def sigmoid(x: Any) -> Any:
     """
     Return the logistic function ``1 / (1 + exp(-x))``, written with tanh so that it never overflows.
@@ -124,6 +127,7 @@ def sigmoid(x: Any) -> Any:
     return half + half * np.tanh(half * x)
 
 
+@singledispatch
 def relu(x: Any) -> Any:
     """
     Return ``max(x, 0)``; NaN stays NaN.
@@ -141,6 +145,7 @@ def relu(x: Any) -> Any:
     return np.where(np.real(x) <= 0, np.zeros_like(x), x)
 
 
+@singledispatch
 def positive(x: Any) -> Any:
     """
     Return 1 where x > 0, else 0: the derivative of `relu`.
