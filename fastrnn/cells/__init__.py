@@ -4,7 +4,9 @@ A new cell is one file here and one name in `CELLS`.
 """
 
 from fastrnn.cells._cell import Cell
+from fastrnn.cells._derived import DerivedCell
 from fastrnn.cells._pointwise import constant, one, pointwise, positive, relu, sigmoid, tanh, zero
+from fastrnn.cells._symbolic import derive
 from fastrnn.cells.gru import GRU
 from fastrnn.cells.lstm import LSTM
 from fastrnn.cells.rnn import RNN_RELU, RNN_SIGMOID, RNN_TANH
@@ -54,7 +56,9 @@ __all__ = [
     "RNN_SIGMOID",
     "RNN_TANH",
     "Cell",
+    "DerivedCell",
     "constant",
+    "derive",
     "get_cell",
     "one",
     "pointwise",
