@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastrnn.cells import CELLS, Cell, constant, get_cell, one, pointwise, positive, relu, sigmoid, tanh, zero
-from fastrnn.testing import check_cell
+from fastrnn import Dense, Recurrent, Sequential, recurrent_forward
+from fastrnn.cells import CELLS, Cell, constant, derive, get_cell, one, pointwise, positive, relu, sigmoid, tanh, zero
+from fastrnn.testing import check_cell, random_weights
 
 
 def step(ax, ah, s):
@@ -83,11 +84,47 @@ def test_check_cell_refuses_plain_functions():
         ("h", "h", lambda ax, ah, s: ((ax[0].sum(),), ()), r"new\[0\] has shape \(\)"),
         ("h", "h", lambda ax, ah, s: ((ax[0].astype(float),), ()), "dtype float64"),
         ("h", "h", lambda ax, ah, s: ((np.tanh(ax[0], out=ax[0]),), ()), "changes its argument ax"),
+        (
+            "h",
+            "h",
+            lambda ax, ah, s: ((ax[0] - ax[0].mean(1, keepdims=True),), ()),
+            r"new\[0\] of .* must be pointwise",
+        ),
+        ("h", "h", lambda ax, ah, s: ((ax[0],), (ah[0].max() + s[0],)), r"kept\[0\] of .* must be pointwise"),
     ],
 )
 def test_a_cell_checks_itself_when_made(gates, states, bad_step, message):
     with pytest.raises(ValueError, match=message):
         Cell("bad", gates, states, bad_step, step_vjp)
+
+
+def test_a_gate_in_place_of_a_peephole():
+    """Its bias is the peephole where it has no weights; so `docs/own_cell.md` says."""
+
+    def step(ax, ah, s):
+        i, f, g = sigmoid(ax[0] + ah[0]), sigmoid(ax[1] + ah[1]), tanh(ax[2] + ah[2])
+        c = f * s[1] + i * g
+        return (sigmoid(ax[3] + ah[3] + (ax[4] + ah[4]) * c) * tanh(c), c), ()
+
+    cell = derive("peephole", "ifgop", "hc", step)
+    check_cell(cell)
+    rng = np.random.default_rng(0)
+    weights, x = random_weights(cell, 4, 7, rng), rng.normal(size=(3, 1, 4))
+    weights.Wx[:, 4], weights.Wh[:, 4], weights.bh[4] = 0, 0, 0
+    (h,), state = recurrent_forward(cell, x, weights)[0].swapaxes(0, 1), recurrent_forward(cell, x, weights)[1]
+    a = x[:, 0] @ weights.Wx[:, 3] + weights.bx[3] + weights.bh[3]
+    np.testing.assert_allclose(h, sigmoid(a + weights.bx[4] * state[1]) * np.tanh(state[1]), rtol=1e-12)
+
+
+def test_a_dense_layer_in_place_of_a_projection():
+    cell = Cell("own", "h", "h", step, step_vjp)
+    layers = [Recurrent(cell, 9, return_sequences=True), Dense(2), Recurrent(cell, 5)]
+    model = Sequential(layers).build((None, 3), "float64")
+    x = np.random.default_rng(0).normal(size=(4, 6, 3))
+    y, backprop = model.forward(x, training=True)
+    assert y.shape == (4, 5)
+    assert backprop(np.ones_like(y)).shape == x.shape
+    assert model.parameters["2.0.forward.Wx"].shape == (2, 1, 5)
 
 
 def test_names():

@@ -31,7 +31,7 @@ class Cell:
         of the values that `step_vjp` needs; kernels keep these on the tape.
     step_vjp : callable
         ``step_vjp(kept, s, new, d) -> (dax, dah, ds)``: from the gradients `d` of the new states the gradients of
-        `ax`, `ah` and `s`; what reaches h through ``ah`` is the kernel's part, not of ``ds``.
+        `ax`, `ah` and `s`; what reaches h through ``ah`` is the kernel's part, not of ``ds``. `derive` finds it.
 
     Attributes
     ----------
@@ -41,7 +41,8 @@ class Cell:
     Raises
     ------
     ValueError
-        If the equations do not return tuples of the right lengths, shapes and dtype, or change their arguments.
+        If the equations do not return tuples of the right lengths, shapes and dtype, are not pointwise, or change their
+        arguments.
 
     Examples
     --------
@@ -111,5 +112,13 @@ class Cell:
                     raise ValueError(
                         f"{prefix}: {name}[{index}] has shape {np.shape(value)} and dtype {np.asarray(value).dtype} "
                         "where every value has shape (2, 3) and dtype float32; it must be pointwise and keep the dtype"
+                    )
+        alone = getattr(self, which)(*(tuple(value[:1, :1] for value in values) for _, values in arguments))
+        for (name, _), values, parts in zip(results, returned, alone, strict=True):
+            for index, (value, part) in enumerate(zip(values, parts, strict=True)):
+                if not np.allclose(value[:1, :1], part, rtol=1e-4, equal_nan=True):
+                    raise ValueError(
+                        f"{prefix}: {name}[{index}] of one unit and row depends on the others; it must be pointwise, "
+                        "and the same at every call"
                     )
         return returned
