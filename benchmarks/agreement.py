@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmarks.cases import AnyProblem, AutoencoderProblem, Problem
+from benchmarks.cases import AnyProblem, AutoencoderProblem, Problem, equations
 from fastrnn import AutoencoderWeights, Weights, recurrent_backward, recurrent_forward, sparse_autoencoder_cost
 from fastrnn._kernels.types import Array
-from fastrnn.cells import get_cell
 from fastrnn.testing import TOLERANCES, relative_error
 
 
@@ -18,10 +17,9 @@ def truth(problem: AnyProblem) -> dict[str, dict[str, Array]]:
 
 def _recurrent(problem: Problem) -> dict[str, dict[str, Array]]:
     weights = Weights(*(array.astype(float) for array in problem.weights))
-    y, _, tape = recurrent_forward(
-        problem.cell, problem.x.astype(float), weights, lengths=problem.lengths, backend="reference"
-    )
-    dstate = (problem.dh.astype(float), *[None] * (get_cell(problem.cell).n_states - 1))
+    cell = equations(problem.cell)
+    y, _, tape = recurrent_forward(cell, problem.x.astype(float), weights, lengths=problem.lengths, backend="reference")
+    dstate = (problem.dh.astype(float), *[None] * (cell.n_states - 1))
     _, dweights, _ = recurrent_backward(tape, None, dstate, need_dx=False)
     gradients = {f"d{name}": value for name, value in dweights._asdict().items()}
     return {"infer": {"y": y}, "train": gradients, "step": {"y": y}}

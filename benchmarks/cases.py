@@ -7,19 +7,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from examples.own_cell import COUPLED, MGU
 from fastrnn import AutoencoderWeights, Weights
 from fastrnn._kernels.types import Array
-from fastrnn.cells import get_cell
+from fastrnn.cells import Cell, get_cell
 from fastrnn.testing import random_weights
 
 RECURRENT = ("rnn", "lstm", "gru")
-CELLS = (*RECURRENT, "autoencoder")
+OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # as a user writes them; nobody has a kernel or a module of them
+CELLS = (*RECURRENT, *OWN, "autoencoder")
 DTYPES = ("float32", "float64")
+
+
+def equations(cell: str) -> Cell:
+    """Return the recurrent cell of this name."""
+    return OWN[cell] if cell in OWN else get_cell(cell)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A size: B sequences of T steps, or of `shortest` to T, I inputs, H hidden units, and what is timed of it."""
+    """A size: B sequences of T steps, or of `shortest` to T, I inputs, H hidden units, what is timed of it, and whether
+    with cells of one's own, too.
+    """
 
     name: str
     B: int
@@ -28,9 +37,14 @@ class Case:
     H: int
     shortest: int | None = None
     directions: tuple[str, ...] = ("infer", "train")
+    own: bool = False
 
-    cells: ClassVar = RECURRENT
     axes: ClassVar = ("B", "T", "I", "H", "shortest")
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells that run at this size."""
+        return (*RECURRENT, *OWN) if self.own else RECURRENT
 
     def __str__(self) -> str:
         steps = self.T if self.shortest is None else f"{self.shortest}..{self.T}"
@@ -71,13 +85,13 @@ class AutoencoderCase:
 CASES: dict[str, Case | AutoencoderCase] = {
     case.name: case
     for case in (
-        Case("seeds", 32, 150, 3, 128),
-        Case("latency", 1, 150, 3, 128),
+        Case("seeds", 32, 150, 3, 128, own=True),
+        Case("latency", 1, 150, 3, 128, own=True),
         Case("tiny", 1, 1000, 1, 32),
-        Case("narrow", 32, 100, 64, 32),
-        Case("wide", 64, 100, 128, 512),
+        Case("narrow", 32, 100, 64, 32, own=True),
+        Case("wide", 64, 100, 128, 512, own=True),
         Case("wider", 64, 50, 500, 500),
-        Case("batch", 128, 50, 256, 256),
+        Case("batch", 128, 50, 256, 256, own=True),
         Case("long", 8, 5000, 4, 64),
         Case("ragged", 32, 100, 64, 128, shortest=10),
         Case("tails-33", 7, 17, 5, 33),
@@ -100,7 +114,7 @@ class Problem:
         rng = np.random.default_rng(0)
         self.cell, self.case, self.dtype = cell, case, dtype
         self.x = rng.normal(size=(case.B, case.T, case.I)).astype(dtype)
-        self.weights: Weights = random_weights(cell, case.I, case.H, rng, dtype)
+        self.weights: Weights = random_weights(equations(cell), case.I, case.H, rng, dtype)
         self.dh = rng.normal(size=(case.B, case.H)).astype(dtype)
         self.lengths = case.lengths()
 
@@ -114,7 +128,7 @@ class Problem:
         """Operations of the products of `width` numbers with the weights of all gates, at the steps there are."""
         case = self.case
         steps = case.B * case.T if self.lengths is None else int(self.lengths.sum())
-        return 2 * steps * get_cell(self.cell).n_gates * case.H * width
+        return 2 * steps * equations(self.cell).n_gates * case.H * width
 
     def infer_operations(self) -> int:
         """Multiplications and additions of the products of a forward pass."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import DIRECTIONS, AnyProblem
-from benchmarks.engines import PEERS, LeftOut
+from benchmarks.engines import PEERS, LeftOut, offered
 from benchmarks.peak import Peak
 from benchmarks.process import EngineProcess
 from benchmarks.timing import interleave, pinned, timed
@@ -85,10 +85,11 @@ def measure(
 ) -> list[Measurement]:
     """Hold the engines' outputs against the reference, then time them.
 
-    Who differs, or cannot run the problem, is left out with the reason; RuntimeError where it is the first of them,
-    with whom the others are compared.
+    Who differs, or cannot run the problem, is left out with the reason; RuntimeError where it is the first of them that
+    there is for such cells, with whom the others are compared.
     """
     expected = truth(problem)
+    base = next((name for name in engines if name in offered(problem.cell)), engines[0])
     measurements = []
     with ExitStack() as stack:
         stack.enter_context(pinned(n_threads))
@@ -107,10 +108,10 @@ def measure(
                     timers[name] = partial(process.time, direction)
                 else:
                     left_out[name] = reason
-            if engines[0] in left_out:
+            if base in left_out:
                 raise RuntimeError(
-                    f"{engines[0]}, {direction}, {problem.cell}, {problem.case}, {problem.dtype}: "
-                    f"{left_out[engines[0]]}; nobody to compare with"
+                    f"{base}, {direction}, {problem.cell}, {problem.case}, {problem.dtype}: "
+                    f"{left_out[base]}; nobody to compare with"
                 )
             times = interleave(timers | {"peak": partial(timed, peak, pause=True)}, seconds)
             peak_times += times.pop("peak")

@@ -34,11 +34,11 @@ def describe_machine(machine: dict[str, Any]) -> list[str]:
     ]
 
 
-def by_setting(rows: list[Row]) -> Iterator[tuple[tuple[str, int, str], list[Row]]]:
-    """Yield dtype, number of threads and direction, and the rows of each."""
+def by_setting(rows: list[Row]) -> Iterator[tuple[tuple[str, int, str, str], list[Row]]]:
+    """Yield dtype, number of threads, direction and the engine that others are compared with, and the rows of each."""
 
-    def key(row: Row) -> tuple[str, int, str]:
-        return row["dtype"], row["n_threads"], row["direction"]
+    def key(row: Row) -> tuple[str, int, str, str]:
+        return row["dtype"], row["n_threads"], row["direction"], next(iter(row["engines"]))
 
     for setting, group in groupby(sorted(rows, key=key), key):
         yield setting, list(group)
@@ -68,7 +68,7 @@ def _mean(ratios: list[float]) -> float | None:
 def means(rows: list[Row]) -> list[Row]:
     """Return the geometric means of each dtype, number of threads, direction and cell, and of all cells."""
     results = []
-    for (dtype, n_threads, direction), group in by_setting(rows):
+    for (dtype, n_threads, direction, base), group in by_setting(rows):
         for cell in (*dict.fromkeys(row["cell"] for row in group), "all"):
             chosen = [row for row in group if cell in (row["cell"], "all")]
             results.append(
@@ -76,6 +76,7 @@ def means(rows: list[Row]) -> list[Row]:
                     "dtype": dtype,
                     "n_threads": n_threads,
                     "direction": direction,
+                    "base": base,
                     "cell": cell,
                     "engines": {name: mean_ratio(chosen, name) for name in engines_of(chosen)[1:]},
                     "best_peer_ratio": mean_best(chosen),
@@ -86,7 +87,7 @@ def means(rows: list[Row]) -> list[Row]:
 
 def tables(rows: list[Row]) -> Iterator[Text]:
     """Yield a table for each direction, dtype and number of threads; a section for each cell."""
-    for (dtype, n_threads, direction), group in by_setting(rows):
+    for (dtype, n_threads, direction, _), group in by_setting(rows):
         base, *others = engines_of(group)
         axes = ", ".join(axis for axis in group[0]["size"] if axis != "shortest")
         columns = ["cell", f"case ({axes})", f"{base} ms", "GFLOP/s", "of peak", *others, "best peer", "ratio"]

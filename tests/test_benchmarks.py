@@ -12,6 +12,7 @@ from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCa
 from benchmarks.engines import (
     AUTOENCODERS,
     ENGINES,
+    OWN_CELLS,
     PEERS,
     LeftOut,
     installed,
@@ -27,7 +28,7 @@ from benchmarks.process import EngineProcess
 from benchmarks.timing import pinned
 
 CASES = {
-    "equal": Case("seeds", 3, 5, 4, 7),  # the name of the one size that Keras takes
+    "equal": Case("seeds", 3, 5, 4, 7, own=True),  # the name of the one size that Keras takes
     "ragged": Case("tiny", 3, 5, 4, 7, shortest=2),
     "step": Case("tiny", 2, 5, 4, 7, directions=("step",)),
     "examples": AutoencoderCase("patches", 12, 6, 5),
@@ -132,10 +133,24 @@ def test_cells_have_the_cases_and_directions_of_their_kind():
     assert DIRECTIONS["cost"](SIZES["minibatch"].problem("autoencoder", "float32")) == 10 * 128 * 256 * 64
 
 
-def test_who_has_no_autoencoder_is_left_out():
+def test_who_has_no_autoencoder_or_own_cells_is_left_out():
     with pytest.raises(LeftOut, match="is not timed with autoencoders"):
         load("keras", "autoencoder")
+    with pytest.raises(LeftOut, match="is not timed with cells of one's own"):
+        load("native", "mgu")
     assert set(AUTOENCODERS) < set(ENGINES)
+    assert set(OWN_CELLS) < set(ENGINES)
+
+
+def test_cells_of_ones_own_are_compared_with_the_first_that_runs_them():
+    assert pairs(["mgu"], ["seeds", "tiny"]) == [("mgu", "seeds")]
+    problem = Problem("coupled", CASES["equal"], "float32")
+    names = [name for name in ("native", "numba") if name in installed()]
+    (train,) = measure(problem, names, ["train"], 1, 0)
+    assert list(train.times) == ["numba"]
+    assert train.operations == 3 / 4 * DIRECTIONS["train"](Problem("lstm", CASES["equal"], "float32"))
+    with pytest.raises(RuntimeError, match=r"numpy, train, coupled, .*nobody to compare with"):
+        measure(problem, ["numpy"], ["train"], 1, 0)
 
 
 def test_lengths_are_drawn_once_and_count():
@@ -196,6 +211,19 @@ def test_the_best_peer_of_each_row_and_its_mean(rows):
     assert (cell["cell"], everything["cell"]) == ("rnn", "all")
     assert cell["best_peer_ratio"] == pytest.approx(8**0.5)
     assert cell["engines"] == pytest.approx({"numpy": 1.5, "torch": 4, "jax": 2})
+
+
+def test_each_has_a_table_of_its_own_whom_others_are_compared_with(rows):
+    times = {"numba": [1.0, 1.0], "torch": [5.0, 5.0]}
+    own = Measurement(Problem("mgu", CASES["equal"], "float32"), "infer", 1, times, {}, [1.0, 1.0], 1).to_json()
+    titles = [text.title for text in report.tables([*rows[:2], own])]
+    assert titles == [f"infer, float32, 1 thread: times of the others / {base}" for base in ("native", "numba")]
+    assert [
+        (mean["base"], mean["cell"], round(mean["best_peer_ratio"], 9)) for mean in report.means([*rows[:2], own])[2:]
+    ] == [
+        ("numba", "mgu", 5),
+        ("numba", "all", 5),
+    ]
 
 
 def test_results_of_both_kinds_are_published(rows, tmp_path, capsys):

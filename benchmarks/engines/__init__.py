@@ -8,7 +8,7 @@ import importlib
 from importlib.util import find_spec
 from typing import Protocol
 
-from benchmarks.cases import AnyProblem
+from benchmarks.cases import OWN, AnyProblem
 from fastrnn._kernels import backends
 from fastrnn._kernels.types import Array
 
@@ -40,7 +40,7 @@ class Engine(Protocol):
         """
 
 
-# Name: the module, and the class in it. The first one is what the others are compared with.
+# Name: the module, and the class in it. The first one that can run is what the others are compared with.
 ENGINES = {
     "native": ("fastrnn_engine", "Native"),
     "numba": ("fastrnn_engine", "Numba"),
@@ -62,6 +62,13 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
+# And for cells of one's own.
+OWN_CELLS = {
+    "numba": ("fastrnn_engine", "Numba"),
+    "torch": ("torch_loop_engine", "LoopTorchEngine"),
+    "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
+}
+
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
     "torch": ("torch",),
@@ -73,11 +80,17 @@ PEERS = {
 }
 
 
+def offered(cell: str) -> dict[str, tuple[str, str]]:
+    """Return the engines for the problems of a cell."""
+    return AUTOENCODERS if cell == "autoencoder" else OWN_CELLS if cell in OWN else ENGINES
+
+
 def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
-    engines = AUTOENCODERS if cell == "autoencoder" else ENGINES
+    engines = offered(cell)
     if name not in engines:
-        raise LeftOut(f"is not timed with {cell}s")
+        kind = "autoencoders" if cell == "autoencoder" else "cells of one's own"
+        raise LeftOut(f"is not timed with {kind}")
     module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)
 

@@ -5,7 +5,7 @@ Weights are packed once for inference, as the other libraries do when they load 
 
 import numpy as np
 
-from benchmarks.cases import Problem
+from benchmarks.cases import Problem, equations
 from fastrnn import (
     GRU,
     LSTM,
@@ -19,7 +19,6 @@ from fastrnn import (
     set_num_threads,
 )
 from fastrnn._kernels.types import Array
-from fastrnn.cells import get_cell
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -30,18 +29,18 @@ class FastrnnEngine:
     backend: str
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
-        self.problem = problem
-        self.packed = pack(problem.cell, problem.weights, backend=self.backend)
+        self.problem, self.cell = problem, equations(problem.cell)
+        self.packed = pack(self.cell, problem.weights, backend=self.backend)
         set_num_threads(n_threads)  # as offered: small problems take fewer
         self.options = {"lengths": problem.lengths, "backend": self.backend}
-        self.dstate = (problem.dh, *[None] * (get_cell(problem.cell).n_states - 1))
+        self.dstate = (problem.dh, *[None] * (self.cell.n_states - 1))
 
     def infer(self) -> Array:
-        return recurrent_forward(self.problem.cell, self.problem.x, self.packed, keep_tape=False, **self.options)[0]
+        return recurrent_forward(self.cell, self.problem.x, self.packed, keep_tape=False, **self.options)[0]
 
     def train(self) -> Weights:
         problem = self.problem
-        _, _, tape = recurrent_forward(problem.cell, problem.x, problem.weights, **self.options)
+        _, _, tape = recurrent_forward(self.cell, problem.x, problem.weights, **self.options)
         return recurrent_backward(tape, None, self.dstate, need_dx=False)[1]
 
     def results(self, direction: str) -> dict[str, Array]:

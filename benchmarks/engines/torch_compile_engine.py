@@ -6,18 +6,17 @@ weights. So the loop is cut into stretches. With one step in each it took 1.2 ti
 twenty-five the same, after twice the time to compile. The product of x is one for all steps, before the loop.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch._inductor import config
 
-from benchmarks.cases import Problem
+from benchmarks.cases import Problem, equations
 from benchmarks.engines.torch_engine import TorchEngine
+from benchmarks.engines.torch_loop_engine import STEPS as OWN_STEPS
+from benchmarks.engines.torch_loop_engine import Step
 
 STRETCH = 10  # steps in one compiled function
-
-Step = Callable[..., tuple[torch.Tensor, ...]]
 
 
 def rnn(ax: torch.Tensor, ah: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor]:
@@ -36,18 +35,18 @@ def gru(ax: torch.Tensor, ah: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tens
     return (n + torch.sigmoid(ax_z + ah_z) * (h - n),)
 
 
-STEPS: dict[str, Step] = {"rnn": rnn, "lstm": lstm, "gru": gru}
+STEPS: dict[str, Step] = {"rnn": rnn, "lstm": lstm, "gru": gru, **OWN_STEPS}
 
 
 class CompiledTorchEngine(TorchEngine):
-    """Stretches of steps, compiled; weights are those of the stock module."""
+    """Stretches of steps, compiled."""
 
     step: Any = None  # a call a step would be another function
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
         config.compile_threads = 1  # no pool of processes beside the engines
-        self.n_states = 2 if problem.cell == "lstm" else 1
+        self.n_states = equations(problem.cell).n_states
         step = STEPS[problem.cell]
 
         def stretch(ax: torch.Tensor, Wh: torch.Tensor, bh: torch.Tensor, *state: torch.Tensor) -> list[torch.Tensor]:

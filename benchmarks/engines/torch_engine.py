@@ -16,22 +16,28 @@ MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 class TorchEngine:
     """One layer, batch first; its gate orders are fastrnn's, its matrices are transposed.
 
-    A ragged batch is run to its longest row, and each row's own last h is picked from all.
+    For a cell that PyTorch has no module of, there are the parameters alone, and a subclass has `forward`. A ragged
+    batch is run to its longest row, and each row's own last h is picked from all.
     """
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         torch.set_num_threads(n_threads)
         case = problem.case
         self.problem = problem
-        self.module = MODULES[problem.cell](case.I, case.H, batch_first=True, dtype=getattr(torch, problem.dtype))
-        self.parameters = [
-            getattr(self.module, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
         self.shapes = [array.shape for array in problem.weights]
-        with torch.no_grad():
-            for parameter, array in zip(self.parameters, problem.weights, strict=True):
-                matrix = array.reshape(-1, parameter.shape[0]).T.reshape(parameter.shape)
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix)))
+        Wx, Wh, bx, bh = (array.reshape(*array.shape[:-2], -1).T for array in problem.weights)
+        matrices = [torch.from_numpy(np.ascontiguousarray(array)) for array in (Wx, Wh, bx, bh)]
+        self.module: Any
+        if problem.cell in MODULES:
+            self.module = MODULES[problem.cell](case.I, case.H, batch_first=True, dtype=getattr(torch, problem.dtype))
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            self.parameters = [getattr(self.module, f"{name}_l0") for name in names]
+            with torch.no_grad():
+                for parameter, matrix in zip(self.parameters, matrices, strict=True):
+                    parameter.copy_(matrix)
+        else:
+            self.module = torch.nn.ParameterList(matrices)
+            self.parameters = list(self.module)
         self.x: Any
         self.x, self.dh = torch.from_numpy(problem.x), torch.from_numpy(problem.dh)
         self.last: Any = np.s_[:, -1]
