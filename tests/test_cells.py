@@ -1,5 +1,7 @@
 """Cells: they check themselves when made, and `check_cell` proves them, and refuses wrong ones."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -71,31 +73,71 @@ def test_check_cell_refuses_plain_functions():
     def calls_it(ax, ah, s):
         return (plain(ax[0] + ah[0]),), ()
 
-    with pytest.raises(TypeError, match=r"cannot compile cell 'plain'.*decorated with fastrnn.cells.pointwise"):
+    message = "^Numba cannot compile cell 'plain': .*'plain'.*decorated with fastrnn.cells.pointwise.$"
+    with pytest.raises(TypeError, match=message):
         check_cell(Cell("plain", "h", "h", calls_it, step_vjp))
 
 
 @pytest.mark.parametrize(
     ("gates", "states", "bad_step", "message"),
     [
-        ("", "h", step, "at least one gate"),
-        ("h", "hc", step, "must return new as a tuple of 2"),
-        ("h", "h", lambda ax, ah, s: ax[0], r"must return the 2 tuples \(new, kept\)"),
+        ("", "h", step, "gates is '', expected a text of at least one letter"),
+        (["h"], "h", step, r"gates is \['h'\], expected"),
+        ("h", "hh", step, "states is 'hh', expected .* all different"),
+        ("h", "hc", step, "must return new as a tuple of 2, but returned a value of type tuple and length 1"),
+        ("h", "h", lambda ax, ah, s: ax[0], r"the 2 tuples \(new, kept\), but returned a value of type ndarray"),
+        ("h", "h", None, "step fails for 1 ax, 1 ah, 1 s .*not callable"),
+        ("fn", "h", lambda ax, ah, s: ((ax[2],), ()), r"step fails for 2 ax, 2 ah, 1 s of shape \(3, 5\) \(IndexError"),
+        ("h", "h", lambda ax, ah, s: ((no_such_name(ax[0]),), ()), "step fails .*'no_such_name' is not defined"),  # noqa: F821
+        ("h", "h", lambda ax, ah, s: ((math.tanh(ax[0]),), ()), r"step fails .*TypeError.* must be pointwise"),
         ("h", "h", lambda ax, ah, s: ((ax[0].sum(),), ()), r"new\[0\] has shape \(\)"),
         ("h", "h", lambda ax, ah, s: ((ax[0].astype(float),), ()), "dtype float64"),
         ("h", "h", lambda ax, ah, s: ((np.tanh(ax[0], out=ax[0]),), ()), "changes its argument ax"),
-        (
-            "h",
-            "h",
-            lambda ax, ah, s: ((ax[0] - ax[0].mean(1, keepdims=True),), ()),
-            r"new\[0\] of .* must be pointwise",
-        ),
         ("h", "h", lambda ax, ah, s: ((ax[0],), (ah[0].max() + s[0],)), r"kept\[0\] of .* must be pointwise"),
+        ("h", "h", lambda ax, ah, s: ((np.cumsum(ax[0], 1),), ()), r"new\[0\] of .* must be pointwise"),
     ],
 )
 def test_a_cell_checks_itself_when_made(gates, states, bad_step, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"cell 'bad': .*{message}") as raised:
         Cell("bad", gates, states, bad_step, step_vjp)
+    assert "\n" not in str(raised.value)
+
+
+def layer_norm(ax, ah, s):
+    a = ax[0] + ah[0]
+    return (tanh((a - a.mean(1, keepdims=True)) / a.std(1, keepdims=True)),), ()
+
+
+def reset_before(ax, ah, s):
+    return (tanh(ax[0] + (sigmoid(ah[0]) * s[0]) @ np.eye(7, dtype="float32")),), ()
+
+
+def peepholes(ax, ah, s):
+    return (tanh(ax[0] + ah[0] + np.linspace(0, 1, 5, dtype="float32") * s[0]),), ()
+
+
+def projection(ax, ah, s):
+    return (tanh(ax[0] + ah[0])[:, :2],), ()
+
+
+@pytest.mark.parametrize("cell_step", [layer_norm, reset_before, peepholes, projection])
+@pytest.mark.parametrize("make", [derive, lambda *arguments: Cell(*arguments, step_vjp)], ids=["derive", "Cell"])
+def test_what_is_not_pointwise_is_refused(make, cell_step):
+    """The cells that do not fit, of `docs/own_cell.md`."""
+    with pytest.raises(ValueError, match=r"^cell 'odd': step.*; it must be pointwise"):
+        make("odd", "h", "h", cell_step)
+
+
+def test_a_wrong_step_vjp_is_named():
+    with pytest.raises(ValueError, match=r"step_vjp must return the 3 tuples \(dax, dah, ds\), .* tuple and length 2"):
+        Cell("odd", "h", "h", step, lambda kept, s, new, d: ((d[0],), (d[0],)))
+    with pytest.raises(ValueError, match=r"step_vjp fails for 0 kept, 1 s, 1 new, 1 d of shape .*IndexError"):
+        Cell("odd", "h", "h", step, lambda kept, s, new, d: ((kept[0],), (d[0],), (d[0],)))
+
+
+def test_a_cell_has_a_name():
+    with pytest.raises(ValueError, match="the name of a cell is None, expected a text"):
+        Cell(None, "h", "h", step, step_vjp)
 
 
 def test_a_gate_in_place_of_a_peephole():

@@ -179,8 +179,10 @@ def double_results(cell: Cell) -> list[str]:
 
 
 def compile_error(cell: Cell, error: NumbaError) -> TypeError:
-    reason = str(error).strip().splitlines()
+    """Return what to raise: the first line of Numba's that says anything."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    reason = next(line for line in lines if line and not line.startswith("Failed in "))
     return TypeError(
-        f"Numba cannot compile cell {cell.name!r} (functions that its equations call must be decorated with "
-        f"fastrnn.cells.pointwise): {' '.join(reason[:4]):.400}"
+        f"Numba cannot compile cell {cell.name!r}: {reason:.300} (functions that its equations call must be of "
+        "fastrnn.cells or NumPy, or decorated with fastrnn.cells.pointwise)"
     )

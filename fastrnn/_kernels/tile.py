@@ -192,20 +192,12 @@ def weight_gradient(product, one, x, h, dax, dah, active, dWx, dWh, dbx, dbh, t0
         while until < end and active[until] == rows:
             until += 1
         i, n = begin - t0, until - begin
+        of_x = (at(x, (0, begin, 0)), x.strides[1], x.strides[2], x.strides[0])
+        of_h = (at(h, (i, 0, 0)), h.strides[0], h.strides[2], h.strides[1])
         always = (at(one, (0,)), 0, 0, 0)
-        add(
-            product,
-            one,
-            dax[i:],
-            (at(x, (0, begin, 0)), x.strides[1], x.strides[2], x.strides[0]),
-            n,
-            rows,
-            dWx,
-            v0,
-            v1,
-        )
+        add(product, one, dax[i:], of_x, n, rows, dWx, v0, v1)
         add(product, one, dax[i:], always, n, rows, dbx, v0, v1)
-        add(product, one, dah[i:], (at(h, (i, 0, 0)), h.strides[0], h.strides[2], h.strides[1]), n, rows, dWh, v0, v1)
+        add(product, one, dah[i:], of_h, n, rows, dWh, v0, v1)
         add(product, one, dah[i:], always, n, rows, dbh, v0, v1)
         begin = until
 

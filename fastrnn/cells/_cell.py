@@ -8,6 +8,9 @@ import numpy as np
 
 Values = tuple[Any, ...]
 
+SHAPE = (3, 5)  # of the arrays that a cell is tried with: rows and units
+ALONE = np.s_[1:2, 2:3]  # a unit and row that has others on all sides
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -41,8 +44,8 @@ class Cell:
     Raises
     ------
     ValueError
-        If the equations do not return tuples of the right lengths, shapes and dtype, are not pointwise, or change their
-        arguments.
+        If the name is no text; if `gates` or `states` is not one of different letters; or if the equations fail, do not
+        return tuples of the right lengths, shapes and dtype, are not pointwise, or change their arguments.
 
     Examples
     --------
@@ -74,51 +77,76 @@ class Cell:
         return len(self.states)
 
     def __post_init__(self) -> None:
-        if not self.gates or not self.states:
-            raise ValueError(f"cell {self.name!r}: a cell has at least one gate and one state (h)")
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"the name of a cell is {self.name!r}, expected a text")
+        for what, letters in (("gates", self.gates), ("states", self.states)):
+            if not isinstance(letters, str) or not letters or len(set(letters)) < len(letters):
+                raise ValueError(
+                    f"cell {self.name!r}: {what} is {letters!r}, expected a text of at least one letter, all different"
+                )
         rng = np.random.default_rng(0)
 
         def values(count: int) -> Values:
-            return tuple(rng.uniform(0.1, 0.9, (2, 3)).astype(np.float32) for _ in range(count))
+            return tuple(rng.uniform(0.1, 0.9, SHAPE).astype(np.float32) for _ in range(count))
 
         ax, ah, s, d = values(self.n_gates), values(self.n_gates), values(self.n_states), values(self.n_states)
-        new, kept = self._call("step", (("ax", ax), ("ah", ah), ("s", s)), (("new", self.n_states), ("kept", None)))
+        new, kept = self._check("step", (("ax", ax), ("ah", ah), ("s", s)), (("new", self.n_states), ("kept", None)))
         object.__setattr__(self, "n_kept", len(kept))
-        self._call(
+        self._check(
             "step_vjp",
             (("kept", kept), ("s", s), ("new", new), ("d", d)),
             (("dax", self.n_gates), ("dah", self.n_gates), ("ds", self.n_states)),
         )
 
-    def _call(
+    def _check(
         self, which: str, arguments: tuple[tuple[str, Values], ...], results: tuple[tuple[str, int | None], ...]
     ) -> tuple[Values, ...]:
         """Call one of the two equations on small arrays and hold its result against what is promised."""
         before = [[value.copy() for value in values] for _, values in arguments]
-        returned = getattr(self, which)(*(values for _, values in arguments))
+        returned = self._call(which, arguments)
         prefix = f"cell {self.name!r}: {which}"
         for (name, values), old in zip(arguments, before, strict=True):
             if any(not np.array_equal(a, b) for a, b in zip(values, old, strict=True)):
                 raise ValueError(f"{prefix} changes its argument {name}; it must be pure")
         if not isinstance(returned, tuple) or len(returned) != len(results):
             names = ", ".join(name for name, _ in results)
-            raise ValueError(f"{prefix} must return the {len(results)} tuples ({names}), but returned {returned!r:.80}")
+            raise ValueError(
+                f"{prefix} must return the {len(results)} tuples ({names}), but returned {_kind(returned)}"
+            )
         for (name, count), values in zip(results, returned, strict=True):
             if not isinstance(values, tuple) or (count is not None and len(values) != count):
                 expected = "a tuple" if count is None else f"a tuple of {count}"
-                raise ValueError(f"{prefix} must return {name} as {expected}, but returned {values!r:.80}")
+                raise ValueError(f"{prefix} must return {name} as {expected}, but returned {_kind(values)}")
             for index, value in enumerate(values):
-                if np.shape(value) != (2, 3) or np.asarray(value).dtype != np.float32:
+                if np.shape(value) != SHAPE or np.asarray(value).dtype != np.float32:
                     raise ValueError(
-                        f"{prefix}: {name}[{index}] has shape {np.shape(value)} and dtype {np.asarray(value).dtype} "
-                        "where every value has shape (2, 3) and dtype float32; it must be pointwise and keep the dtype"
+                        f"{prefix}: {name}[{index}] has shape {np.shape(value)} and dtype {np.asarray(value).dtype}, "
+                        f"expected {SHAPE} and float32; it must be pointwise and keep the dtype"
                     )
-        alone = getattr(self, which)(*(tuple(value[:1, :1] for value in values) for _, values in arguments))
+        alone = self._call(which, tuple((name, tuple(value[ALONE] for value in values)) for name, values in arguments))
         for (name, _), values, parts in zip(results, returned, alone, strict=True):
             for index, (value, part) in enumerate(zip(values, parts, strict=True)):
-                if not np.allclose(value[:1, :1], part, rtol=1e-4, equal_nan=True):
+                if np.shape(part) != (1, 1) or not np.allclose(value[ALONE], part, rtol=1e-4, equal_nan=True):
                     raise ValueError(
-                        f"{prefix}: {name}[{index}] of one unit and row depends on the others; it must be pointwise, "
-                        "and the same at every call"
+                        f"{prefix}: {name}[{index}] of a unit alone is not what it is among others; it must be "
+                        "pointwise, and the same for all units, rows and calls"
                     )
         return returned
+
+    def _call(self, which: str, arguments: tuple[tuple[str, Values], ...]) -> Any:
+        """Call one of the two equations; whatever it raises becomes one sentence."""
+        try:
+            with np.errstate(all="ignore"):  # such as a deviation over one unit, which is 0
+                return getattr(self, which)(*(values for _, values in arguments))
+        except Exception as error:
+            given = ", ".join(f"{len(values)} {name}" for name, values in arguments)
+            raise ValueError(
+                f"cell {self.name!r}: {which} fails for {given} of shape {arguments[-1][1][0].shape} "
+                f"({type(error).__name__}: {' '.join(str(error).split())}); it must be pointwise, for any shape"
+            ) from error
+
+
+def _kind(value: Any) -> str:
+    """Say in a few words what was returned."""
+    kind = f"a value of type {type(value).__name__}"
+    return f"{kind} and length {len(value)}" if isinstance(value, tuple | list) else kind

@@ -79,9 +79,9 @@ def derive(name: str, gates: str, states: str, step: Callable[[Values, Values, V
             "derive needs SymPy, which is not installed here (pip install 'fastrnn[symbolic]'); "
             "without it, write step_vjp and make a Cell of both"
         ) from None
-    G, S = len(gates), len(states)
     # A Cell asks all that can be asked of a step: what fails after this, fails for want of numbers.
-    Cell(name, gates, states, step, lambda kept, s, new, d: ((d[0],) * G, (d[0],) * G, (d[0],) * S))
+    Cell(name, gates, states, step, lambda _, s, new, d: ((d[0],) * len(gates), (d[0],) * len(gates), d))
+    G, S = len(gates), len(states)
     trace = Trace(sympy.Symbol, sympy.Rational)
     try:
         new, _ = step(trace.inputs("ax", G), trace.inputs("ah", G), trace.inputs("s", S))
