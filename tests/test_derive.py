@@ -11,6 +11,8 @@ import joblib
 import numpy as np
 import pytest
 from kernels import BACKENDS, Problem
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 import fastrnn
 from fastrnn.cells import CELLS, DerivedCell, constant, derive, one, pointwise, positive, relu, sigmoid, tanh, zero
@@ -178,3 +180,14 @@ def test_saved_and_loaded_by_name(tmp_path):
     loaded = fastrnn.load(tmp_path / "model.h5", cells=[derive("mgu", "fn", "h", minimal_gated_unit)])
     for other in (loaded, pickle.loads(pickle.dumps(fitted))):
         np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_in_a_grid_search():
+    """Stacked, in both directions, on ragged sequences."""
+    cell, rng = derive("mgu", "fn", "h", minimal_gated_unit), np.random.default_rng(0)
+    X, y = [rng.normal(size=(2 + n % 5, 3)) for n in range(24)], np.arange(24) % 2
+    classifier = fastrnn.RecurrentClassifier(hidden_size=5, layers=2, bidirectional=True, epochs=2, random_state=0)
+    search = GridSearchCV(classifier, {"cell": [cell, "gru"]}, cv=2, error_score="raise").fit(X, y)
+    assert [parameters["cell"] for parameters in search.cv_results_["params"]] == [cell, "gru"]
+    one, two = (clone(classifier).set_params(cell=cell, n_threads=n).fit(X, y) for n in (1, 2))
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
