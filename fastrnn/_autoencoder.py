@@ -61,7 +61,9 @@ class AutoencoderObjective(Objective):
                 view[...] = gradient
         return cost, {name: part * batch.n_steps for name, part in parts.items()}
 
-    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+    def evaluate(
+        self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
+    ) -> tuple[float, float | None]:
         return evaluate(self.weights, examples.x, **self.options)[0], None  # of all together: rho is of all
 
 

@@ -14,8 +14,9 @@ class Examples(NamedTuple):
     """
     Arrays of the same examples.
 
-    A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step.
-    `y` is None where an objective needs no targets. `x` of a set may be a `LazyArray`, of a batch it is an ndarray.
+    A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step. A batch
+    that is a window of its rows' steps says whether they end with it. `y` is None where an objective needs no targets.
+    `x` of a set may be a `LazyArray`, of a batch it is an ndarray.
     """
 
     x: Any
@@ -23,6 +24,7 @@ class Examples(NamedTuple):
     lengths: Array | None = None
     weights: Array | None = None
     mask: Array | None = None
+    ends: bool = True
 
     @property
     def n_steps(self) -> int:
@@ -38,24 +40,66 @@ class Examples(NamedTuple):
             weights = weights / weights.mean()
         return Examples(select(self.x, rows), y, lengths, weights)
 
-    def batches(self, order: Array, batch_size: int, steps: bool) -> Iterator["Examples"]:
-        """Return batches in an order of rows; `steps` says that there is a target for each step."""
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            x, (y, lengths, weights) = self.x[rows], self._rows(rows)
-            if lengths is not None:
-                x = x[:, : lengths.max()]
-            if not steps:
-                yield Examples(x, y, lengths, weights)
+    def batches(
+        self, order: Array, batch_size: int, steps: bool, window: int | None = None, skip: int = 0
+    ) -> Iterator["Examples"]:
+        """
+        Return batches in an order of rows.
+
+        Parameters
+        ----------
+        order : ndarray
+            Rows.
+        batch_size : int
+            How many of them there are in a batch.
+        steps : bool
+            Is there a target for each step?
+        window : int, optional
+            Rows come in windows of so many steps, one after another, each as a batch.
+        skip : int
+            How many of the first batches to leave out.
+
+        Yields
+        ------
+        Examples
+            A batch.
+        """
+        for rows in _parts(order, batch_size):
+            windows = self._windows(rows, window)[skip:]
+            skip = max(0, skip - len(self._windows(rows, window)))
+            if not windows:
                 continue
-            T = x.shape[1]
-            mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
-            yield Examples(x, y[:, :T], lengths, weights, mask)
+            batch = Examples(self.x[rows], *self._rows(rows))
+            for first, last in windows:
+                yield batch._window(first, last, steps)._replace(ends=last == windows[-1][1])
+
+    def n_batches(self, order: Array, batch_size: int, window: int | None = None) -> int:
+        """Return the number of batches."""
+        return sum(len(self._windows(rows, window)) for rows in _parts(order, batch_size))
+
+    def _windows(self, rows: Array, window: int | None) -> list[tuple[int, int]]:
+        """Return the first step of each window of some rows, and the one after its last; all are one for None."""
+        T = self.x.shape[1] if self.lengths is None else int(self.lengths[rows].max())
+        return [(first, min(T, first + window)) for first in range(0, T, window)] if window else [(0, T)]
+
+    def _window(self, first: int, last: int, steps: bool) -> "Examples":
+        """Return some steps of all rows."""
+        T = last - first
+        lengths = None if self.lengths is None else np.clip(self.lengths - first, 0, T)
+        x = self.x[:, first:last]
+        if not steps:
+            return Examples(x, self.y, lengths, self.weights)
+        mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
+        return Examples(x, self.y[:, first:last], lengths, self.weights, mask)
 
     def _rows(self, rows: Array | slice) -> tuple[Any, Array | None, Array | None]:
         """Return targets, lengths and weights of some of the examples."""
         y, lengths, weights = (None if a is None else a[rows] for a in (self.y, self.lengths, self.weights))
         return y, lengths, weights
+
+
+def _parts(order: Array, batch_size: int) -> Iterator[Array]:
+    return (order[first : first + batch_size] for first in range(0, len(order), batch_size))
 
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:

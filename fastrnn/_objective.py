@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn._examples import Examples, check_examples
 from fastrnn._kernels.types import Array
 from fastrnn._plan import described
-from fastrnn.layers import RowGradient
+from fastrnn.layers import ModelState, Recurrent, RowGradient
 from fastrnn.losses import COUNTERS, Loss, cross_entropy, get_loss
 from fastrnn.model import Sequential
 
@@ -27,11 +27,15 @@ class Objective(ABC):
         What else an epoch sums, by the columns of its history.
     scale : str
         To what inputs should be scaled, for errors.
+    state : tuple or None
+        Where recurrent layers begin in the next batch; `gradient` leaves where they ended, if the rows do not. None is
+        zeros.
     """
 
     steps: bool = False
     measures: tuple[str, ...] = ()
     scale: str = "a standard deviation of 1"
+    state: ModelState = None
 
     @property
     @abstractmethod
@@ -60,13 +64,19 @@ class Objective(ABC):
         """Return the class of each example, by which a validation set is held out, or None."""
         return None
 
+    def check_window(self, window: int) -> None:
+        """Refuse to go through sequences window by window if the state cannot be carried from one to the next."""
+        raise ValueError(f"window is {window}, but a {type(self).__qualname__} carries no state; expected None")
+
     @abstractmethod
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
         """Return the loss, and the sums of the measures over the batch; leave the gradient in its places."""
 
     @abstractmethod
-    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
-        """Return loss and accuracy over all examples; so many of a batch at a time are in the net, None is all."""
+    def evaluate(
+        self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
+    ) -> tuple[float, float | None]:
+        """Return loss and accuracy over all examples; so many of a batch, or steps, are in the net, None is all."""
 
 
 class Supervised(Objective):
@@ -106,11 +116,19 @@ class Supervised(Objective):
             return None
         return examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
 
+    def check_window(self, window: int) -> None:
+        if not self.steps:
+            raise ValueError(f"window is {window}, but {self.model!r} gives no output each step; expected None")
+        for layer in self.model.layers:
+            if isinstance(layer, Recurrent) and layer.bidirectional:
+                raise ValueError(f"window is {window}, but {layer!r} reads sequences from their end too; expected None")
+
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
         y, backprop = self.model.forward(
             batch.x,
             training=True,
             lengths=batch.lengths,
+            state=self.state,
             rng=rng,
             n_threads=self.n_threads,
             checkpoint_every=self.checkpoint_every,
@@ -118,12 +136,21 @@ class Supervised(Objective):
         loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
         self.model.zero_gradients()
         backprop(dy, need_dx=False)
+        self.state = None if batch.ends else backprop.state
         return loss, {"train_accuracy": self.count(y, batch.y, batch.mask)} if self.count else {}
 
-    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
-        loss, correct, steps = 0.0, 0.0, 0
-        for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps):
-            y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
+    def evaluate(
+        self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
+    ) -> tuple[float, float | None]:
+        loss, correct, steps, state = 0.0, 0.0, 0, None
+        weights = self.model.pack()
+        for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps, window):
+            if window is None:
+                y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
+            else:
+                options: dict[str, Any] = {"weights": weights, "n_threads": self.n_threads}
+                y, after = self.model.forward(batch.x, lengths=batch.lengths, state=state, **options)
+                state = None if batch.ends else after.state
             value, _ = self.loss(y, batch.y, batch.mask, batch.weights)
             loss += value * batch.n_steps
             correct += self.count(y, batch.y, batch.mask) if self.count else 0.0

@@ -40,12 +40,14 @@ class Passes:
         loss, measures = self.gradient(run, batch, learning_rate)
         with np.errstate(over="ignore", invalid="ignore"):
             update(optimizer, self.objective, run.optimizer, learning_rate)
-        run.add(batch.n_steps, loss, measures)
+        run.add(batch.n_steps, loss, measures, self.objective.state)
 
-    def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
+    def evaluate(
+        self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
+    ) -> tuple[float, float | None]:
         """Return loss and accuracy; see `Objective.evaluate`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.objective.evaluate(examples, batch_size, at_a_time)
+            return self.objective.evaluate(examples, batch_size, at_a_time, window)
 
     def check_finite(self, name: str, value: object, epoch: int, learning_rate: float | None) -> None:
         """Refuse numbers that are not finite at the end of an epoch."""

@@ -46,6 +46,7 @@ class Plan:
     monitor: str | None
     epochs: int
     batch_size: int
+    window: int | None = None
 
     @cached_property
     def data(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from fastrnn._plan import ResumeError
 from fastrnn._streams import generator, streams
 from fastrnn.history import History
 
-PRESENT = ("batches", "loss", "measures", "steps", "seconds")
+PRESENT = ("batches", "loss", "measures", "steps", "seconds", "carried")
 TREE = {
     "seed", "weights", "best", "optimizer", "order", "dropout", "history", "best_epoch", "present", "settings", "data",
 }  # fmt: skip
@@ -34,6 +34,7 @@ class Run:
     measures: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
+    carried: Any = None  # the state of recurrent layers that the next window of the same rows begins with
     # The weights to go on from, when the model has been given the best ones:
     last: Array | None = None
     # What must be the same when it goes on, by name:
@@ -57,18 +58,20 @@ class Run:
         sums = {"train_loss": self.loss} | self.measures
         return {name: value / max(self.steps, 1) for name, value in sums.items()}
 
-    def add(self, steps: int, loss: float, measures: Mapping[str, float]) -> None:
-        """Add a batch to the present epoch: its mean loss, and sums of its measures."""
+    def add(self, steps: int, loss: float, measures: Mapping[str, float], carried: Any = None) -> None:
+        """Add a batch to the present epoch: its mean loss, sums of its measures, and the state that it leaves."""
         self.batches += 1
         self.loss += loss * steps
         for name, value in measures.items():
             self.measures[name] = self.measures.get(name, 0.0) + value
         self.steps += steps
+        self.carried = carried
 
     def end_epoch(self, order: np.random.Generator) -> None:
         """Go to the beginning of the next epoch."""
         self.order = order.bit_generator.state
         self.batches, self.loss, self.measures, self.steps, self.seconds = 0, 0.0, {}, 0, 0.0
+        self.carried = None
 
     def mark(self, weights: Array) -> dict[str, Any]:
         """Return what `go_back` needs; of the history only its length, so that it takes as long in every epoch."""

@@ -147,6 +147,7 @@ class Trainer:
         validation: float | tuple[Array, ...] | None = None,
         lengths: Array | None = None,
         sample_weight: Array | None = None,
+        window: int | None = None,
     ) -> History:
         """
         Train the model, from its present weights or, after `restore`, from where that run was.
@@ -174,6 +175,10 @@ class Trainer:
             Steps of each row; each batch is cut to its longest.
         sample_weight : ndarray (N,), optional
             Weights of the examples in the loss; scaled to the mean 1.
+        window : int, optional
+            Truncated backpropagation through time, for long sequences with an output each step: a batch of rows comes
+            in windows of so many steps, with an update each, and the state at the end of one is where the next begins;
+            gradients end at the window's first step. None goes back through all steps.
 
         Returns
         -------
@@ -191,10 +196,11 @@ class Trainer:
         """
         epochs = check_integer("epochs", epochs, 1)
         batch_size = check_integer("batch_size", batch_size, 1)
+        self._check_window(window)
         run = self._run if self._run is not None and self._continues else self._begin()
         examples = self._objective.check(x, y, lengths, sample_weight)
         training, held_out = self._divide(run, examples, validation)
-        plan = Plan(training, held_out, self._choose_monitor(held_out is not None), epochs, batch_size)
+        plan = Plan(training, held_out, self._choose_monitor(held_out is not None), epochs, batch_size, window)
         settings = self._settings(run) | self._planned(plan, validation)
         if self._continues:
             check_same(run.settings, settings)
@@ -202,6 +208,7 @@ class Trainer:
             check_same(run.data, plan.data)
         run.settings, run.data = settings, plan.data
         self._run, self._continues = run, False
+        self._objective.state = run.carried
         self._finished = run.mark(self.model.flat_parameters)
         try:
             for callback in self.start_callbacks:
@@ -230,6 +237,7 @@ class Trainer:
         lengths: Array | None = None,
         sample_weight: Array | None = None,
         batch_size: int = 256,
+        window: int | None = None,
     ) -> tuple[float, float | None]:
         """
         Compare the model's predictions with targets.
@@ -240,6 +248,8 @@ class Trainer:
             As in `fit`.
         batch_size : int
             Number of examples at a time.
+        window : int, optional
+            Number of steps at a time, of long sequences; the state goes on from one to the next.
 
         Returns
         -------
@@ -254,8 +264,9 @@ class Trainer:
             If an argument has the wrong type, shape or value.
         """
         check_integer("batch_size", batch_size, 1)
+        self._check_window(window)
         examples = self._objective.check(x, y, lengths, sample_weight)
-        return self._passes.evaluate(examples.take(slice(None)), batch_size)
+        return self._passes.evaluate(examples.take(slice(None)), batch_size, window=window)
 
     @property
     def history(self) -> History:
@@ -309,6 +320,14 @@ class Trainer:
         seed = fresh_seed() if self.seed is None else self.seed
         return Run.begin(seed, initial_state(self.optimizer, self._objective), weights)
 
+    def _check_window(self, window: int | None) -> None:
+        if window is None:
+            return
+        check_integer("window", window, 1)
+        if isinstance(self.optimizer, LBFGS):
+            raise ValueError(f"window is {window}, but {self.optimizer!r} takes all steps at once; expected None")
+        self._objective.check_window(window)
+
     def _go_back(self, run: Run) -> None:
         """Go back to the end of the last epoch."""
         run.go_back(self._finished)
@@ -326,7 +345,7 @@ class Trainer:
     def _planned(self, plan: Plan, validation: Any) -> dict[str, Any]:
         """Return what of the arguments of `fit` must be the same when a run goes on."""
         monitor = plan.monitor or "none, as without patience and validation set"
-        settings = {"batch_size": plan.batch_size, "monitor": monitor}
+        settings: dict[str, Any] = {"batch_size": plan.batch_size, "window": plan.window, "monitor": monitor}
         settings["validation"] = validation if validation is None or np.isscalar(validation) else "a set of its own"
         return settings | ({"epochs": plan.epochs} if getattr(self.schedule, "uses_epochs", False) else {})
 
@@ -371,9 +390,9 @@ class Trainer:
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
         stream = generator(run.order)
         order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
-        batches = -(-len(order) // plan.batch_size)
-        left = order[run.batches * plan.batch_size :]
-        for batch in plan.training.batches(left, plan.batch_size, self._objective.steps):
+        training, batch_size, window = plan.training, plan.batch_size, plan.window
+        batches = training.n_batches(order, batch_size, window)
+        for batch in training.batches(order, batch_size, self._objective.steps, window, skip=run.batches):
             self._passes.update(run, batch, optimizer, learning_rate)
             run.seconds = time.perf_counter() - start
             self._report_batch(run, plan, batches)
@@ -424,7 +443,8 @@ class Trainer:
         validation_loss, validation_accuracy = None, None
         if held_out is not None:
             at_a_time = max(plan.batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
-            validation_loss, validation_accuracy = passes.evaluate(held_out, max(plan.batch_size, 256), at_a_time)
+            batch_size = max(plan.batch_size, 256)
+            validation_loss, validation_accuracy = passes.evaluate(held_out, batch_size, at_a_time, plan.window)
             passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
         history.append(
             run.means
