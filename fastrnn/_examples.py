@@ -9,6 +9,8 @@ from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
 from fastrnn._lazy_array import as_rows, select
 
+PADDING = -1  # a class that is none, in targets by step
+
 
 class Examples(NamedTuple):
     """
@@ -100,6 +102,14 @@ class Examples(NamedTuple):
 
 def _parts(order: Array, batch_size: int) -> Iterator[Array]:
     return (order[first : first + batch_size] for first in range(0, len(order), batch_size))
+
+
+def without_padding(batch: Examples) -> Examples:
+    """Return a batch of classes (B, T) in whose mask none is -1, which is padding; one-hot rows stay as they are."""
+    if batch.y.ndim != 2:
+        return batch
+    valid = batch.y != PADDING
+    return batch._replace(mask=valid if batch.mask is None else batch.mask & valid)
 
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:

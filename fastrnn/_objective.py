@@ -1,16 +1,16 @@
 """What the trainer makes small: a loss over examples, and its gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from fastrnn._examples import Examples, check_examples
+from fastrnn._examples import Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
 from fastrnn._plan import described
 from fastrnn.layers import ModelState, Recurrent, RowGradient
-from fastrnn.losses import COUNTERS, Loss, cross_entropy, get_loss
+from fastrnn.losses import COUNTERS, Loss, cross_entropy
 from fastrnn.model import Sequential
 
 
@@ -22,7 +22,7 @@ class Objective(ABC):
     Attributes
     ----------
     steps : bool
-        Is there a target for each step?
+        Is there a target for each step of x?
     measures : tuple of str
         What else an epoch sums, by the columns of its history.
     scale : str
@@ -60,6 +60,12 @@ class Objective(ABC):
         """Return numbers and texts that say what is trained, and must be the same when a run goes on."""
         return {"objective": type(self).__qualname__}
 
+    def batches(
+        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+    ) -> Iterator[Examples]:
+        """Return batches of examples as `gradient` takes them; see `Examples.batches`."""
+        return examples.batches(order, batch_size, self.steps, window, skip)
+
     def classes(self, examples: Examples) -> Array | None:
         """Return the class of each example, by which a validation set is held out, or None."""
         return None
@@ -87,7 +93,9 @@ class Supervised(Objective):
         self.loss = loss
         self.n_threads = n_threads
         self.checkpoint_every = checkpoint_every
-        self.steps = len(model.output_shape) == 2
+        own_steps = any(layer.own_steps for layer in model.layers)
+        self.sequences = len(model.output_shape) == 2  # has a target at each step, of x or of its own
+        self.steps = self.sequences and not own_steps
         self.count: Callable[..., float] | None = next((count for known, count in COUNTERS if known is loss), None)
         self.measures = ("train_accuracy",) if self.count else ()
 
@@ -111,8 +119,14 @@ class Supervised(Objective):
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         return check_examples(self.steps, x, y, lengths, sample_weight)
 
+    def batches(
+        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+    ) -> Iterator[Examples]:
+        for batch in super().batches(examples, order, batch_size, window, skip):
+            yield without_padding(batch) if self.sequences and self.loss is cross_entropy else batch
+
     def classes(self, examples: Examples) -> Array | None:
-        if self.loss is not cross_entropy or self.steps:
+        if self.loss is not cross_entropy or self.sequences:
             return None
         return examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
 
@@ -144,7 +158,7 @@ class Supervised(Objective):
     ) -> tuple[float, float | None]:
         loss, correct, steps, state = 0.0, 0.0, 0, None
         weights = self.model.pack()
-        for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps, window):
+        for batch in self.batches(examples, np.arange(len(examples.x)), batch_size, window):
             if window is None:
                 y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
             else:
@@ -156,16 +170,3 @@ class Supervised(Objective):
             correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
             steps += batch.n_steps
         return loss / max(steps, 1), correct / max(steps, 1) if self.count else None
-
-
-def make_objective(
-    model: Sequential | Objective, loss: str | Loss | None, n_threads: int | None, checkpoint_every: int | None
-) -> Objective:
-    """Return what is to be trained."""
-    if isinstance(model, Sequential) and loss is not None:
-        model._check_built()
-        return Supervised(model, get_loss(loss), n_threads, checkpoint_every)
-    if isinstance(model, Objective) and loss is None:
-        return model
-    kind = type(model).__name__
-    raise TypeError(f"loss is {loss!r} for a {kind}, expected one for a Sequential and None for an Objective")

@@ -93,9 +93,12 @@ class Sequential:
         TypeError, ValueError
             If the shape is none that the layers take, or the dtype is another.
         """
+        return self._build(input_shape, dtype, streams(seed).weights)
+
+    def _build(self, input_shape: Shape, dtype: Any, rng: np.random.Generator) -> Self:
+        """Make the parameters of the next random numbers."""
         self.dtype = check_dtype(dtype)
         self.input_shape = _check_shape(input_shape)
-        rng = streams(seed).weights
         shape = self.input_shape
         self._shapes, self._row_gradients = [], []
         dense: list[Array] = []
@@ -252,6 +255,8 @@ class Sequential:
         initial = check_state("state", state, len(self.layers))
         for layer, packed, own in zip(self.layers, weights or self.pack(), initial, strict=True):
             y, own, backprop = layer.forward(packed, y, own, call)
+            if layer.own_steps:
+                call = call._replace(lengths=None)
             backprops.append(backprop)
             final.append(own)
         return y, Backprop(self._gradients, backprops, tuple(final))

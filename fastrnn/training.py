@@ -12,15 +12,17 @@ from fastrnn._kernels import pool
 from fastrnn._kernels.types import Array
 from fastrnn._lazy_array import Rows
 from fastrnn._lbfgs import LBFGS
-from fastrnn._objective import Objective, make_objective
+from fastrnn._objective import Objective, Supervised
 from fastrnn._order import epoch_order
 from fastrnn._passes import DivergenceError, Passes
 from fastrnn._plan import BatchReport, Plan, ResumeError, check_end, check_same, described, oriented
 from fastrnn._run import Run, check_memory, check_tree
 from fastrnn._streams import fresh_seed, generator, streams
+from fastrnn._teacher_forcing import TeacherForcing
 from fastrnn._updates import initial_state
+from fastrnn.encoder_decoder import EncoderDecoder
 from fastrnn.history import History
-from fastrnn.losses import Loss
+from fastrnn.losses import Loss, cross_entropy, get_loss
 from fastrnn.model import Sequential
 from fastrnn.optimizers import Optimizer, get_optimizer
 from fastrnn.schedules import Schedule, get_schedule
@@ -42,10 +44,10 @@ class Trainer:
 
     Parameters
     ----------
-    model : Sequential or Objective
+    model : Sequential, EncoderDecoder or Objective
         A model that is built, or one that has an objective of its own.
     loss : {"cross_entropy", "mse", "binary_cross_entropy"} or callable
-        See `fastrnn.losses`; None for an objective.
+        See `fastrnn.losses`; "cross_entropy" for an encoder and decoder, None for an objective.
     optimizer : {"adam", "sgd"} or Optimizer
         A name, or an object such as ``SGD(0.1, momentum=0.9)``. `LBFGS` takes all examples at once, an iteration an
         epoch; it knows no learning rate, `schedule`, `clip_norm` or lazy layers.
@@ -93,7 +95,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Sequential | Objective,
+        model: Sequential | EncoderDecoder | Objective,
         loss: str | Loss | None,
         optimizer: str | Optimizer | LBFGS = "adam",
         *,
@@ -126,7 +128,7 @@ class Trainer:
         self.checkpoint_every = (
             None if checkpoint_every is None else check_integer("checkpoint_every", checkpoint_every, 1)
         )
-        self._objective = make_objective(model, loss, n_threads, self.checkpoint_every)
+        self._objective = _make_objective(model, loss, n_threads, self.checkpoint_every)
         if isinstance(optimizer, LBFGS) and self._objective.tables:
             table = next(iter(self._objective.tables))
             raise ValueError(
@@ -162,8 +164,8 @@ class Trainer:
         x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
             Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         y : ndarray (N, ...)
-            Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step; None for an
-            objective that needs none.
+            Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step, where a class
+            of -1 is padding: its step counts in no loss and no accuracy. None for an objective that needs none.
         epochs : int
             Number of epochs, with those before `restore`.
         batch_size : int
@@ -392,7 +394,7 @@ class Trainer:
         order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
         training, batch_size, window = plan.training, plan.batch_size, plan.window
         batches = training.n_batches(order, batch_size, window)
-        for batch in training.batches(order, batch_size, self._objective.steps, window, skip=run.batches):
+        for batch in self._objective.batches(training, order, batch_size, window, skip=run.batches):
             self._passes.update(run, batch, optimizer, learning_rate)
             run.seconds = time.perf_counter() - start
             self._report_batch(run, plan, batches)
@@ -401,7 +403,7 @@ class Trainer:
     def _minimize(self, run: Run, plan: Plan, optimizer: LBFGS) -> None:
         """Do all epochs, each an iteration of an optimizer that takes all examples at once."""
         N = len(plan.training.x)
-        (batch,) = plan.training.batches(np.arange(N), N, self._objective.steps)
+        (batch,) = self._objective.batches(plan.training, np.arange(N), N)
         measures: dict[str, float] = {}
 
         def loss_and_gradient() -> tuple[float, Array]:
@@ -462,6 +464,27 @@ class Trainer:
         self._finished = run.mark(weights)
         for callback in self.callbacks:
             callback(history.n_epochs, history)
+
+
+def _make_objective(
+    model: Sequential | EncoderDecoder | Objective,
+    loss: str | Loss | None,
+    n_threads: int | None,
+    checkpoint_every: int | None,
+) -> Objective:
+    """Return what is to be trained."""
+    if isinstance(model, Objective) and loss is None:
+        return model
+    if isinstance(model, Sequential) and loss is not None:
+        model._check_built()
+        return Supervised(model, get_loss(loss), n_threads, checkpoint_every)
+    if isinstance(model, EncoderDecoder) and loss is not None and get_loss(loss) is cross_entropy:
+        model._check_built()
+        return TeacherForcing(model, n_threads, checkpoint_every)
+    raise TypeError(
+        f"loss is {loss!r} for a {type(model).__name__}, expected one for a Sequential, "
+        "'cross_entropy' for an EncoderDecoder, and None for an Objective"
+    )
 
 
 def _is_better(history: History, column: str) -> bool:

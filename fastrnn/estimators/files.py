@@ -6,6 +6,7 @@ from typing import Any
 
 from fastrnn import storage
 from fastrnn.cells import Cell
+from fastrnn.encoder_decoder import load_encoder_decoder
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.ngram import NGramLanguageModel
@@ -14,6 +15,7 @@ from fastrnn.model import load_model
 
 KINDS = {
     "Sequential": load_model,
+    "EncoderDecoder": load_encoder_decoder,
     "RecurrentClassifier": RecurrentClassifier.from_tree,
     "RecurrentRegressor": RecurrentRegressor.from_tree,
     "SparseAutoencoder": SparseAutoencoder.from_tree,
@@ -34,8 +36,8 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
 
     Returns
     -------
-    Sequential, RecurrentClassifier, RecurrentRegressor, SparseAutoencoder or NGramLanguageModel
-        What was saved.
+    object
+        What was saved: a `Sequential`, an `EncoderDecoder`, or an estimator.
 
     Raises
     ------

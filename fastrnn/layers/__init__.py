@@ -7,9 +7,11 @@ from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.flatten import Flatten
 from fastrnn.layers.initializers import Gaussian
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers.repeat import RepeatVector
 from fastrnn.layers.rows import RowGradient
 
-LAYERS = {layer.__name__: layer for layer in (Recurrent, RNN, LSTM, GRU, Dense, Dropout, Embedding, Flatten)}
+_ALL = (Recurrent, RNN, LSTM, GRU, Dense, Dropout, Embedding, Flatten, RepeatVector)
+LAYERS = {layer.__name__: layer for layer in _ALL}
 
 __all__ = [
     "GRU",
@@ -28,6 +30,7 @@ __all__ = [
     "ModelState",
     "Parameters",
     "Recurrent",
+    "RepeatVector",
     "RowGradient",
     "Shape",
     "State",

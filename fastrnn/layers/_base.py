@@ -44,6 +44,11 @@ class Layer:
         """Are its parameters tables (V, D) whose gradients are `RowGradient`s, outside of the model's flat vector?"""
         return False
 
+    @property
+    def own_steps(self) -> bool:
+        """Does its output have steps of its own, to which the lengths of the inputs say nothing?"""
+        return False
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """
         Return the shape of the output.

@@ -1,0 +1,84 @@
+"""An encoder and decoder as the trainer sees them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastrnn._examples import PADDING, Examples, check_examples, without_padding
+from fastrnn._kernels.types import Array
+from fastrnn._objective import Objective
+from fastrnn.encoder_decoder import EncoderDecoder
+from fastrnn.losses import count_correct, cross_entropy
+
+
+class TeacherForcing(Objective):
+    """The cross-entropy of each symbol of the targets, predicted from those before it; -1 is padding after the end."""
+
+    measures = ("train_accuracy",)
+
+    def __init__(self, model: EncoderDecoder, n_threads: int | None, checkpoint_every: int | None) -> None:
+        self.model = model
+        self.n_threads = n_threads
+        self.checkpoint_every = checkpoint_every
+
+    @property
+    def flat_parameters(self) -> Array:
+        return self.model.flat_parameters
+
+    @property
+    def flat_gradients(self) -> Array:
+        return self.model.flat_gradients
+
+    def settings(self) -> dict[str, Any]:
+        model = self.model
+        shapes = f"{model.encoder.input_shape} to {model.n_symbols} symbols"
+        return {"model": repr(model), "input_shape": shapes, "dtype": model.dtype.name, "loss": "cross_entropy"}
+
+    def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+        examples = check_examples(False, x, y, lengths, sample_weight)
+        y, V = examples.y, self.model.n_symbols
+        if y.ndim != 2 or y.dtype.kind not in "iu":
+            raise TypeError(f"y has shape {y.shape} and dtype {y.dtype}, expected symbols: integers (N, U)")
+        wrong = np.argwhere((y < PADDING) | (y >= V))
+        if len(wrong):
+            row, step = map(int, wrong[0])
+            raise ValueError(f"y[{row}, {step}] is {y[row, step]}, expected a symbol in 0..{V - 1}, or -1 for padding")
+        written = y != PADDING
+        in_front = np.arange(y.shape[1]) < written.sum(axis=1)[:, None]
+        unlike = np.flatnonzero((written != in_front).any(axis=1) | ~written.any(axis=1))
+        if len(unlike):
+            raise ValueError(f"y[{unlike[0]}] is {y[unlike[0]]}, expected symbols, and -1 after the last of them alone")
+        return examples
+
+    def batches(
+        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+    ) -> Iterator[Examples]:
+        for batch in super().batches(examples, order, batch_size, window, skip):
+            longest = int((batch.y != PADDING).sum(axis=1).max())
+            yield without_padding(batch._replace(y=batch.y[:, :longest]))
+
+    def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
+        logits, backprop = self._forward(batch, training=True, rng=rng, checkpoint_every=self.checkpoint_every)
+        loss, dlogits = cross_entropy(logits, batch.y, batch.mask, batch.weights)
+        self.model.zero_gradients()
+        backprop(dlogits)
+        return loss, {"train_accuracy": count_correct(logits, batch.y, batch.mask)}
+
+    def evaluate(
+        self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
+    ) -> tuple[float, float | None]:
+        loss, correct, steps = 0.0, 0.0, 0
+        for batch in self.batches(examples, np.arange(len(examples.x)), at_a_time or batch_size):
+            logits, _ = self._forward(batch)
+            value, _ = cross_entropy(logits, batch.y, batch.mask, batch.weights)
+            loss += value * batch.n_steps
+            correct += count_correct(logits, batch.y, batch.mask)
+            steps += batch.n_steps
+        return loss / steps, correct / steps
+
+    def _forward(self, batch: Examples, **training: Any) -> Any:
+        assert batch.mask is not None
+        y = np.where(batch.mask, batch.y, 0)  # beyond the lengths nothing is read
+        how: dict[str, Any] = {"lengths": batch.lengths, "y_lengths": batch.mask.sum(axis=1)}
+        return self.model.forward(batch.x, y, **how, n_threads=self.n_threads, **training)

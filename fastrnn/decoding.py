@@ -1,0 +1,125 @@
+"""From the probabilities of symbols to sequences of them: the likeliest ones, or drawn."""
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn._checks import check_integer
+from fastrnn._kernels.types import Array
+from fastrnn.encoder_decoder import EncoderDecoder
+
+AT_A_TIME = 1024  # hypotheses that are in the net together
+
+
+def decode(
+    model: EncoderDecoder,
+    x: Array,
+    lengths: Array | None = None,
+    *,
+    end: int = 0,
+    max_steps: int = 100,
+    beam_size: int = 1,
+    n_threads: int | None = None,
+) -> tuple[Array, Array]:
+    """
+    Find the likeliest sequences that a model writes after it has read others.
+
+    Parameters
+    ----------
+    model : EncoderDecoder
+        The model.
+    x : ndarray (N, T, I), or integers (N, T)
+        What it reads.
+    lengths : integers (N,), optional
+        Steps of each row of x.
+    end : int
+        The symbol that ends a sequence.
+    max_steps : int
+        Longest sequence, `end` included.
+    beam_size : int
+        How many of the likeliest beginnings are followed at each step; 1 is greedy search.
+    n_threads : int, optional
+        Number of threads; see `recurrent_forward`.
+
+    Returns
+    -------
+    symbols : integers (N, U)
+        The likeliest sequence found for each row, to its `end`, and -1 beyond; U is the longest one's length.
+    log_likelihood : ndarray (N,)
+        The natural logarithm of its probability, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range.
+    """
+    model._check_built()
+    x = np.asarray(x)
+    for name, value in (("max_steps", max_steps), ("beam_size", beam_size)):
+        check_integer(name, value, 1)
+    if check_integer("end", end, 0) >= model.n_symbols:
+        raise ValueError(f"end is {end}, expected a symbol in 0..{model.n_symbols - 1}")
+    symbols = np.full((len(x), max_steps), -1)
+    scores = np.empty(len(x))
+    at_a_time = max(1, AT_A_TIME // beam_size)
+    for first in range(0, len(x), at_a_time):
+        rows = slice(first, first + at_a_time)
+        own = None if lengths is None else np.asarray(lengths)[rows]
+        state, _ = model.encode(x[rows], own, n_threads=n_threads)
+        symbols[rows], scores[rows] = _search(model, state, len(x[rows]), end, max_steps, beam_size, n_threads)
+    longest = int((symbols >= 0).sum(axis=1).max(initial=0))
+    return symbols[:, :longest], scores
+
+
+def _search(
+    model: EncoderDecoder, state: Any, N: int, end: int, max_steps: int, K: int, n_threads: int | None
+) -> tuple[Array, Array]:
+    """Return the best of K hypotheses for each of N initial states, and its log-likelihood."""
+    V, packed = model.n_symbols, model.decoder.pack()
+    rows = np.arange(N)[:, None]
+    written = np.full((N, K, max_steps), -1)
+    last = np.full((N, K), V)
+    scores = np.full((N, K), -np.inf)
+    scores[:, 0] = 0.0  # all begin alike, so that one of them is enough
+    ended = np.zeros((N, K), bool)
+    state = _rows(state, np.repeat(np.arange(N), K))
+    for step in range(max_steps):
+        logits, after = model.decoder.forward(last.reshape(-1, 1), state=state, weights=packed, n_threads=n_threads)
+        likelihoods = log_softmax(logits[:, 0]).reshape(N, K, V)
+        likelihoods[ended] = np.where(np.arange(V) == end, 0.0, -np.inf)  # what has ended stays as it is
+        totals = (scores[:, :, None] + likelihoods).reshape(N, K * V)
+        best = np.argsort(-totals, axis=1, kind="stable")[:, :K]
+        parents, last = np.divmod(best, V)
+        scores = totals[rows, best]
+        ended, written = ended[rows, parents], written[rows, parents]
+        written[:, :, step] = np.where(ended, -1, last)
+        ended |= last == end
+        if ended.all():
+            break
+        state = _rows(after.state, (rows * K + parents).ravel())
+    return written[:, 0], scores[:, 0]
+
+
+def _rows(state: Any, rows: Array) -> Any:
+    """Return some rows of all arrays of a state."""
+    if isinstance(state, np.ndarray):
+        return state[rows]
+    return None if state is None else tuple([_rows(own, rows) for own in state])
+
+
+def log_softmax(logits: Array) -> Array:
+    """
+    Return the logarithms of probabilities.
+
+    Parameters
+    ----------
+    logits : ndarray (..., V)
+        Logits.
+
+    Returns
+    -------
+    ndarray (..., V)
+        Natural logarithms, float64.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
