@@ -45,7 +45,14 @@ _MODULES = {
     "training": ("DivergenceError", "Trainer"),
     "history": ("History",),
     "storage": ("StorageError",),
-    "estimators": ("NGramLanguageModel", "RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"),
+    "estimators": (
+        "CharacterLanguageModel",
+        "NGramLanguageModel",
+        "RecurrentClassifier",
+        "RecurrentRegressor",
+        "SparseAutoencoder",
+        "load",
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("cells", "data", "layers", "losses", "memory", "plots", "testing")

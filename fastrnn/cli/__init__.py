@@ -14,6 +14,11 @@ def predict() -> None:
     _run("fastrnn.cli.predict")
 
 
+def generate() -> None:
+    """Run ``fastrnn-generate``."""
+    _run("fastrnn.cli.generate")
+
+
 def _run(module: str) -> None:
     """Run an application; what its parser refuses is one line, as all errors are, and so is a signal."""
     from fastrnn.cli._signals import Interrupted, Interrupts

@@ -58,7 +58,7 @@ class RunFolder:
         if not run.config.is_file():
             raise UsageError(f"{path}: holds no run to resume, expected a config.toml in it")
         run.figures.mkdir(exist_ok=True)
-        for folder in (run.path, run.figures):  # what a run that was killed has begun
+        for folder in (run.path, run.figures, run.samples):  # what a run that was killed has begun
             remove_temporary(folder)
         return run
 
@@ -76,6 +76,11 @@ class RunFolder:
     def figures(self) -> Path:
         """The folder of figures."""
         return self.path / "figures"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of texts that a model of characters writes."""
+        return self.path / "samples"
 
     @property
     def events(self) -> Path:

@@ -156,12 +156,40 @@ Order = Annotated[
         min=2,
     ),
 ]
+CharacterWindow = Annotated[
+    int | None,
+    _option("--window", help="Characters that gradients go back.", panel=MODEL, default="100", min=1),
+]
+Stateful = Annotated[
+    bool | None,
+    _option(
+        "--stateful/--windowed",
+        help="Carry the state from window to window, or learn the one character after each window by itself.",
+        panel=MODEL,
+        default="stateful",
+    ),
+]
+CharacterStep = Annotated[
+    int | None,
+    _option(
+        "--step", help="With --windowed, characters from window to window in training.", panel=MODEL, default="3", min=1
+    ),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
 
 Epochs = Annotated[int | None, _option("--epochs", help="Most epochs.", panel=TRAINING, default="50")]
 BatchSize = Annotated[int | None, _option("--batch-size", help="Examples in a batch.", panel=TRAINING, default="32")]
+Streams = Annotated[
+    int | None,
+    _option(
+        "--batch-size",
+        help="Parallel streams that the text is cut into; with --windowed, windows in a batch.",
+        panel=TRAINING,
+        default="64",
+    ),
+]
 OptimizerName = Annotated[str | None, _option("--optimizer", help="adam or sgd.", panel=TRAINING, default="adam")]
 Solver = Annotated[
     str | None,

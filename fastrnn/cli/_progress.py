@@ -1,7 +1,8 @@
 """What a run shows while it trains: a bar on a terminal, plain lines otherwise."""
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -9,25 +10,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from fastrnn.history import History
 from fastrnn.training import BatchReport
 
-# Columns of a History: header and format.
-COLUMNS = {
-    "epoch": ("epoch", "d"),
-    "train_loss": ("train loss", ".4f"),
-    "train_accuracy": ("accuracy", ".4f"),
-    "reconstruction": ("reconstr.", ".4f"),
-    "l2": ("l2", ".4f"),
-    "sparsity": ("sparsity", ".4f"),
-    "validation_loss": ("valid. loss", ".4f"),
-    "validation_accuracy": ("accuracy", ".4f"),
-    "seconds": ("seconds", ".2f"),
-}
+
+class Column(NamedTuple):
+    """What a line of an epoch shows: its header, the column of the History, the format, and what is made of it."""
+
+    header: str
+    name: str
+    format: str = ".4f"
+    make: Callable[[float], float] = lambda value: value
+
+
+COLUMNS = (  # those that a History has are shown
+    Column("epoch", "epoch", "d"),
+    Column("train loss", "train_loss"),
+    Column("accuracy", "train_accuracy"),
+    Column("reconstr.", "reconstruction"),
+    Column("l2", "l2"),
+    Column("sparsity", "sparsity"),
+    Column("valid. loss", "validation_loss"),
+    Column("accuracy", "validation_accuracy"),
+    Column("seconds", "seconds", ".2f"),
+)
 
 
 class TrainingProgress:
     """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
         self.console = console
+        self._columns = columns
         self._every = max(1, epochs // 50)
         self._last_line = ""  # of an epoch that was left out
         self._bar = Progress(
@@ -72,11 +83,11 @@ class TrainingProgress:
 
     def on_epoch(self, epoch: int, history: History) -> None:
         """Print a line for the epoch, or keep it in case that it is the last one."""
-        shown = [name for name in COLUMNS if name in history]
+        shown = [column for column in self._columns if column.name in history]
         if not self._has_header:
-            self.console.print("".join(f"{COLUMNS[name][0]:>12}" for name in shown), style="bold")
+            self.console.print("".join(f"{column.header:>12}" for column in shown), style="bold")
             self._has_header = True
-        values = "".join(format(history[name][-1], COLUMNS[name][1]).rjust(12) for name in shown)
+        values = "".join(format(own.make(history[own.name][-1]), own.format).rjust(12) for own in shown)
         is_best = history.best_epoch == epoch and "validation_loss" in history  # else every epoch is
         line = values + ("  best" if is_best else "")
         self._last_line = line if epoch % self._every and epoch > 1 else ""

@@ -1,7 +1,7 @@
 """Training under a run: progress, checkpoints, signals."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fastrnn.cli._errors import UsageError, in_a_line
 from fastrnn.cli._folder import RunFolder
-from fastrnn.cli._progress import TrainingProgress
+from fastrnn.cli._progress import COLUMNS, Column, TrainingProgress
 from fastrnn.cli._saving import Saver
 from fastrnn.cli._signals import Interrupted, Interrupts
 from fastrnn.cli._tensorboard import EventFiles
@@ -29,6 +29,7 @@ def run(
     *,
     overwrite: bool,
     folder: RunFolder | None,
+    columns: Sequence[Column] = COLUMNS,
 ) -> None:
     """Train an estimator on the data set that it was prepared for, and report, in the folder given or a new one."""
     console, interrupts, (estimator, dataset, fitting) = Console(), Interrupts(), prepared
@@ -43,7 +44,8 @@ def run(
             console.print(f"run: {folder.path}", highlight=False, soft_wrap=True)
             console.print(f"{description}\n", highlight=False, soft_wrap=True)
             with interrupts.deferred():
-                train(estimator, fitting, state, folder, console, interrupts, parameters)
+                progress = TrainingProgress(console, estimator.epochs, columns)
+                train(estimator, fitting, state, folder, console, interrupts, parameters, progress)
             report(estimator, dataset, folder, console)
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
@@ -64,9 +66,10 @@ def train(
     console: Console,
     interrupts: Interrupts,
     parameters: dict[str, Any],
+    progress: TrainingProgress,
 ) -> None:
     """Train what the estimator has prepared, from the state of a checkpoint if there is one; leave the model."""
-    trainer, progress = fitting.trainer, TrainingProgress(console, estimator.epochs)
+    trainer = fitting.trainer
     saver = Saver(folder, trainer, interrupts, parameters["checkpoint_minutes"])
     if state is not None:
         trainer.restore(state)

@@ -1,6 +1,7 @@
 """Files to arrays."""
 
 from fastrnn.data._files import DataError, read_by_blocks
+from fastrnn.data.characters import manual, read_text, streams_of, windows_of
 from fastrnn.data.images import ImageScaler, as_images, load_images
 from fastrnn.data.ngrams import NGrams, load_ngrams
 from fastrnn.data.patches import random_patches, sample_patches
@@ -19,12 +20,16 @@ __all__ = [
     "load_ngrams",
     "load_sequences",
     "load_text",
+    "manual",
     "ngrams_of",
     "random_patches",
     "read_by_blocks",
+    "read_text",
     "sample_patches",
     "sentences_of",
     "split_sentences",
+    "streams_of",
     "topics",
     "vocabulary_of",
+    "windows_of",
 ]

@@ -5,14 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice, repeat
-from pathlib import Path
 from sys import intern
 from unicodedata import normalize
 
 import numpy as np
 
 from fastrnn._checks import check_integer, check_number
-from fastrnn.data._files import DataError, reading
+from fastrnn.data._files import DataError
+from fastrnn.data.characters import pages, read_text
 
 __all__ = ["load_text", "ngrams_of", "sentences_of", "split_sentences", "topics", "vocabulary_of"]
 
@@ -86,21 +86,7 @@ def load_text(path: str | os.PathLike[str]) -> list[list[str]]:
     DataError
         When the file cannot be read, is not text in UTF-8, or has no word.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    with reading(str(path)):
-        raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8")
-        wrong = text.find("\0")  # UTF-16 of ASCII is UTF-8 to Python, every second character of it this one
-        place = len(text[:wrong].encode()) if wrong >= 0 else None
-    except UnicodeDecodeError as error:
-        place = error.start
-    if place is not None:
-        line = raw.count(b"\n", 0, place) + 1
-        raise DataError(f"{path}: has byte 0x{raw[place]:02x} in line {line} (byte {place}); expected text in UTF-8")
-    sentences = sentences_of(text.removeprefix("\ufeff"))
+    sentences = sentences_of(read_text(path))
     if not sentences:
         raise DataError(f"{path}: has no words; expected a text")
     return sentences
@@ -124,11 +110,7 @@ def topics() -> list[list[str]]:
     DataError
         When this Python comes without the module.
     """
-    try:
-        from pydoc_data.topics import topics as texts
-    except ImportError as error:
-        raise DataError("this Python comes without pydoc_data.topics; expected a text of one's own") from error
-    sentences = sentences_of("\n\n".join(chain.from_iterable(map(_english, texts.values()))))
+    sentences = sentences_of("\n\n".join(chain.from_iterable(map(_english, pages()))))
     return list(map(list, dict.fromkeys(map(tuple, sentences))))
 
 

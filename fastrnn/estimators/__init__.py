@@ -1,9 +1,17 @@
 """The scikit-learn face of fastrnn, and `load` for all that it saves."""
 
 from fastrnn.estimators.autoencoder import SparseAutoencoder
+from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.files import load
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 
-__all__ = ["NGramLanguageModel", "RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"]
+__all__ = [
+    "CharacterLanguageModel",
+    "NGramLanguageModel",
+    "RecurrentClassifier",
+    "RecurrentRegressor",
+    "SparseAutoencoder",
+    "load",
+]

@@ -29,6 +29,7 @@ class Fitting(NamedTuple):
     lengths: Array | None = None
     sample_weight: Array | None = None
     validation: tuple[Any, ...] | None = None
+    window: int | None = None
 
 
 class TrainedEstimator(BaseEstimator):
@@ -79,6 +80,7 @@ class TrainedEstimator(BaseEstimator):
                 validation=fitting.validation,
                 lengths=fitting.lengths,
                 sample_weight=fitting.sample_weight,
+                window=fitting.window,
             )
         finally:
             self._set_history(trainer.history)

@@ -8,6 +8,7 @@ from fastrnn import storage
 from fastrnn.cells import Cell
 from fastrnn.encoder_decoder import load_encoder_decoder
 from fastrnn.estimators.autoencoder import SparseAutoencoder
+from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
@@ -20,6 +21,7 @@ KINDS = {
     "RecurrentRegressor": RecurrentRegressor.from_tree,
     "SparseAutoencoder": SparseAutoencoder.from_tree,
     "NGramLanguageModel": NGramLanguageModel.from_tree,
+    "CharacterLanguageModel": CharacterLanguageModel.from_tree,
 }
 
 

@@ -2,13 +2,14 @@
 
 from fastrnn.plots._style import save
 from fastrnn.plots.classes import confusion_matrix
-from fastrnn.plots.curves import cost_by_epoch, learning_curves
+from fastrnn.plots.curves import bits_per_character, cost_by_epoch, learning_curves
 from fastrnn.plots.features import feature_grids, features
 from fastrnn.plots.images import patches, reconstructions
 from fastrnn.plots.sweeps import sweep
 from fastrnn.plots.words import embedding_map, next_words
 
 __all__ = [
+    "bits_per_character",
     "confusion_matrix",
     "cost_by_epoch",
     "embedding_map",

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from fastrnn.plots._style import INK, MUTED, STYLE
 
-__all__ = ["cost_by_epoch", "learning_curves"]
+__all__ = ["bits_per_character", "cost_by_epoch", "learning_curves"]
 
 _PARTS = {"train": "#0072b2", "validation": "#d55e00"}  # blue and vermilion: distinct for every kind of colour vision
 _MEASURES = ("loss", "accuracy")
@@ -87,6 +87,43 @@ def cost_by_epoch(history: Mapping[str, Sequence[float]], best_epoch: int | None
     _scale_costs(axes, list(drawn.values()))
     axes.set_title("Cost")
     figure.legend(loc="outside upper center", ncols=len(axes.lines))
+    return figure
+
+
+@rc_context(STYLE)
+def bits_per_character(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
+    """
+    Draw what a model of characters learns, in bits a character and as perplexity.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        The columns epoch, train_loss and validation_loss, in nats a character; others are not drawn.
+    best_epoch : int, optional
+        The epoch whose weights were kept, to be marked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel each for bits a character and perplexity.
+
+    Raises
+    ------
+    ValueError
+        When `history` has nothing to draw.
+    """
+    losses = {part: history[f"{part}_loss"] for part in _PARTS if f"{part}_loss" in history}
+    if not losses:
+        raise ValueError(f"a history with a loss was expected, not one of {list(history)}")
+    figure = Figure(figsize=(8.8, 3.3), layout="constrained")
+    for axes, title in zip(figure.subplots(1, 2), ("Bits a character", "Perplexity"), strict=True):
+        for part, values in losses.items():
+            shown = np.exp(values) if title == "Perplexity" else np.array(values) / np.log(2)
+            _draw_curve(axes, history, shown.tolist(), color=_PARTS[part], label=part, linewidth=1.6)
+        axes.set_title(title)
+        _label_epochs(axes, best_epoch)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    figure.legend(handles=list(lines.values()), loc="outside upper center", ncols=len(lines))
     return figure
 
 

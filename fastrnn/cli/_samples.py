@@ -1,0 +1,69 @@
+"""The result of a next-character model: what it writes at several temperatures, metrics.json, figures, and a table."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from fastrnn import plots
+from fastrnn._files import replace_file
+from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._progress import Column
+from fastrnn.cli._report import print_results, write_metrics
+
+TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+PROMPT, LENGTH, SHOWN = 80, 1000, 300  # characters that samples go on from, that are written, and shown of these
+LN2 = float(np.log(2))
+COLUMNS = (
+    Column("epoch", "epoch", "d"),
+    Column("train loss", "train_loss"),
+    Column("valid. loss", "validation_loss"),
+    Column("bits/char", "validation_loss", make=lambda nats: nats / LN2),
+    Column("perplexity", "validation_loss", ".3f", np.exp),
+    Column("seconds", "seconds", ".2f"),
+)
+
+
+def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
+    """Evaluate the fitted model, let it write, leave metrics, samples and figures, and print a table."""
+    held_out = text[len(text) - round(model.validation_fraction * len(text)) :]
+    loss, accuracy = model.evaluate(held_out)
+    result = {
+        "loss": loss,
+        "bits_per_character": loss / LN2,
+        "perplexity": float(np.exp(loss)),
+        "accuracy": accuracy,
+    }
+    write_samples(model, held_out, folder, console)
+    curves = plots.learning_curves(model.history_, model.best_epoch_)
+    plots.save(curves, folder.figures / "learning_curves.png")
+    plots.save(plots.bits_per_character(model.history_, model.best_epoch_), folder.figures / "bits_per_character.png")
+    write_metrics("text", model, len(text) - len(held_out), folder, {"validation": result})
+    row = (str(len(held_out)), *(f"{value:.4f}" for value in result.values()))
+    columns = ("characters", "loss", "bits/char", "perplexity", "accuracy")
+    print_results(console, columns, {"validation": row}, model, folder)
+
+
+def write_samples(model: Any, text: str, folder: RunFolder, console: Console) -> None:
+    """Let the model go on from a place in the text at several temperatures; leave files, and show their beginnings."""
+    prompt = choose_prompt(text, 1 if model.stateful else model.window, model.random_state)
+    folder.samples.mkdir(exist_ok=True)
+    console.print("\nWhat the model writes, from a place in the text that it has not seen", style="bold")
+    for temperature in TEMPERATURES:
+        written = "".join(model.generate(prompt, LENGTH, temperature=temperature, random_state=model.random_state))
+        path = folder.samples / f"temperature_{temperature}.txt"
+        replace_file(path, (prompt + written + "\n").encode())
+        console.print(f"\ntemperature {temperature}", style="bold")
+        shown = Text(prompt, style="dim").append(written[:SHOWN].rstrip() + " …", style="not dim")
+        console.print(shown, soft_wrap=True)
+    console.print(f"\nall of it in {folder.samples}", highlight=False, soft_wrap=True)
+
+
+def choose_prompt(text: str, least: int, seed: int) -> str:
+    """Return some characters of a text, from the beginning of a line where there is one."""
+    length = min(max(PROMPT, least), len(text))
+    first = int(np.random.default_rng(seed).integers(len(text) - length + 1))
+    line = text.find("\n", first, len(text) - length) + 1
+    first = line or first
+    return text[first : first + length]

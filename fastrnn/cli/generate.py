@@ -1,0 +1,74 @@
+"""``fastrnn-generate``: a model of characters goes on from a text."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrnn.cli._errors import UsageError, one_line_errors
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+def generate(
+    model: Annotated[
+        Path, typer.Argument(help="Folder of a run of fastrnn-train text, or its model.h5.", show_default=False)
+    ],
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", help="Text to go on from.", show_default="a line end, where the model reads no more"),
+    ] = None,
+    length: Annotated[int, typer.Option("--length", help="Characters to write.", min=0)] = 400,
+    temperature: Annotated[
+        float,
+        typer.Option("--temperature", help="Below 1 likely characters are likelier, above 1 less; 0: the likeliest."),
+    ] = 0.8,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", help="Draw from the likeliest so many characters alone.", show_default="all"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p", help="Draw from the likeliest that together have this probability alone.", show_default="all"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed; the same one writes the same.", min=0, show_default="another")
+    ] = None,
+) -> None:
+    """Let a model of characters write on from a text, character by character."""
+    with one_line_errors():
+        estimator = load_model(model)
+        begin = default_prompt(estimator) if prompt is None else prompt
+        try:
+            written = estimator.generate(
+                begin, length, temperature=temperature, top_k=top_k, top_p=top_p, random_state=seed
+            )
+        except (TypeError, ValueError) as error:
+            raise UsageError(str(error)) from error
+        sys.stdout.write("" if prompt is None else prompt)
+        for character in written:
+            sys.stdout.write(character)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
+
+
+def load_model(path: Path) -> Any:
+    """Return the model of a run or file."""
+    import fastrnn
+
+    path = path / "model.h5" if path.is_dir() else path
+    model = fastrnn.load(path)
+    if not isinstance(model, fastrnn.CharacterLanguageModel):
+        raise UsageError(f"{path}: holds a {type(model).__name__}, expected a CharacterLanguageModel")
+    return model
+
+
+def default_prompt(model: Any) -> str:
+    """Return what a model goes on from where nothing is given: the end of a line."""
+    if not model.stateful:
+        raise UsageError(f"--prompt is missing: the model reads {model.window} characters before it writes one")
+    return "\n" if "\n" in model.vocabulary_ else model.vocabulary_[0]

@@ -1,0 +1,153 @@
+"""``fastrnn-train text``: a text in, and more like it out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._task import Task, start
+
+TASK = "text"
+MANUAL = "Python's own manual"  # where there is no DATA
+OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
+    "sgd": {"learning_rate": 1.0, "momentum": 0.9, "momentum_form": "nesterov"},
+    "adam": {"learning_rate": 2e-3},
+}
+
+# Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
+DEFAULTS: dict[str, Any] = {
+    "data": str,
+    "cell": "lstm",
+    "hidden_size": 256,
+    "layers": 2,
+    "window": 100,
+    "stateful": True,
+    "step": 3,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "initializer": "xavier",
+    "forget_bias": 0.0,
+    "optimizer": "adam",
+    "learning_rate": float,
+    "momentum": float,
+    "momentum_form": str,
+    "schedule": "cosine",
+    "epochs": 20,
+    "batch_size": 64,
+    "validation_fraction": 0.1,
+    "patience": 0,
+    "clip_norm": 1.0,
+    "dtype": "float32",
+    "n_threads": int,
+    "random_state": 0,
+    **options.WATCHED,
+}
+MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accuracy")
+
+
+@options.shows(
+    cell="lstm", hidden_size="256", layers="2", schedule="cosine", epochs="20", batch_size="64", patience="0",
+    learning_rate="0.002; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
+)  # fmt: skip
+def text(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Plain text in UTF-8, whose last tenth is for validation; without it, Python's own manual.",
+            show_default=False,
+        ),
+    ] = None,
+    cell: options.Cell = None,
+    hidden_size: options.Hidden = None,
+    layers: options.Layers = None,
+    dropout: options.Dropout = None,
+    recurrent_dropout: options.RecurrentDropout = None,
+    initializer: options.Initializer = None,
+    forget_bias: options.ForgetBias = None,
+    dtype: options.Dtype = None,
+    window: options.CharacterWindow = None,
+    stateful: options.Stateful = None,
+    step: options.CharacterStep = None,
+    epochs: options.Epochs = None,
+    batch_size: options.Streams = None,
+    optimizer: options.OptimizerName = None,
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    momentum_form: options.MomentumForm = None,
+    schedule: options.ScheduleName = None,
+    clip_norm: options.Clip = None,
+    validation_fraction: options.Validation = None,
+    patience: options.Patience = None,
+    out: options.Out = None,
+    random_state: options.Seed = None,
+    n_threads: options.Threads = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    overwrite: options.Overwrite = False,
+    checkpoint_minutes: options.CheckpointMinutes = None,
+    tensorboard: options.TensorBoard = None,
+    sweep: options.Sweep = None,
+    jobs: options.Jobs = None,
+) -> None:
+    """Train a model of the next character, and let it write."""
+    given = dict(locals())
+    with one_line_errors():
+        given["data"] = None if data is None else str(data.resolve())
+        start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=min, draw=draw), given)
+
+
+def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the estimator, the text, and what the one has made of the other; nothing is written yet."""
+    from fastrnn import CharacterLanguageModel, data
+    from fastrnn._checks import check_integer
+
+    path = parameters["data"]
+    try:
+        check_integer("random_state", parameters["random_state"], 0)
+        if not parameters["validation_fraction"]:
+            raise ValueError("validation_fraction is 0, expected a share of the text that says how good the model is")
+        text = data.manual() if path is None else data.read_text(path)
+        model = CharacterLanguageModel(**estimator_parameters(parameters, OPTIMIZERS, ("data",)))
+        return model, text, model.prepare(text)
+    except data.DataError as error:
+        raise UsageError(str(error)) from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path or MANUAL}: {error}" if str(error).startswith("the text") else str(error)) from error
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
+    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    from fastrnn.cli import _training as training
+    from fastrnn.cli._samples import COLUMNS, report
+
+    prepared = prepare(parameters)
+    description = describe(prepared[0], prepared[1], parameters)
+    where: dict[str, Any] = {"overwrite": overwrite, "folder": folder}
+    training.run(TASK, parameters, prepared, description, report, out, **where, columns=COLUMNS)
+
+
+def draw(runs: list[Any], figures: Path) -> None:
+    """Draw the validation losses of a sweep."""
+    from fastrnn import plots
+
+    losses = [run.metrics["validation"]["loss"] for run in runs]
+    plots.save(plots.sweep([run.swept for run in runs], losses, "validation loss"), figures / "validation_loss.png")
+
+
+def describe(model: Any, text: str, parameters: dict[str, Any]) -> str:
+    """Say in a line what is trained on what."""
+    held_out = round(parameters["validation_fraction"] * len(text))
+    layers = "layer" if parameters["layers"] == 1 else "layers"
+    how = (
+        f"{parameters['batch_size']} streams in windows of {parameters['window']}"
+        if parameters["stateful"]
+        else f"windows of {parameters['window']} by themselves"
+    )
+    return (
+        f"{parameters['data'] or MANUAL}: {len(text) - held_out} characters to train and {held_out} to validate, "
+        f"{len(model.vocabulary_)} different ones; {parameters['layers']} {layers} of {parameters['hidden_size']} "
+        f"{parameters['cell']} units, {how}"
+    )
