@@ -1,5 +1,6 @@
 """The result of a next-character model: what it writes at several temperatures, metrics.json, figures, and a table."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def write_samples(model: Any, text: str, folder: RunFolder, console: Console) ->
 def choose_prompt(text: str, least: int, seed: int) -> str:
     """Return some characters of a text, from the beginning of a line where there is one."""
     length = min(max(PROMPT, least), len(text))
-    first = int(np.random.default_rng(seed).integers(len(text) - length + 1))
-    line = text.find("\n", first, len(text) - length) + 1
-    first = line or first
+    last = len(text) - length
+    places = [end.end() for end in re.finditer("\n", text[:last])] or [*range(last + 1)]
+    first = places[np.random.default_rng(seed).integers(len(places))]
     return text[first : first + length]

@@ -1,5 +1,6 @@
 """``fastrnn-generate``: a model of characters goes on from a text."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,11 +50,19 @@ def generate(
             )
         except (TypeError, ValueError) as error:
             raise UsageError(str(error)) from error
-        sys.stdout.write("" if prompt is None else prompt)
-        for character in written:
-            sys.stdout.write(character)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
+        try:
+            show("" if prompt is None else prompt)
+            for character in written:
+                show(character)
+            show("\n")
+        except BrokenPipeError:  # who reads has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show(text: str) -> None:
+    """Print a piece of text at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def load_model(path: Path) -> Any:

@@ -291,7 +291,7 @@ class CharacterLanguageModel(TrainedEstimator):
         NotFittedError, TypeError, ValueError
             If the model is not fitted, or the text is too short or has a character that is unknown.
         """
-        return softmax(self._last_logits(self._encode_prompt(X)))
+        return softmax(self._last_logits(self._encode_prompt(X))[None])[0]
 
     def generate(
         self,
