@@ -34,9 +34,12 @@ class Engine(Protocol):
     def cost(self) -> object:
         """Compute cost and gradient of the sparse autoencoder, in the engine's own layout."""
 
+    def epoch(self) -> object:
+        """Train the next-word model for an epoch, from the initial weights, batches and optimizer among it."""
+
     def results(self, direction: str) -> dict[str, Array]:
         """Return what the direction asks for, in fastrnn's layout: y (B, T, H); of `train` the gradients dWx, dWh, dbx,
-        dbh; of `cost` the cost, dW1, db1, dW2 and db2.
+        dbh; of `cost` the cost, dW1, db1, dW2 and db2; of `epoch` the mean loss and the weights E, W1, b1, W2 and b2.
         """
 
 
@@ -62,6 +65,17 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
+# And for the next-word model.
+NGRAMS = {
+    "native": ("fastrnn_ngram", "Native"),
+    "numpy": ("numpy_ngram", "NumpyNGram"),
+    "torch": ("torch_ngram", "TorchNGram"),
+    "torch-compile": ("torch_ngram", "CompiledTorchNGram"),
+    "jax": ("jax_ngram", "JaxNGram"),
+}
+
+OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS}  # by the cells that are no recurrent nets
+
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
     "torch": ("torch",),
@@ -75,7 +89,7 @@ PEERS = {
 
 def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
-    engines = AUTOENCODERS if cell == "autoencoder" else ENGINES
+    engines = OTHERS.get(cell, ENGINES)
     if name not in engines:
         raise LeftOut(f"is not timed with {cell}s")
     module, attribute = engines[name]
