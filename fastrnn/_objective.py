@@ -10,7 +10,7 @@ from fastrnn._examples import Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
 from fastrnn._plan import described
 from fastrnn.layers import ModelState, Recurrent, RowGradient
-from fastrnn.losses import COUNTERS, Loss, cross_entropy
+from fastrnn.losses import COUNTING, Loss, cross_entropy
 from fastrnn.model import Sequential
 
 
@@ -27,6 +27,8 @@ class Objective(ABC):
         What else an epoch sums, by the columns of its history.
     scale : str
         To what inputs should be scaled, for errors.
+    n_threads : int or None
+        Number of threads; see `recurrent_forward`.
     state : tuple or None
         Where recurrent layers begin in the next batch; `gradient` leaves where they ended, if the rows do not. None is
         zeros.
@@ -35,6 +37,7 @@ class Objective(ABC):
     steps: bool = False
     measures: tuple[str, ...] = ()
     scale: str = "a standard deviation of 1"
+    n_threads: int | None = None
     state: ModelState = None
 
     @property
@@ -96,7 +99,7 @@ class Supervised(Objective):
         own_steps = any(layer.own_steps for layer in model.layers)
         self.sequences = len(model.output_shape) == 2  # has a target at each step, of x or of its own
         self.steps = self.sequences and not own_steps
-        self.count: Callable[..., float] | None = next((count for known, count in COUNTERS if known is loss), None)
+        self.count: Callable[..., Any] | None = next((count for known, count in COUNTING if known is loss), None)
         self.measures = ("train_accuracy",) if self.count else ()
 
     @property
@@ -147,17 +150,23 @@ class Supervised(Objective):
             n_threads=self.n_threads,
             checkpoint_every=self.checkpoint_every,
         )
-        loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
+        loss, dy, correct = self._compare(y, batch, gradient=True)
         self.model.zero_gradients()
         backprop(dy, need_dx=False)
         self.state = None if batch.ends else backprop.state
-        return loss, {"train_accuracy": self.count(y, batch.y, batch.mask)} if self.count else {}
+        return loss, {"train_accuracy": correct} if self.count else {}
+
+    def _compare(self, y: Array, batch: Examples, gradient: bool) -> tuple[float, Array | None, float]:
+        """Return the loss, its gradient, and the number of right answers; 0 where the loss knows no such."""
+        if self.count:
+            return self.count(y, batch.y, batch.mask, batch.weights, gradient=gradient)
+        return *self.loss(y, batch.y, batch.mask, batch.weights), 0.0
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
     ) -> tuple[float, float | None]:
         loss, correct, steps, state = 0.0, 0.0, 0, None
-        weights = self.model.pack()
+        weights = None if window is None else self.model.pack()
         for batch in self.batches(examples, np.arange(len(examples.x)), batch_size, window):
             if window is None:
                 y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
@@ -165,8 +174,8 @@ class Supervised(Objective):
                 options: dict[str, Any] = {"weights": weights, "n_threads": self.n_threads}
                 y, after = self.model.forward(batch.x, lengths=batch.lengths, state=state, **options)
                 state = None if batch.ends else after.state
-            value, _ = self.loss(y, batch.y, batch.mask, batch.weights)
+            value, _, right = self._compare(y, batch, gradient=False)
             loss += value * batch.n_steps
-            correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
+            correct += right
             steps += batch.n_steps
         return loss / max(steps, 1), correct / max(steps, 1) if self.count else None

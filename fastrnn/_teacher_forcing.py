@@ -9,7 +9,7 @@ from fastrnn._examples import PADDING, Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
 from fastrnn._objective import Objective
 from fastrnn.encoder_decoder import EncoderDecoder
-from fastrnn.losses import count_correct, cross_entropy
+from fastrnn.losses import count_cross_entropy
 
 
 class TeacherForcing(Objective):
@@ -60,10 +60,10 @@ class TeacherForcing(Objective):
 
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
         logits, backprop = self._forward(batch, training=True, rng=rng, checkpoint_every=self.checkpoint_every)
-        loss, dlogits = cross_entropy(logits, batch.y, batch.mask, batch.weights)
+        loss, dlogits, correct = count_cross_entropy(logits, batch.y, batch.mask, batch.weights)
         self.model.zero_gradients()
         backprop(dlogits)
-        return loss, {"train_accuracy": count_correct(logits, batch.y, batch.mask)}
+        return loss, {"train_accuracy": correct}
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
@@ -71,9 +71,9 @@ class TeacherForcing(Objective):
         loss, correct, steps = 0.0, 0.0, 0
         for batch in self.batches(examples, np.arange(len(examples.x)), at_a_time or batch_size):
             logits, _ = self._forward(batch)
-            value, _ = cross_entropy(logits, batch.y, batch.mask, batch.weights)
+            value, _, right = count_cross_entropy(logits, batch.y, batch.mask, batch.weights, gradient=False)
             loss += value * batch.n_steps
-            correct += count_correct(logits, batch.y, batch.mask)
+            correct += right
             steps += batch.n_steps
         return loss / steps, correct / steps
 
