@@ -5,6 +5,7 @@ from fastrnn.data.images import ImageScaler, as_images, load_images
 from fastrnn.data.ngrams import NGrams, load_ngrams
 from fastrnn.data.patches import random_patches, sample_patches
 from fastrnn.data.sequences import Dataset, digits, load_inputs, load_sequences
+from fastrnn.data.series import SeriesSet, load_series, sample_series
 from fastrnn.data.words import load_text, ngrams_of, sentences_of, split_sentences, topics, vocabulary_of
 
 __all__ = [
@@ -12,17 +13,20 @@ __all__ = [
     "Dataset",
     "ImageScaler",
     "NGrams",
+    "SeriesSet",
     "as_images",
     "digits",
     "load_images",
     "load_inputs",
     "load_ngrams",
     "load_sequences",
+    "load_series",
     "load_text",
     "ngrams_of",
     "random_patches",
     "read_by_blocks",
     "sample_patches",
+    "sample_series",
     "sentences_of",
     "split_sentences",
     "topics",

@@ -3,7 +3,15 @@
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.files import load
+from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 
-__all__ = ["NGramLanguageModel", "RecurrentClassifier", "RecurrentRegressor", "SparseAutoencoder", "load"]
+__all__ = [
+    "NGramLanguageModel",
+    "RecurrentClassifier",
+    "RecurrentForecaster",
+    "RecurrentRegressor",
+    "SparseAutoencoder",
+    "load",
+]

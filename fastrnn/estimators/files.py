@@ -8,6 +8,7 @@ from fastrnn import storage
 from fastrnn.cells import Cell
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.classifier import RecurrentClassifier
+from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.model import load_model
@@ -16,6 +17,7 @@ KINDS = {
     "Sequential": load_model,
     "RecurrentClassifier": RecurrentClassifier.from_tree,
     "RecurrentRegressor": RecurrentRegressor.from_tree,
+    "RecurrentForecaster": RecurrentForecaster.from_tree,
     "SparseAutoencoder": SparseAutoencoder.from_tree,
     "NGramLanguageModel": NGramLanguageModel.from_tree,
 }
@@ -34,7 +36,7 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
 
     Returns
     -------
-    Sequential, RecurrentClassifier, RecurrentRegressor, SparseAutoencoder or NGramLanguageModel
+    Sequential, RecurrentClassifier, RecurrentRegressor, RecurrentForecaster, SparseAutoencoder or NGramLanguageModel
         What was saved.
 
     Raises
