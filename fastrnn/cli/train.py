@@ -2,7 +2,7 @@
 
 import typer
 
-from fastrnn.cli import autoencoder, classify, words
+from fastrnn.cli import autoencoder, classify, forecast, words
 
 app = typer.Typer(
     help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
@@ -22,3 +22,4 @@ def tasks() -> None:
 app.command("classify")(classify.classify)
 app.command("autoencoder")(autoencoder.autoencoder)
 app.command("words")(words.words)
+app.command("forecast")(forecast.forecast)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -63,6 +63,11 @@ class RecurrentForecaster(RecurrentRegressor):
     origin_ : ndarray (C,)
         Means of the training part, which are subtracted first without `difference`.
 
+    columns_ : ndarray of intp (K,)
+        The channels that it forecasts.
+    series_column_ : str or None
+        The column that tells series apart in the file that it was trained on by ``fastrnn-train forecast``.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,6 +82,8 @@ class RecurrentForecaster(RecurrentRegressor):
     horizon: int = 12
     targets: Sequence[int | str] | None = None
     difference: bool = True
+
+    series_column_: ClassVar[str | None] = None
 
     def fit(  # type: ignore[override]
         self,
@@ -343,11 +350,12 @@ class RecurrentForecaster(RecurrentRegressor):
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _fitted_tree(self) -> dict[str, Any]:
-        return super()._fitted_tree() | {"columns": self.columns_, "origin": self.origin_}
+        own = {"columns": self.columns_, "origin": self.origin_, "series_column": self.series_column_}
+        return super()._fitted_tree() | own
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
         super()._set_fitted(tree, cells)
-        self.columns_, self.origin_ = tree["columns"], tree["origin"]
+        self.columns_, self.origin_, self.series_column_ = tree["columns"], tree["origin"], tree["series_column"]
         if self.model_.output_shape[-1] != self.horizon * len(self.columns_):
             problem = f"{len(self.columns_)} targets and a horizon of {self.horizon}"
             raise ValueError(f"it has {problem}, but its net {self.model_.output_shape[-1]} outputs")
