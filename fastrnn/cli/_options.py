@@ -158,10 +158,10 @@ Order = Annotated[
 ]
 Window = Annotated[
     int | None,
-    _option("--window", help="Steps that a forecast sees.", panel=MODEL, default="two seasons, 24 to 200", min=1),
+    _option("--window", help="Steps before that a forecast sees.", panel=MODEL, default="two seasons, 24 to 200", min=1),
 ]
 Horizon = Annotated[
-    int | None, _option("--horizon", help="Steps that it is about.", panel=MODEL, default="12", min=1)
+    int | None, _option("--horizon", help="Steps to forecast.", panel=MODEL, default="12", min=1)
 ]
 Difference = Annotated[
     bool | None,

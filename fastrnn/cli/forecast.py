@@ -209,9 +209,12 @@ def describe(divided: Any, parameters: dict[str, Any], *, found: bool) -> str:
     C, K = len(divided.columns), len(divided.targets or divided.columns)
     channels = "1 channel" if C == 1 else f"{C} channels"
     targets = "" if K == C else f" ({', '.join(divided.target_names)} to forecast)"
-    season = f"season {divided.season}" if divided.season > 1 else "no season"
+    if divided.season > 1:
+        season = f"season {divided.season}{' (found)' * found}"
+    else:
+        season = f"no season{' found' * found}"
     return (
         f"{parameters['data'] or FORMULA}: {len(divided.values)} series of {steps} steps, {channels}{targets}, "
         f"the last {parameters['test_fraction']:.0%} to test; {parameters['window']} steps in, "
-        f"{parameters['horizon']} out, {season}{' (found)' * found}"
+        f"{parameters['horizon']} out, {season}"
     )
