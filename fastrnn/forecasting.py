@@ -1,7 +1,7 @@
 """Series in time: windows of them, the forecasts that need no net, and how far forecasts are off.
 
-Arrays of a series are (T, C). An origin is the index t of the last step that a forecast knows; with a horizon of H steps
-it is about the steps t + 1 to t + H.
+Arrays of a series are (T, C). An origin is the index t of the last step that a forecast knows; with a horizon of H
+steps it is about the steps t + 1 to t + H.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fastrnn._checks import check_integer
 from fastrnn._kernels.types import Array
 
 __all__ = [
@@ -231,4 +230,4 @@ def find_season(series: Sequence[Array]) -> int:
     lag = first + int(np.argmax(total[first:]))
     count = sum(one.shape[1] for one in series)
     inside = lag < longest and total[lag] > _CORRELATION * count
-    return check_integer("season", lag, 2) if inside else 1
+    return lag if inside else 1

@@ -1,4 +1,4 @@
-"""The forecaster: what it is trained on, that nothing leaks, units, series of many kinds, files, and what it refuses."""
+"""The forecaster: what it is trained on, that nothing leaks, units, series of many kinds, files, what it refuses."""
 
 import pickle
 
@@ -43,9 +43,8 @@ def test_examples_are_windows_of_the_training_part(difference, steps):
     expected_x, expected_y = [], []
     for t in range(W - 1, n - H):
         x = X[t - W + 1 : t + 1]
-        rows = []
-        for s in range(t - W + 1, t + 1) if steps else [t]:
-            rows.append((X[s + 1 : s + 1 + H] - (X[s] if difference else origin)).ravel())
+        known = range(t - W + 1, t + 1) if steps else [t]
+        rows = [(X[s + 1 : s + 1 + H] - (X[s] if difference else origin)).ravel() for s in known]
         expected_x.append(x - (x[0] if difference else origin))
         expected_y.append(rows if steps else rows[0])
     x, y = undone(fitted, fitting)
@@ -238,7 +237,7 @@ def test_goes_on_from_a_state_and_from_a_warm_start():
         ({}, lambda X: X[None, None], ValueError, "X has shape"),
         ({}, lambda X: X.astype(str), ValueError, "X has dtype <U32, expected numbers"),
         ({}, lambda X: [], ValueError, "X has shape"),
-        ({}, lambda X: np.where(X == X[4, 1], np.nan, X), ValueError, "X holds nan at step 4, channel 1"),
+        ({}, lambda X: np.where(np.equal(X, X[4, 1]), np.nan, X), ValueError, "X holds nan at step 4, channel 1"),
     ],
 )
 def test_what_is_refused(parameters, change, error, message):

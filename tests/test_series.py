@@ -21,7 +21,12 @@ def refused(message, path, **options):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv_with_a_time(tmp_path, separator):
-    rows = (["Date", " load ", "size"], ["2024-01-01", "1.5", "3"], ["2024-01-02", " 2 ", "-4e1"], ["2024-02-01", "3", "5"])
+    rows = (
+        ["Date", " load ", "size"],
+        ["2024-01-01", "1.5", "3"],
+        ["2024-01-02", " 2 ", "-4e1"],
+        ["2024-02-01", "3", "5"],
+    )
     path = text(tmp_path / "a.csv", [separator.join(row) for row in rows], encoding="utf-8-sig")
     series = load_series(path)
     assert (series.names, series.columns) == (["a"], ["load", "size"])
@@ -45,7 +50,9 @@ def test_several_series_in_a_column(tmp_path):
     series = load_series(path, time_column="t", series_column="city")
     assert (series.names, series.columns) == (["Rom", "Oslo"], ["x"])
     assert [one.ravel().tolist() for one in series.values] == [[10, 11, 12], [20, 21]]
-    refused("line 3, column 't' is '1' after '1'; expected rows in the order of time", path, time_column="t", columns=["x"])
+    refused(
+        "line 3, column 't' is '1' after '1'; expected rows in the order of time", path, time_column="t", columns=["x"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,8 +137,16 @@ def test_arrays(write, tmp_path):
     ("arrays", "options", "message"),
     [
         ({"x": np.zeros((3, 2)), "y": np.zeros((3, 1))}, {}, "'y' has 1 channels, but 'x' has 2; expected as many"),
-        ({"x": np.zeros((3, 2)), "y": np.zeros((2, 3, 2))}, {}, "'y' has shape (2, 3, 2); expected (steps,), (steps, c"),
-        ({"x": np.zeros((3, 2, 2, 2))}, {}, "'x' has shape (3, 2, 2, 2); expected (steps,), (steps, channels), (series"),
+        (
+            {"x": np.zeros((3, 2)), "y": np.zeros((2, 3, 2))},
+            {},
+            "'y' has shape (2, 3, 2); expected (steps,), (steps, c",
+        ),
+        (
+            {"x": np.zeros((3, 2, 2, 2))},
+            {},
+            "'x' has shape (3, 2, 2, 2); expected (steps,), (steps, channels), (series",
+        ),
         ({"x": np.zeros((3, 0))}, {}, "'x' has shape (3, 0)"),
         ({"x": np.array(["a"])}, {}, "'x' has dtype <U1; expected real numbers, or a key"),
         ({"x": np.array([1j])}, {"key": "x"}, "'x' has dtype complex128; expected real numbers"),

@@ -90,7 +90,10 @@ def test_one_number_a_step_keeps_its_shape(tmp_path):
         (lambda y: None, "requires y to be passed"),
         (lambda y: y[:39], "y has 39 rows, expected 40: one for each example of X"),
         (lambda y: y[:, 0], r"y\[0\] has shape \(2,\), expected \(11,\) or \(11, K\), as X\[0\] has 11 steps"),
-        (lambda y: [*y[:3], y[3, :7], *y[4:]], r"y\[3\] has shape \(7, 2\), expected \(11, 2\), as X\[3\] has 11 steps"),
+        (
+            lambda y: [*y[:3], y[3, :7], *y[4:]],
+            r"y\[3\] has shape \(7, 2\), expected \(11, 2\), as X\[3\] has 11 steps",
+        ),
         (lambda y: [*y[:3], y[3, :, 0], *y[4:]], r"y\[3\] has shape \(11,\), expected \(11, 2\)"),
         (lambda y: y[:, :, :0], r"y\[0\] has shape \(11, 0\)"),
         (lambda y: y[:, :, None], r"y\[0\] has shape \(11, 1, 2\)"),

@@ -15,9 +15,7 @@ from fastrnn._files import replace_file
 from fastrnn._kernels.types import Array
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._report import print_results, write_metrics
-from fastrnn.forecasting import (
-    futures, measures, naive, origins_of, scale_of, seasonal_naive, steps_held_out,
-)  # fmt: skip
+from fastrnn.forecasting import futures, measures, naive, origins_of, scale_of, seasonal_naive, steps_held_out
 
 HORIZONS, DRAWN = 8, 6  # horizons of the test set in a figure, and targets that have one
 
@@ -95,7 +93,9 @@ def report(forecaster: Any, divided: Divided, folder: RunFolder, console: Consol
     write_errors(models, names, folder.errors)
     draw(forecaster, divided, models, others, folder.figures)
     n_examples = len(sets["train"].errors)
-    write_metrics("forecast", forecaster, n_examples, folder, results, window=forecaster.window, horizon=H, season=season)
+    write_metrics(
+        "forecast", forecaster, n_examples, folder, results, window=forecaster.window, horizon=H, season=season
+    )
 
     shown = {name: (of_set, results[name]) for name, of_set in sets.items()}
     shown["  naive"] = (on_test["naive"], results["test"]["naive"])
@@ -152,6 +152,8 @@ def draw(
     origins = np.arange(max(stop, forecaster.window) - 1, len(one) - H, H)[:HORIZONS]
     last = drawn[-1]
     forecasts, other = forecaster.backtest(one, origins), others[last](one, origins)
+    for old in figures.glob("forecasts*.png"):  # of another choice of targets
+        old.unlink()
     for k, target in list(enumerate(targets))[:DRAWN]:
         channel = one[:, forecaster.columns_[k]]
         title = target if len(divided.values) == 1 else f"{target} of {divided.names[0]}"

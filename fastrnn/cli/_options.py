@@ -158,11 +158,11 @@ Order = Annotated[
 ]
 Window = Annotated[
     int | None,
-    _option("--window", help="Steps before that a forecast sees.", panel=MODEL, default="two seasons, 24 to 200", min=1),
+    _option(
+        "--window", help="Steps before that a forecast sees.", panel=MODEL, default="two seasons, 24 to 200", min=1
+    ),
 ]
-Horizon = Annotated[
-    int | None, _option("--horizon", help="Steps to forecast.", panel=MODEL, default="12", min=1)
-]
+Horizon = Annotated[int | None, _option("--horizon", help="Steps to forecast.", panel=MODEL, default="12", min=1)]
 Difference = Annotated[
     bool | None,
     _option(

@@ -205,7 +205,9 @@ def load_series(forecaster: Any, path: Path, key: str | None) -> Any:
         return load_series(path, key=key)
     is_csv = path.suffix.lower() in (".csv", ".tsv", ".txt")
     if is_csv or all(name.isdigit() for name in names):
-        return load_series(path, columns=list(names), series_column=forecaster.series_column_ if is_csv else None, key=key)
+        return load_series(
+            path, columns=list(names), series_column=forecaster.series_column_ if is_csv else None, key=key
+        )
     return load_series(path, key=key)  # arrays have no names
 
 

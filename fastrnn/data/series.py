@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +133,10 @@ def _load_csv(path: Path, columns: Sequence[str], time_column: str | None, serie
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise DataError(f"{path}: two columns are called {twice[0]!r}; expected every name once")
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            raise DataError(f"{path}: line {line} has {len(row)} values; expected {len(header)}, one for each column")
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            expected = f"{len(header)}, one for each column"
+            raise DataError(f"{path}: line {line} has {len(cells)} values; expected {expected}")
     for name in (*columns, time_column, series_column):
         if name is not None and name not in header:
             raise DataError(f"{path}: has no column {name!r}, but {listing(header)}")
@@ -152,10 +154,10 @@ def _load_csv(path: Path, columns: Sequence[str], time_column: str | None, serie
     else:
         for row, label in enumerate(by_name[series_column]):
             groups.setdefault(label.strip(), []).append(row)
-    for of_series in groups.values():
+    for members in groups.values():
         if len(times) == 1:
-            _check_order(path, times[0], [by_name[times[0]][row].strip() for row in of_series], lines[of_series])
-    return SeriesSet([values[of_series] for of_series in groups.values()], list(groups), chosen)
+            _check_order(path, times[0], [by_name[times[0]][row].strip() for row in members], lines[members])
+    return SeriesSet([values[members] for members in groups.values()], list(groups), chosen)
 
 
 def _is_number(text: str) -> bool:
@@ -190,7 +192,7 @@ def _check_order(path: Path, name: str, texts: list[str], lines: np.ndarray) -> 
             times = [datetime.fromisoformat(text) for text in texts]
         except ValueError:
             return
-    for place, (before, now) in enumerate(zip(times, times[1:], strict=False), 1):
+    for place, (before, now) in enumerate(pairwise(times), 1):
         try:
             follows = now > before  # type: ignore[operator]
         except TypeError:  # with a time zone, and without

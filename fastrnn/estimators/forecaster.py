@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -66,7 +66,7 @@ class RecurrentForecaster(RecurrentRegressor):
     columns_ : ndarray of intp (K,)
         The channels that it forecasts.
     series_column_ : str or None
-        The column that tells series apart in the file that it was trained on by ``fastrnn-train forecast``.
+        The column that tells series apart in the file on which ``fastrnn-train forecast`` has trained it.
 
     Examples
     --------
@@ -82,8 +82,6 @@ class RecurrentForecaster(RecurrentRegressor):
     horizon: int = 12
     targets: Sequence[int | str] | None = None
     difference: bool = True
-
-    series_column_: ClassVar[str | None] = None
 
     def fit(  # type: ignore[override]
         self,
@@ -151,7 +149,7 @@ class RecurrentForecaster(RecurrentRegressor):
         fraction = self.validation_fraction or 0.0
         if fraction:
             check_number("validation_fraction", fraction, "(0, 1)")
-        series, names = check_series(X)
+        series, names = _check_series(X)
         learning = [len(one) - steps_held_out(len(one), fraction) for one in series]
         self._check_lengths(series, learning)
         again = self.warm_start and hasattr(self, "model_")
@@ -196,13 +194,13 @@ class RecurrentForecaster(RecurrentRegressor):
             return np.arange(C)
         if isinstance(self.targets, str) or not len(self.targets):
             raise TypeError(f"targets is {self.targets!r}, expected a list of channels, or None for all")
-        known = names or []
+        known: dict[Any, int] = {column: column for column in range(C)}
+        known |= {name: column for column, name in enumerate(names or [])}
         for target in self.targets:
-            is_number = isinstance(target, int | np.integer) and not isinstance(target, bool)
-            if not (is_number and 0 <= target < C) and target not in known:  # type: ignore[operator]
-                expected = f"a number from 0 to {C - 1}" + (f" or one of {', '.join(known)}" if known else "")
+            if isinstance(target, bool) or target not in known:
+                expected = f"a number from 0 to {C - 1}" + (f" or one of {', '.join(names)}" if names else "")
                 raise ValueError(f"targets has {target!r}, expected {expected}")
-        columns = [known.index(target) if target in known else int(target) for target in self.targets]  # type: ignore[arg-type]
+        columns = [known[target] for target in self.targets]
         if len(set(columns)) < len(columns):
             raise ValueError(f"targets is {list(self.targets)!r}, expected every channel once")
         return np.array(columns, np.intp)
@@ -333,11 +331,13 @@ class RecurrentForecaster(RecurrentRegressor):
 
     def _check_fitted_with(self, X: Any) -> Series:
         check_is_fitted(self, "model_")
-        series, names = check_series(X)
+        series, names = _check_series(X)
         self._check_channels(series)
         known = getattr(self, "feature_names_in_", None)
         if names is not None and known is not None and names != list(known):
-            raise ValueError(f"X has the columns {', '.join(names)}; expected {', '.join(known)}, as it was fitted with")
+            raise ValueError(
+                f"X has the columns {', '.join(names)}; expected {', '.join(known)}, as it was fitted with"
+            )
         for index, one in enumerate(series):
             if len(one) < self.window:
                 which = "X" if len(series) == 1 else f"X[{index}]"
@@ -350,7 +350,7 @@ class RecurrentForecaster(RecurrentRegressor):
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _fitted_tree(self) -> dict[str, Any]:
-        own = {"columns": self.columns_, "origin": self.origin_, "series_column": self.series_column_}
+        own = {"columns": self.columns_, "origin": self.origin_, "series_column": getattr(self, "series_column_", None)}
         return super()._fitted_tree() | own
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
@@ -368,7 +368,7 @@ def _is_list(X: Any) -> bool:
     return isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) > 0
 
 
-def check_series(X: Any) -> tuple[Series, list[str] | None]:
+def _check_series(X: Any) -> tuple[Series, list[str] | None]:
     """Return series (T, C) of finite numbers, and the names of the channels where a DataFrame says them."""
     if _is_list(X):
         parts = list(X)

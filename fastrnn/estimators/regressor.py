@@ -22,8 +22,8 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     Predict numbers from sequences with a recurrent net.
 
     Recurrent layers, and the last output of each sequence (or every one) through dense layers (relu) and a linear one;
-    trained for the least mean squared error with a part of the data held out, until that part gets no better. With `standardize`
-    targets are standardised too, and the losses of `history_` are those of standardised targets.
+    trained for the least mean squared error with a part of the data held out, until that part gets no better. With
+    `standardize` targets are standardised too, and the losses of `history_` are those of standardised targets.
 
     Parameters
     ----------

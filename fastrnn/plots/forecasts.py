@@ -1,6 +1,7 @@
 """Forecasts over the truth, and their errors by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -16,7 +17,9 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73")  # blue, vermilion and green: disti
 
 
 @rc_context(STYLE)
-def forecasts(series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str = "Forecasts") -> Figure:
+def forecasts(
+    series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str = "Forecasts"
+) -> Figure:
     """
     Draw forecasts over a series, and below what they are off.
 
@@ -49,7 +52,9 @@ def forecasts(series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayL
         raise ValueError(f"{problem}, but (T,), (n,) and (n, H) were expected, n above 0")
     H = next(iter(shapes))[1]
     if at.min() < 0 or at.max() + H >= len(values):
-        raise ValueError(f"origins are {at.min()} to {at.max()}, but 0 to T - H - 1 = {len(values) - H - 1} were expected")
+        raise ValueError(
+            f"origins are {at.min()} to {at.max()}, but 0 to T - H - 1 = {len(values) - H - 1} were expected"
+        )
     first, last = max(0, int(at[0]) - 2 * H + 1), int(at[-1]) + H
     figure = Figure(figsize=(8.8, 5.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
@@ -61,7 +66,8 @@ def forecasts(series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayL
         for place, (origin, row) in enumerate(zip(at, model, strict=True)):
             ahead = origin + np.arange(1, H + 1)
             label = {"label": name} if place == 0 else {}
-            look = {"color": colour, "linestyle": line, "zorder": 4 - order, "marker": "." if H == 1 else ""}
+            look: dict[str, Any] = {"color": colour, "linestyle": line, "zorder": 4 - order}
+            look["marker"] = "." if H == 1 else ""
             top.plot(ahead, row, linewidth=1.8 if order == 0 else 1.1, **label, **look)
             residuals = values[ahead] - row
             if order == 0:
@@ -83,13 +89,13 @@ def forecasts(series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayL
 
 
 @rc_context(STYLE)
-def errors_by_step(errors: Mapping[str, Sequence[float]], measure: str = "mean absolute error") -> Figure:
+def errors_by_step(errors: Mapping[str, ArrayLike], measure: str = "mean absolute error") -> Figure:
     """
     Draw how errors grow with the step of the horizon.
 
     Parameters
     ----------
-    errors : mapping of str to sequence of float (H,)
+    errors : mapping of str to array_like (H,)
         An error for each step ahead, by model.
     measure : str
         What the errors are.
@@ -104,15 +110,16 @@ def errors_by_step(errors: Mapping[str, Sequence[float]], measure: str = "mean a
     ValueError
         When there are no errors, or not as many of each model.
     """
-    lengths = {len(values) for values in errors.values()}
+    lengths = {np.size(values) for values in errors.values()}
     if len(lengths) != 1 or not max(lengths):
         raise ValueError(f"there are errors of {sorted(lengths)} steps, but as many of each model were expected")
     figure = Figure(figsize=(5.8, 3.5), layout="constrained")
     axes = figure.add_subplot()
     steps = np.arange(1, max(lengths) + 1)
     for order, (name, values) in enumerate(errors.items()):
-        style = {"color": _COLOURS[order % len(_COLOURS)], "marker": "o" if len(steps) <= 24 else ""}
-        axes.plot(steps, values, linewidth=2.0 if order == 0 else 1.4, markersize=3.5, label=name, **style)
+        colour, marker = _COLOURS[order % len(_COLOURS)], "o" if len(steps) <= 24 else ""
+        width = 2.0 if order == 0 else 1.4
+        axes.plot(steps, values, color=colour, linewidth=width, marker=marker, markersize=3.5, label=name)
     axes.set_xlabel("steps ahead")
     axes.set_title(measure.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
