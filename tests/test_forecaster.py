@@ -50,7 +50,7 @@ def test_examples_are_windows_of_the_training_part(difference, steps):
     x, y = undone(fitted, fitting)
     np.testing.assert_allclose(x, expected_x, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(y, expected_y, rtol=1e-5, atol=1e-3)
-    scale = Standardizer.of(np.array(expected_y).reshape(-1, H * C))
+    scale = Standardizer.of_rows(np.array(expected_y).reshape(-1, H * C))
     np.testing.assert_allclose(fitted.targets_.scale, scale.scale, rtol=1e-5)
     x_held, y_held, lengths = fitting.validation
     assert lengths is None

@@ -72,6 +72,20 @@ def _training(fitted, n):
     return ~np.isin(np.arange(n), fitted.validation_rows_)
 
 
+def test_weights_of_examples_count_for_all_their_steps():
+    """What is weighted with 0 may have any targets."""
+    X, y = walks()
+    weights, validation = np.arange(40) % 3 * 1.0, (X[:6], y[:6])
+    fitted = [
+        regressor(standardize=False).fit(X, target, weights, validation_data=validation).model_.flat_parameters
+        for target in (y, np.where(weights[:, None, None], y, -5), np.where(weights[:, None, None], y, y[::-1]))
+    ]
+    np.testing.assert_array_equal(fitted[0], fitted[1])
+    np.testing.assert_array_equal(fitted[0], fitted[2])
+    unweighted = regressor(standardize=False).fit(X, y, validation_data=validation)
+    assert np.abs(unweighted.model_.flat_parameters - fitted[0]).max() > 1e-4
+
+
 def test_one_number_a_step_keeps_its_shape(tmp_path):
     X, y = walks()
     fitted = regressor().fit(X, y[:, :, 0], validation_data=(X[:5], y[:5, :, 0]))

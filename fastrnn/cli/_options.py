@@ -175,8 +175,8 @@ Difference = Annotated[
 ManyToMany = Annotated[
     bool | None,
     _option(
-        "--many-to-many/--many-to-one",
-        "--return-sequences",
+        "--many-to-many",
+        "--return-sequences/--many-to-one",
         help="Train on forecasts from each step of a window; or from its last one.",
         panel=MODEL,
         default="many-to-one",
