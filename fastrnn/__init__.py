@@ -49,13 +49,14 @@ _MODULES = {
         "CharacterLanguageModel",
         "NGramLanguageModel",
         "RecurrentClassifier",
+        "RecurrentForecaster",
         "RecurrentRegressor",
         "SparseAutoencoder",
         "load",
     ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("cells", "data", "layers", "losses", "memory", "plots", "testing")
+_SUBMODULES = ("cells", "data", "forecasting", "layers", "losses", "memory", "plots", "testing")
 __all__ = ["__version__", *_SUBMODULES, *_HOMES]
 
 

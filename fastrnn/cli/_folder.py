@@ -16,7 +16,7 @@ from fastrnn.cli._errors import UsageError
 
 EVENTS = "events.out.tfevents.*"
 CONVERGED = "convergence"
-FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json")
+FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json")
 
 
 class RunFolder:
@@ -91,6 +91,11 @@ class RunFolder:
     def history(self) -> Path:
         """A row for each epoch."""
         return self.path / "history.csv"
+
+    @property
+    def errors(self) -> Path:
+        """Of a forecaster, a row for each step of the horizon."""
+        return self.path / "errors.csv"
 
     @property
     def metrics(self) -> Path:

@@ -175,6 +175,32 @@ CharacterStep = Annotated[
         "--step", help="With --windowed, characters from window to window in training.", panel=MODEL, default="3", min=1
     ),
 ]
+Window = Annotated[
+    int | None,
+    _option(
+        "--window", help="Steps before that a forecast sees.", panel=MODEL, default="two seasons, 24 to 200", min=1
+    ),
+]
+Horizon = Annotated[int | None, _option("--horizon", help="Steps to forecast.", panel=MODEL, default="12", min=1)]
+Difference = Annotated[
+    bool | None,
+    _option(
+        "--difference/--level",
+        help="Forecast changes since the last value, for series with a trend or no fixed level; or values themselves.",
+        panel=MODEL,
+        default="difference",
+    ),
+]
+ManyToMany = Annotated[
+    bool | None,
+    _option(
+        "--many-to-many",
+        "--return-sequences/--many-to-one",
+        help="Train on forecasts from each step of a window; or from its last one.",
+        panel=MODEL,
+        default="many-to-one",
+    ),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -299,6 +325,42 @@ Context = Annotated[
         metavar="WORDS",
     ),
 ]
+Columns = Annotated[
+    str | None,
+    _option("--columns", help="Channels to take from DATA: names or numbers, with commas.", panel=DATA, default="all"),
+]
+Targets = Annotated[
+    str | None,
+    _option("--targets", help="Those of them to forecast, with commas.", panel=DATA, default="all"),
+]
+TimeColumn = Annotated[
+    str | None,
+    _option(
+        "--time",
+        "--time-column",
+        help="Column of the time in a CSV file, which is no channel.",
+        panel=DATA,
+        default="those called time, date, ...",
+    ),
+]
+SeriesColumn = Annotated[
+    str | None,
+    _option("--series", "--series-column", help="Column that tells series in a CSV file apart.", panel=DATA),
+]
+Season = Annotated[
+    int | None,
+    _option(
+        "--season",
+        help="Steps of a season, for the seasonal naive forecast and scaled errors; 1 for none.",
+        panel=DATA,
+        default="found in DATA",
+        min=1,
+    ),
+]
+TestFraction = Annotated[
+    float | None,
+    _option("--test", "--test-fraction", help="Share at the end of each series to test.", panel=DATA, default="0.2"),
+]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]
 XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequences.", panel=DATA)]
@@ -376,6 +438,11 @@ def widths(text: str | None, name: str = "--head", separator: str = ",") -> list
     except ValueError:
         expected = f"whole numbers such as 64{separator}32, or none"
         raise UsageError(f"{name} is {text!r}, expected {expected}") from None
+
+
+def names(text: str | None) -> list[str] | None:
+    """Return the parts of ``price,volume``."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 # ---- sweeps ---------------------------------------------------------------------------------------------------------

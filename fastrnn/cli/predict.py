@@ -18,7 +18,8 @@ def predict(
         Path | None,
         typer.Argument(
             help="HDF5 or npz file with the sequences: X, or else its test set; for an autoencoder with images or a "
-            "matrix, as in training; for a model of words n-grams or a plain text, as in training.",
+            "matrix, as in training; for a model of words n-grams or a plain text, as in training; for a forecaster "
+            "series, as in training.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +29,8 @@ def predict(
             "--out",
             help="CSV file: row, prediction, and a probability for each class; of an autoencoder row, mean squared "
             "error of the reconstruction, and the activation of each hidden unit; of a model of words row, context, "
-            "next word, its probability, and the ten likeliest words with theirs.",
+            "next word, its probability, and the ten likeliest words with theirs; of a forecaster row, series, step "
+            "after its end, and a value for each target.",
         ),
     ] = Path("predictions.csv"),
     key: Annotated[str | None, typer.Option("--key", help="Name of the array in DATA.", show_default=False)] = None,
@@ -46,7 +48,7 @@ def predict(
         int | None, typer.Option("--threads", help="Number of threads.", min=1, show_default="all, where it pays")
     ] = None,
 ) -> None:
-    """Predict the classes of new sequences, the features of new images or the next words, with a trained model."""
+    """Predict classes of new sequences, features of new images, next words, or what follows on series."""
     with one_line_errors():
         if data is None and not context:
             raise UsageError("DATA is missing; expected a file, or --context with a model of words")
@@ -60,15 +62,19 @@ def predict(
 Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
 
 
-def kinds() -> dict[str, tuple[Callable[[Path, str | None], Any], Callable[[Any, Any], Rows]]]:
+Load = Callable[[Any, Path, str | None], Any]  # of an estimator, a file, and the name of an array in it
+
+
+def kinds() -> dict[str, tuple[Load, Callable[[Any, Any], Rows]]]:
     """Return, by the name of the estimator, what loads its data and what makes rows of these."""
     from fastrnn.cli._stream import can_stream
     from fastrnn.data import load_images, load_inputs
 
     return {
-        "RecurrentClassifier": (lambda path, key: load_inputs(path, key, stream=can_stream(str(path))), classes),
-        "SparseAutoencoder": (lambda path, key: load_images(path, key, stream=can_stream(str(path))), features),
-        "NGramLanguageModel": (load_words, next_words),
+        "RecurrentClassifier": (lambda _, path, key: load_inputs(path, key, stream=can_stream(str(path))), classes),
+        "SparseAutoencoder": (lambda _, path, key: load_images(path, key, stream=can_stream(str(path))), features),
+        "NGramLanguageModel": (lambda _, path, key: load_words(path, key), next_words),
+        "RecurrentForecaster": (load_series, next_steps),
     }
 
 
@@ -103,7 +109,7 @@ def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
     from fastrnn._files import replace_file
 
     load, tabulate = kinds()[type(estimator).__name__]
-    X = load(data, key)
+    X = load(estimator, data, key)
     try:
         columns, rows, what = tabulate(estimator, X)
     except (TypeError, ValueError) as error:
@@ -188,3 +194,31 @@ def next_words(model: Any, texts: Any) -> Rows:
         rows.append([" ".join(context), *(value for word, p in pairs for value in (word, f"{p:.6g}"))])
     likeliest = [name for place in range(1, k + 1) for name in (f"word_{place}", f"p_{place}")]
     return ["context", "next", "p_next", *likeliest], rows, f"{len(rows)} contexts with the {k} likeliest next words"
+
+
+def load_series(forecaster: Any, path: Path, key: str | None) -> Any:
+    """Return series with the channels that the forecaster was trained on."""
+    from fastrnn.data import load_series
+
+    names = getattr(forecaster, "feature_names_in_", None)
+    if names is None:
+        return load_series(path, key=key)
+    is_csv = path.suffix.lower() in (".csv", ".tsv", ".txt")
+    if is_csv or all(name.isdigit() for name in names):
+        return load_series(
+            path, columns=list(names), series_column=forecaster.series_column_ if is_csv else None, key=key
+        )
+    return load_series(path, key=key)  # arrays have no names
+
+
+def next_steps(forecaster: Any, series: Any) -> Rows:
+    """Return the steps after the end of each series."""
+    forecasts = forecaster.predict(series.values)
+    names = getattr(forecaster, "feature_names_in_", series.columns)
+    rows = [
+        [name, str(step), *(f"{value:.10g}" for value in values)]
+        for name, steps in zip(series.names, forecasts, strict=True)
+        for step, values in enumerate(steps, 1)
+    ]
+    what = f"{forecaster.horizon} steps after the end of {len(forecasts)} series"
+    return ["series", "step", *(str(names[column]) for column in forecaster.columns_)], rows, what

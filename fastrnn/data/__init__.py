@@ -6,6 +6,7 @@ from fastrnn.data.images import ImageScaler, as_images, load_images
 from fastrnn.data.ngrams import NGrams, load_ngrams
 from fastrnn.data.patches import random_patches, sample_patches
 from fastrnn.data.sequences import Dataset, digits, load_inputs, load_sequences
+from fastrnn.data.series import SeriesSet, load_series, sample_series
 from fastrnn.data.words import load_text, ngrams_of, sentences_of, split_sentences, topics, vocabulary_of
 
 __all__ = [
@@ -13,12 +14,14 @@ __all__ = [
     "Dataset",
     "ImageScaler",
     "NGrams",
+    "SeriesSet",
     "as_images",
     "digits",
     "load_images",
     "load_inputs",
     "load_ngrams",
     "load_sequences",
+    "load_series",
     "load_text",
     "manual",
     "ngrams_of",
@@ -26,6 +29,7 @@ __all__ = [
     "read_by_blocks",
     "read_text",
     "sample_patches",
+    "sample_series",
     "sentences_of",
     "split_sentences",
     "streams_of",

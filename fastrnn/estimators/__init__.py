@@ -4,6 +4,7 @@ from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.files import load
+from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 
@@ -11,6 +12,7 @@ __all__ = [
     "CharacterLanguageModel",
     "NGramLanguageModel",
     "RecurrentClassifier",
+    "RecurrentForecaster",
     "RecurrentRegressor",
     "SparseAutoencoder",
     "load",

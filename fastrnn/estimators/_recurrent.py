@@ -82,7 +82,8 @@ class RecurrentEstimator(TrainedEstimator):
             The sequences; a table has one channel, also if it is a DataFrame or holds integers. An h5py.Dataset (or a
             mapped array, numpy.memmap) is read by blocks, with the same result; memory need not hold it.
         y : array-like
-            Targets: (N,) labels of any kind for a classifier, (N,) or (N, K) numbers for a regressor.
+            Targets: (N,) labels of any kind for a classifier, (N,) or (N, K) numbers for a regressor; where it returns
+            sequences (N, T) or (N, T, K), or a list of N arrays (T_n,) or (T_n, K).
         sample_weight : array-like (N,), optional
             Weights of the examples in the loss.
         validation_data : tuple (X, y), optional
@@ -149,7 +150,7 @@ class RecurrentEstimator(TrainedEstimator):
         limit = None if self.memory_limit is None else parse_bytes(self.memory_limit)
         sequences = check_sequences(self, X, reset=not again)
         n, T, I = sequences.given.shape
-        targets = self._learn_targets(y, n, again)
+        targets = self._learn_targets(y, sequences, again)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, targets, dtype=np.float64)
         sample_weight = self._class_weights(targets, sample_weight)
@@ -186,7 +187,8 @@ class RecurrentEstimator(TrainedEstimator):
             sequences.check()
         if not again:
             self.inputs_, self.model_ = scales, model
-            self._learn_scale(targets[training])
+            lengths = sequences.lengths
+            self._learn_scale(targets[training], None if lengths is None else lengths[training])
         x, others = self._standardized(sequences), (self._scaled(targets), sequences.lengths, sample_weight)
         validation = None
         if validation_data is not None:
@@ -200,12 +202,16 @@ class RecurrentEstimator(TrainedEstimator):
     # ---- what the classifier and the regressor decide ----------------------------------------------------------------
 
     @abstractmethod
-    def _learn_targets(self, y: Any, n: int, again: bool) -> Array:
-        """Check y against n examples, and return it as the loss takes it, but for its scale."""
+    def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
+        """Check y against the examples, and return it as the loss takes it, but for its scale."""
 
     @abstractmethod
     def _n_outputs(self) -> int:
         """Return the number of units of the last layer."""
+
+    def _each_step(self) -> bool:
+        """Is there an output for each step?"""
+        return False
 
     def _class_weights(self, targets: Array, sample_weight: Array | None) -> Array | None:
         return sample_weight
@@ -214,8 +220,8 @@ class RecurrentEstimator(TrainedEstimator):
         """Return the classes by which examples are held out for validation."""
         return None
 
-    def _learn_scale(self, targets: Array) -> None:
-        """Learn the scale of targets."""
+    def _learn_scale(self, targets: Array, lengths: Array | None) -> None:
+        """Learn the scale of the targets of examples of these lengths."""
 
     def _scaled(self, targets: Array) -> Array:
         return targets
@@ -242,7 +248,7 @@ class RecurrentEstimator(TrainedEstimator):
 
     def _validation_set(self, X: Any, y: Any) -> tuple[Any, ...]:
         sequences = check_sequences(self, X, reset=False)
-        targets = self._scaled(self._learn_targets(y, len(sequences.given), again=True))
+        targets = self._scaled(self._learn_targets(y, sequences, again=True))
         sequences.check()
         return self._standardized(sequences).ready(), targets, sequences.lengths
 
@@ -267,6 +273,7 @@ class RecurrentEstimator(TrainedEstimator):
         recurrent = Recurrent(
             self.cell,
             self.hidden_size,
+            return_sequences=self._each_step(),
             bidirectional=self.bidirectional,
             layers=self.layers,
             dropout=self.dropout,
@@ -285,8 +292,14 @@ class RecurrentEstimator(TrainedEstimator):
 
     def _outputs(self, X: Any) -> Array:
         """Return the outputs (N, U) of the net."""
+        return self._outputs_of(self._checked(X))
+
+    def _checked(self, X: Any) -> Inputs:
+        """Return sequences for the fitted net."""
         check_is_fitted(self, "model_")
-        sequences = check_sequences(self, X, reset=False)
+        return check_sequences(self, X, reset=False)
+
+    def _outputs_of(self, sequences: Inputs) -> Array:
         x = self._standardized(sequences)
         return self.model_.predict(x, sequences.lengths, n_threads=self.n_threads)
 

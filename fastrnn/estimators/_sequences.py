@@ -246,3 +246,35 @@ def check_targets(y: Any, n: int, dtype: Any) -> Array:
     if y.ndim not in (1, 2) or len(y) != n:
         raise ValueError(f"y has shape {y.shape}, but X has {n} examples; expected ({n},) or ({n}, K)")
     return y
+
+
+def check_step_targets(y: Any, sequences: Inputs) -> Array:
+    """Return finite targets (N, T) or (N, T, K), one for each step of the sequences; beyond a row's length 0."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    N, T = sequences.given.shape[:2]
+    lengths = np.full(N, T) if sequences.lengths is None else sequences.lengths
+    rows = [np.asarray(row) for row in y]
+    if len(rows) != N:
+        raise ValueError(f"y has {len(rows)} rows, expected {N}: one for each example of X")
+    width = rows[0].shape[1:]
+    out = np.zeros((N, T, *width))
+    for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+        if row.ndim not in (1, 2) or row.shape != (length, *width) or 0 in width:
+            shape = (length, *width) if index else f"({length},) or ({length}, K)"
+            expected = f"{shape}, as X[{index}] has {length} steps"
+            raise ValueError(f"y[{index}] has shape {row.shape}, expected {expected}")
+        if row.dtype.kind not in "biuf":
+            raise ValueError(f"y[{index}] has dtype {row.dtype}, expected numbers")
+        out[index, :length] = row
+    if not np.isfinite(out).all():
+        row, step = np.argwhere(~np.isfinite(out))[0][:2]
+        raise ValueError(f"y contains NaN or infinity at row {row}, step {step}; expected finite numbers")
+    return out
+
+
+def valid_steps(values: Array, lengths: Array | None) -> Array:
+    """Return the rows (n, K) of values (N, T, K) that belong to a step."""
+    if lengths is None:
+        return values.reshape(-1, values.shape[2])
+    return values[np.arange(values.shape[1]) < lengths[:, None]]

@@ -14,7 +14,7 @@ from fastrnn._kernels.chain import Frame, softmax
 from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell
 from fastrnn.estimators._recurrent import RecurrentEstimator
-from fastrnn.estimators._sequences import check_targets
+from fastrnn.estimators._sequences import Inputs, check_targets
 
 
 @dataclass(eq=False, repr=False)
@@ -110,8 +110,8 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
 
     class_weight: Any = None
 
-    def _learn_targets(self, y: Any, n: int, again: bool) -> Array:
-        y = column_or_1d(check_targets(y, n, None), warn=True)
+    def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
+        y = column_or_1d(check_targets(y, len(sequences.given), None), warn=True)
         check_classification_targets(y)
         if not again:
             self.classes_ = np.unique(y)

@@ -10,6 +10,7 @@ from fastrnn.encoder_decoder import load_encoder_decoder
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
+from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.model import load_model
@@ -19,6 +20,7 @@ KINDS = {
     "EncoderDecoder": load_encoder_decoder,
     "RecurrentClassifier": RecurrentClassifier.from_tree,
     "RecurrentRegressor": RecurrentRegressor.from_tree,
+    "RecurrentForecaster": RecurrentForecaster.from_tree,
     "SparseAutoencoder": SparseAutoencoder.from_tree,
     "NGramLanguageModel": NGramLanguageModel.from_tree,
     "CharacterLanguageModel": CharacterLanguageModel.from_tree,
@@ -38,8 +40,10 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
 
     Returns
     -------
-    object
+        What was saved.
         What was saved: a `Sequential`, an `EncoderDecoder`, or an estimator.
+    Sequential, RecurrentClassifier, RecurrentRegressor, RecurrentForecaster, SparseAutoencoder or NGramLanguageModel
+    object
 
     Raises
     ------

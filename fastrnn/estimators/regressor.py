@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
+from fastrnn._checks import check_choice
 from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell
 from fastrnn.estimators._recurrent import RecurrentEstimator
-from fastrnn.estimators._sequences import Standardizer, check_targets
+from fastrnn.estimators._sequences import Inputs, Standardizer, check_step_targets, check_targets, valid_steps
 
 
 @dataclass(eq=False, repr=False)
@@ -19,9 +21,9 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     """
     Predict numbers from sequences with a recurrent net.
 
-    Recurrent layers, and the last output of each sequence through dense layers (relu) and a linear one; trained for
-    the least mean squared error with a part of the data held out, until that part gets no better. With `standardize`
-    targets are standardised too, and the losses of `history_` are those of standardised targets.
+    Recurrent layers, and the last output of each sequence (or every one) through dense layers (relu) and a linear one;
+    trained for the least mean squared error with a part of the data held out, until that part gets no better. With
+    `standardize` targets are standardised too, and the losses of `history_` are those of standardised targets.
 
     Parameters
     ----------
@@ -33,6 +35,9 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         Bring every channel, and every target, to mean 0 and standard deviation 1, by the training examples.
     random_state, dtype, warm_start, verbose
         As in `RecurrentClassifier`.
+    return_sequences : bool
+        Predict numbers at each step of a sequence, from the steps up to it (with `bidirectional` from all of them), in
+        place of numbers for the whole. Targets are then (N, T) or (N, T, K), or a list of arrays (T_n,) or (T_n, K).
 
     Attributes
     ----------
@@ -51,25 +56,33 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
 
     _loss = "mse"
 
-    def _learn_targets(self, y: Any, n: int, again: bool) -> Array:
-        y = check_targets(y, n, np.float64)
-        width = y.shape[1:]
+    return_sequences: bool = False
+
+    def _each_step(self) -> bool:
+        check_choice("return_sequences", self.return_sequences, (False, True))
+        return bool(self.return_sequences)
+
+    def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
+        n = len(sequences.given)
+        y = check_step_targets(y, sequences) if self._each_step() else check_targets(y, n, np.float64)
+        leading, width = (y.shape[:2], y.shape[2:]) if self._each_step() else (y.shape[:1], y.shape[1:])
         if not again:
             self._target_shape = width
         elif width != self._target_shape:
-            raise ValueError(f"y has shape {y.shape}, expected {(n, *self._target_shape)} as it was fitted with")
-        return y.reshape(n, -1).astype(self.dtype)
+            raise ValueError(f"y has shape {y.shape}, expected {leading + self._target_shape} as it was fitted with")
+        return y.reshape(*leading, -1).astype(self.dtype)
 
     def _n_outputs(self) -> int:
         return int(np.prod(self._target_shape, dtype=int))
 
-    def _learn_scale(self, targets: Array) -> None:
-        self.targets_ = Standardizer.of_rows(targets) if self.standardize else None
+    def _learn_scale(self, targets: Array, lengths: Array | None) -> None:
+        rows = valid_steps(targets, lengths) if self._each_step() else targets
+        self.targets_ = Standardizer.of_rows(rows) if self.standardize else None
 
     def _scaled(self, targets: Array) -> Array:
         return targets if self.targets_ is None else self.targets_.apply(targets)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> Any:
         """
         Return the predicted numbers of each sequence.
 
@@ -81,16 +94,55 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         Returns
         -------
         ndarray (N,) or (N, K)
-            float64, in the shape of the targets it was fitted with.
+            float64, in the shape of the targets it was fitted with: (N, T) or (N, T, K) with `return_sequences`, and a
+            list of arrays (T_n,) or (T_n, K) if lengths are not equal.
 
         Raises
         ------
         NotFittedError, ValueError
             If the regressor is not fitted, or X is not like what it was fitted with.
         """
-        y = self._outputs(X)
+        sequences = self._checked(X)
+        y = self._outputs_of(sequences)
         y = y.astype(np.float64) if self.targets_ is None else self.targets_.undo(y)
-        return y.reshape(len(y), *self._target_shape)
+        y = y.reshape(*y.shape[:-1], *self._target_shape)
+        if not self._each_step() or sequences.lengths is None:
+            return y
+        return [row[:length] for row, length in zip(y, sequences.lengths.tolist(), strict=True)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """
+        Return R², the share of the variance that the predictions explain.
+
+        Parameters
+        ----------
+        X : array (N, T, I), table (N, T), or list of N arrays (T_n, I)
+            The sequences.
+        y : array-like
+            The true numbers, as in `fit`; with `return_sequences` all steps count alike.
+        sample_weight : array-like (N,), optional
+            Weights of the examples.
+
+        Returns
+        -------
+        float
+            1 is the best, 0 what the mean of `y` would get.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`, and if `y` is not like the targets it was fitted with.
+        """
+        if not self._each_step():
+            return float(super().score(X, y, sample_weight))
+        sequences = self._checked(X)
+        truth, lengths = check_step_targets(y, sequences), sequences.lengths
+        truth = truth.reshape(*truth.shape[:2], -1)
+        rows = [row.reshape(len(row), -1) for row in self.predict(X)]
+        if sample_weight is not None:
+            weights = np.broadcast_to(np.asarray(sample_weight)[:, None, None], (*truth.shape[:2], 1))
+            sample_weight = valid_steps(weights, lengths)[:, 0]
+        return float(r2_score(valid_steps(truth, lengths), np.concatenate(rows), sample_weight=sample_weight))
 
     def _frame(self) -> Frame:
         return super()._frame()._replace(outputs=self.targets_, shape=self._target_shape)

@@ -4,6 +4,7 @@ from fastrnn.plots._style import save
 from fastrnn.plots.classes import confusion_matrix
 from fastrnn.plots.curves import bits_per_character, cost_by_epoch, learning_curves
 from fastrnn.plots.features import feature_grids, features
+from fastrnn.plots.forecasts import errors_by_step, forecasts
 from fastrnn.plots.images import patches, reconstructions
 from fastrnn.plots.sweeps import sweep
 from fastrnn.plots.words import embedding_map, next_words
@@ -13,8 +14,10 @@ __all__ = [
     "confusion_matrix",
     "cost_by_epoch",
     "embedding_map",
+    "errors_by_step",
     "feature_grids",
     "features",
+    "forecasts",
     "learning_curves",
     "next_words",
     "patches",

@@ -1,0 +1,130 @@
+"""Forecasts over the truth, and their errors by step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from fastrnn.plots._style import INK, MUTED, STYLE
+
+__all__ = ["errors_by_step", "forecasts"]
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # blue, vermilion and green: distinct for every kind of colour vision
+
+
+@rc_context(STYLE)
+def forecasts(
+    series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str = "Forecasts"
+) -> Figure:
+    """
+    Draw forecasts over a series, and below what they are off.
+
+    Parameters
+    ----------
+    series : array_like (T,)
+        The true values; as many steps before the first origin as after it are drawn, but no more than two horizons.
+    origins : array_like of int (n,)
+        The last step known to each forecast, in ascending order, best a horizon apart.
+    models : mapping of str to array_like (n, H)
+        The H steps after each origin as forecast, by name; the first one is drawn on top, and so are its residuals.
+    title : str
+        The title.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel of values and one of residuals, truth less forecast.
+
+    Raises
+    ------
+    ValueError
+        When there is no forecast, or the arguments do not belong together.
+    """
+    values, at = np.asarray(series, float), np.asarray(origins)
+    rows = {name: np.asarray(model, float) for name, model in models.items()}
+    shapes = {one.shape for one in rows.values()}
+    if not rows or len(shapes) > 1 or not at.size or values.ndim != 1 or next(iter(shapes))[:1] != at.shape:
+        problem = f"series has shape {values.shape}, origins {at.shape} and models {sorted(shapes)}"
+        raise ValueError(f"{problem}, but (T,), (n,) and (n, H) were expected, n above 0")
+    H = next(iter(shapes))[1]
+    if at.min() < 0 or at.max() + H >= len(values):
+        raise ValueError(
+            f"origins are {at.min()} to {at.max()}, but 0 to T - H - 1 = {len(values) - H - 1} were expected"
+        )
+    first, last = max(0, int(at[0]) - 2 * H + 1), int(at[-1]) + H
+    figure = Figure(figsize=(8.8, 5.0), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    steps = np.arange(first, last + 1)
+    top.plot(steps, values[steps], color=INK, linewidth=1.2, label="truth", zorder=2)
+    styles = list(zip(_COLOURS, ("-", "--", ":"), strict=True))
+    for order, (name, model) in enumerate(rows.items()):
+        colour, line = styles[order % len(styles)]
+        for place, (origin, row) in enumerate(zip(at, model, strict=True)):
+            ahead = origin + np.arange(1, H + 1)
+            label = {"label": name} if place == 0 else {}
+            look: dict[str, Any] = {"color": colour, "linestyle": line, "zorder": 4 - order}
+            look["marker"] = "." if H == 1 else ""
+            top.plot(ahead, row, linewidth=1.8 if order == 0 else 1.1, **label, **look)
+            residuals = values[ahead] - row
+            if order == 0:
+                bottom.vlines(ahead, 0, residuals, color=colour, linewidth=max(0.6, min(3.0, 300 / len(steps))))
+            else:
+                bottom.plot(ahead, residuals, linewidth=1.0, **look)
+    for axes in (top, bottom):
+        for origin in at:
+            axes.axvline(origin + 0.5, color=MUTED, linewidth=0.6, linestyle=(0, (2, 3)), zorder=1)
+        axes.grid(axis="y")
+        axes.margins(x=0.01)
+    bottom.axhline(0, color=MUTED, linewidth=0.8)
+    bottom.set_xlabel("step (dotted: where a forecast begins)")
+    bottom.set_ylabel("truth less forecast")
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    top.set_title(title, parse_math=False)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside upper right", ncols=len(rows) + 1)
+    return figure
+
+
+@rc_context(STYLE)
+def errors_by_step(errors: Mapping[str, ArrayLike], measure: str = "mean absolute error") -> Figure:
+    """
+    Draw how errors grow with the step of the horizon.
+
+    Parameters
+    ----------
+    errors : mapping of str to array_like (H,)
+        An error for each step ahead, by model.
+    measure : str
+        What the errors are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each model.
+
+    Raises
+    ------
+    ValueError
+        When there are no errors, or not as many of each model.
+    """
+    lengths = {np.size(values) for values in errors.values()}
+    if len(lengths) != 1 or not max(lengths):
+        raise ValueError(f"there are errors of {sorted(lengths)} steps, but as many of each model were expected")
+    figure = Figure(figsize=(5.8, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    steps = np.arange(1, max(lengths) + 1)
+    for order, (name, values) in enumerate(errors.items()):
+        colour, marker = _COLOURS[order % len(_COLOURS)], "o" if len(steps) <= 24 else ""
+        width = 2.0 if order == 0 else 1.4
+        axes.plot(steps, values, color=colour, linewidth=width, marker=marker, markersize=3.5, label=name)
+    axes.set_xlabel("steps ahead")
+    axes.set_title(measure.capitalize())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.03)
+    axes.grid(axis="y")
+    figure.legend(loc="outside upper center", ncols=len(errors))
+    return figure
