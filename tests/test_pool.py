@@ -48,6 +48,43 @@ def test_a_block_that_is_far_too_large_is_not_lent():
     assert pool.waiting() == 0  # it has made room
 
 
+def test_of_equal_blocks_the_last_one_returned_is_lent_first():
+    arrays = [pool.empty(LARGE, np.float32) for _ in range(3)]
+    at = [address(array) for array in arrays]
+    del arrays[1], arrays[0], arrays[0]
+    again = [pool.empty(LARGE, np.float32) for _ in range(3)]
+    assert [address(array) for array in again] == [at[2], at[0], at[1]]
+
+
+def test_blocks_that_nobody_looks_at_are_taken_and_given():
+    block = pool.take(pool.LARGE)
+    at = address(block)
+    pool.give(block)
+    assert pool.waiting() == pool.LARGE
+    assert address(pool.take(pool.LARGE - 5)) == at
+    small = pool.take(pool.SMALL)
+    pool.give(small)
+    assert pool.waiting() == pool.SMALL
+
+
+def test_large_blocks_are_counted_as_soon_as_they_come_back(monkeypatch):
+    monkeypatch.setattr(pool, "KEEP", pool.LARGE)
+    blocks = [pool.take(pool.LARGE) for _ in range(3)]
+    while blocks:
+        pool.give(blocks.pop())
+    assert sum(size for size, _ in pool._free) == pool.LARGE
+    assert not pool._returned
+
+
+def test_many_small_blocks_are_counted_before_the_next_is_taken(monkeypatch):
+    monkeypatch.setattr(pool, "KEEP", 3 * pool.SMALL)
+    blocks = [pool.take(pool.SMALL) for _ in range(pool.MANY)]
+    while blocks:
+        pool.give(blocks.pop())
+    assert sum(size for size, _ in pool._free) == 3 * pool.SMALL
+    assert not pool._returned
+
+
 def test_what_waits_makes_room_for_what_is_new():
     blocks = [pool.empty(LARGE, np.float32) for _ in range(4)]
     del blocks

@@ -13,8 +13,6 @@ cdef enum:
     SHARDS = 16                          # at most
     PARTS = 8                            # of a chunk, for each of which a part of the next one is asked for
 
-ctypedef cnp.float64_t float64
-
 cdef extern from *:
     """
     #define prefetch(p) __builtin_prefetch(p, 0, 2)
@@ -35,17 +33,6 @@ cdef struct Passes:                      # of one call, for all threads
     vec* gradients                       # (shards, gradients_size)
     Py_ssize_t scratch_size, gradients_size
     int next                             # chunk or shard
-
-
-cdef inline Net one_step(const Net* layer, const int32_t* rows, const real* x, Py_ssize_t x_row, vec* h) noexcept nogil:
-    """A layer with these examples: a net of one step, whose outputs are `h`."""
-    cdef Net n = layer[0]
-    n.B = rows[0]; n.T = 1; n.active = rows
-    n.x = x; n.x_row = x_row; n.x_time = 0
-    n.h = h; n.first = 1; n.all_steps = True                      # there is no h before the step
-    n.symbols = NULL; n.c = NULL; n.mask = NULL; n.hm = NULL; n.a = NULL
-    n.dy = NULL; n.dc = NULL; n.dx = NULL
-    return n
 
 
 cdef void fetch_ahead(const Passes* p, Py_ssize_t r0, int part, int parts) noexcept nogil:
@@ -86,7 +73,7 @@ cdef void hidden_thread(void* job, int thread) noexcept nogil:
 cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real* x, real scale, vec* d) noexcept nogil:
     """Leave the deltas of the output, 0 in the padding, and return the sum of the squares of x_hat - x."""
     cdef float64 total = 0
-    cdef vec error, v, squares
+    cdef vec error, squares
     cdef Py_ssize_t group = <Py_ssize_t> rows * PANEL
     cdef int r, j, k, at, left
     for r in range(rows):
@@ -95,15 +82,7 @@ cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real*
         for j in range(n.groups):
             for k in range(n.blocks):
                 left = n.H - at * LANES
-                if left >= LANES:
-                    memcpy(&v, x + at * LANES, VECTOR_BYTES)
-                    error = x_hat[at] - v
-                elif left > 0:
-                    v = vset(0)
-                    memcpy(&v, x + at * LANES, left * sizeof(real))
-                    error = vfirst(x_hat[at] - v, left)
-                else:
-                    error = vset(0)
+                error = vfirst(x_hat[at] - vload(x + at * LANES, left), left)
                 squares += error * error
                 d[j * group + k] = error * vset(scale) * (x_hat[at] * (1 - x_hat[at]))
                 at += 1
@@ -198,7 +177,7 @@ cdef class TwoPasses:
         p.next = 0
         with nogil:
             run_on_threads(min(n_threads, p.chunks), hidden_thread, p)
-        self.means = sums.view((p.chunks, n.ld))[:, :n.H].sum(axis=0, dtype=np.float64) / p.N
+        self.means = sums.view((p.chunks, n.ld * LANES))[:, :n.H].sum(axis=0, dtype=np.float64) / p.N
         n = &self.output.net
         p.output = n
         self.wx_t = self.output.transposed(n.wx, n.I, n.x_ld, n.x_width)
@@ -233,8 +212,8 @@ cdef class TwoPasses:
             more = p.gradients + s * p.gradients_size
             for k in range(p.gradients_size):
                 total[k] += more[k]
-        dW2 = empty((output.I + 1, 1, output.H), DTYPE)
-        dW1 = empty((hidden.I + 1, 1, hidden.H), DTYPE)
+        dW2 = new_array((output.I + 1, 1, output.H))
+        dW1 = new_array((hidden.I + 1, 1, hidden.H))
         unpack(output, output.cell.x_gates, total, output.I + 1, <real*> data(dW2))
         unpack(hidden, hidden.cell.x_gates, total + size, hidden.I + 1, <real*> data(dW1))
         return errors.sum(), (dW1[:-1, 0], dW1[-1, 0], dW2[:-1, 0], dW2[-1, 0])

@@ -1,10 +1,13 @@
 # Arrays in and out, allocation, threads. Arguments were checked at the door; `native.py` makes these calls.
+import sys
+
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 
 from fastrnn._kernels.pool import SMALL as _SMALL
-from fastrnn._kernels.pool import empty
+from fastrnn._kernels.pool import empty, give, take
 from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
 
 cdef extern from *:
@@ -17,6 +20,8 @@ cdef extern from "cpu.h" nogil:
     int cpu_has_avx2()
     int omp_get_max_threads()
     enum: HAS_OPENMP
+
+ctypedef cnp.float64_t float64
 
 cnp.import_array()
 DTYPE = np.dtype(np.float32 if sizeof(real) == 4 else np.float64)
@@ -42,22 +47,30 @@ cdef inline void* data(array):
     return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?> array)
 
 
+# Held by C: what the module names is gone when the last arrays of a process are.
+cdef object is_finalizing = sys.is_finalizing
+
+
+@cython.no_gc                            # it refers to memory alone, and gives it back whole
 cdef class Memory:
     """One piece of memory, dealt out in aligned vectors; whoever keeps their address keeps this, too."""
     cdef object raw
+    cdef bint lent
     cdef vec* first
     cdef vec* next
 
     def __cinit__(self, Py_ssize_t vectors, bint zero=False):
-        cdef cnp.npy_intp count = (vectors + 1) * LANES
-        if count * <Py_ssize_t> sizeof(real) < SMALL:              # at once: small calls are made of such
-            self.raw = cnp.PyArray_EMPTY(1, &count, REAL_NUMBER, 0)
-        else:
-            self.raw = empty((count,), DTYPE)
+        cdef cnp.npy_intp size = (vectors + 1) * <Py_ssize_t> VECTOR_BYTES
+        self.raw = cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0) if size < SMALL else take(size)
+        self.lent = size >= SMALL
         cdef size_t at = <size_t> data(self.raw)
         self.first = self.next = <vec*> (at + -at % VECTOR_BYTES)
         if zero:
             memset(self.first, 0, vectors * VECTOR_BYTES)
+
+    def __dealloc__(self):
+        if self.lent and not is_finalizing():                      # modules are emptied then, the pool among them
+            give(self.raw)
 
     cdef vec* take(self, Py_ssize_t vectors) noexcept:
         cdef vec* taken = self.next
@@ -65,11 +78,22 @@ cdef class Memory:
         return taken
 
     cdef view(self, tuple shape):
-        """Return the first vectors as an array of numbers, the last axis LANES times as long."""
-        cdef Py_ssize_t count = LANES, start = <real*> self.first - <real*> data(self.raw)
-        for size in shape:
-            count *= size
-        return self.raw[start:start + count].reshape(shape[:-1] + (shape[-1] * LANES,))
+        """Return the first numbers as an array, which keeps this."""
+        cdef cnp.npy_intp[3] sizes
+        cdef int i, ndim = len(shape)
+        for i in range(ndim):
+            sizes[i] = shape[i]
+        array = cnp.PyArray_SimpleNewFromData(ndim, sizes, REAL_NUMBER, self.first)
+        cnp.set_array_base(array, self)
+        return array
+
+
+cdef new_array(tuple shape):
+    """Return an uninitialised array of numbers."""
+    cdef Py_ssize_t count = 1
+    for size in shape:
+        count *= size
+    return Memory((count + LANES - 1) // LANES).view(shape)
 
 
 cdef contiguous(array):
@@ -193,40 +217,43 @@ cdef cut(Plan* plan, const Net* n, int shares, lengths, Saved s, bounds=np.zeros
 
 # ---- weights, and the two calls on them ------------------------------------------------------------------------------
 
+ELMAN_KINDS = {"rnn_linear": LINEAR, "rnn_tanh": TANH, "rnn_relu": RELU, "rnn_sigmoid": SIGMOID}
+
+
 cdef class Packed:
     """Weights in panels: a snapshot that any number of calls may use, also at once."""
     cdef Net net                         # the cell, sizes, and the panels; each call fills in the rest
     cdef Memory panels, wx_t, wh_t
 
     def __init__(self, str name, Wx, Wh, bx, bh):
+        Wx = contiguous(Wx); Wh = contiguous(Wh); bx = contiguous(bx); bh = None if bh is None else contiguous(bh)
+        self.lay_out(name, Wx.shape[0], Wh.shape[0], Wx.shape[2], <real*> data(Wx), <real*> data(Wh),
+                     <real*> data(bx), <real*> data(bh))
+
+    cdef lay_out(self, str name, int I, int K, int H, const real* Wx, const real* Wh, const real* bx, const real* bh):
         cdef Net* n = &self.net
-        cdef int blocks
+        cdef int blocks = (H + LANES - 1) // LANES
         cdef vec* wx
         cdef vec* wh
         cdef vec* bias
-        cells = {"lstm": 0, "gru": 1, "rnn_linear": 2 + LINEAR, "rnn_tanh": 2 + TANH, "rnn_relu": 2 + RELU,
-                 "rnn_sigmoid": 2 + SIGMOID}
-        cdef int which = cells[name]
-        n.cell = LSTM if which == 0 else GRU if which == 1 else elman(which - 2)
-        n.I = Wx.shape[0]; n.K = Wh.shape[0]; n.H = Wx.shape[2]
-        blocks = (n.H + LANES - 1) // LANES
+        n.cell = LSTM if name == "lstm" else GRU if name == "gru" else elman(ELMAN_KINDS[name])
+        n.I = I; n.K = K; n.H = H
         n.groups = (blocks + n.cell.blocks - 1) // n.cell.blocks
         n.blocks = (blocks + n.groups - 1) // n.groups             # shared out evenly: no partial groups
         n.cols = n.cell.gates * n.blocks
         n.ld = n.groups * n.blocks
-        n.x_ld = (n.I + LANES - 1) // LANES
+        n.x_ld = (I + LANES - 1) // LANES
         n.x_width = min(<int> PANEL, max(1, n.x_ld)); n.h_width = min(<int> PANEL, n.ld)
-        Wx, Wh, bx, bh = (None if w is None else contiguous(w) for w in (Wx, Wh, bx, bh))
-        self.panels = Memory(n.groups * (PANEL + <Py_ssize_t> (n.I + n.K) * n.cols), n.H != n.ld * LANES)
-        wx = self.panels.take(n.groups * n.I * <Py_ssize_t> n.cols)
-        wh = self.panels.take(n.groups * n.K * <Py_ssize_t> n.cols)
+        self.panels = Memory(n.groups * (PANEL + <Py_ssize_t> (I + K) * n.cols))
+        wx = self.panels.take(n.groups * I * <Py_ssize_t> n.cols)
+        wh = self.panels.take(n.groups * K * <Py_ssize_t> n.cols)
         bias = self.panels.take(n.groups * PANEL)
         memset(bias, 0, n.groups * PANEL * VECTOR_BYTES)
-        pack(n, n.cell.x_gates, <real*> data(Wx), n.I, wx)
-        pack(n, n.cell.h_gates, <real*> data(Wh), n.K, wh)
-        add_bias(n, n.cell.x_gates, 0, <real*> data(bx), bias)
-        if bh is not None:
-            add_bias(n, n.cell.h_gates, n.cell.h_column, <real*> data(bh), bias)
+        pack(n, n.cell.x_gates, Wx, I, wx)
+        pack(n, n.cell.h_gates, Wh, K, wh)
+        add_bias(n, n.cell.x_gates, 0, bx, bias)
+        if bh:
+            add_bias(n, n.cell.h_gates, n.cell.h_column, bh, bias)
         n.wx = wx; n.wh = wh; n.bias = bias
 
     @property
@@ -239,7 +266,7 @@ cdef class Packed:
     cdef Memory transposed(self, const vec* w, int K, Py_ssize_t ld, int width):
         """Return packed weights once more, as backward reads them."""
         cdef Net* n = &self.net
-        cdef Memory panels = Memory((ld + width - 1) // width * n.groups * n.cols * LANES * width, True)
+        cdef Memory panels = Memory(transposed_size(n, ld, width))
         transpose(n, w, K, width, panels.take(0))
         return panels
 
@@ -268,7 +295,7 @@ cdef class Packed:
         final = [copy_out(&n, n.h, n.B * n.ld, lengths, not all_h)]
         if n.c:
             final.append(copy_out(&n, n.c, n.c_time, lengths, False))
-        h = s.outputs.view((n.T + 1, n.B, n.ld))[:, :, :n.H] if run.sequences else None
+        h = s.outputs.view((n.T + 1, n.B, n.ld * LANES))[:, :, :n.H] if run.sequences else None
         if not keep:
             s.outputs = s.rest = None
         return h, tuple(final), s if run.keep_tape else None
@@ -321,8 +348,8 @@ cdef class Packed:
         tape.place(&n, n.T if plan.segments else 0, True, True)
         with nogil:
             run_on_threads(n_threads, backward_thread, &plan)
-        dWx = empty((n.I + 1, n.cell.gates, n.H), DTYPE)
-        dWh = empty((n.K + 1, n.cell.gates, n.H), DTYPE)
+        dWx = new_array((n.I + 1, n.cell.gates, n.H))
+        dWh = new_array((n.K + 1, n.cell.gates, n.H))
         unpack(&n, n.cell.x_gates, n.dwx, n.I + 1, <real*> data(dWx))
         unpack(&n, n.cell.h_gates, n.dwh, n.K + 1, <real*> data(dWh))
         dbx = dWx[n.I]
@@ -330,7 +357,7 @@ cdef class Packed:
         initial = [copy_out(&n, n.dh, 0, NULL, False)]
         if n.dc:
             initial.append(copy_out(&n, n.dc, 0, NULL, False))
-        dx_rows = dx.view((n.B, n.T, n.x_ld))[:, :, :n.I] if need_dx else None
+        dx_rows = dx.view((n.B, n.T, n.x_ld * LANES))[:, :, :n.I] if need_dx else None
         return dx_rows, (dWx[:n.I], dWh[:n.K], dbx, dbh), tuple(initial)
 
 
@@ -339,7 +366,7 @@ def apply(str name, values):
     cdef Py_ssize_t i, count = len(values) // LANES + 1
     cdef Memory y = Memory(count, True)
     cdef vec* v = y.take(0)
-    array = y.view((count,))
+    array = y.view((count * LANES,))
     array[:len(values)] = values
     for i in range(count):
         v[i] = vexp(v[i]) if name == "exp" else vsigmoid(v[i]) if name == "sigmoid" else vtanh(v[i])

@@ -1,49 +1,40 @@
 """Dense layers on the recurrent kernels.
 
-``f(x W + b)`` is one step of an Elman cell without a recurrent product (``Wh`` of shape (0, 1, U)). The N examples are
-laid out as steps of up to ROWS rows, the last step shorter, so that deltas and their products meet in the cache, rows
-and columns are shared out among threads, and the promise about equal bits holds here too.
+``f(x W + b)`` is one step of an Elman cell without a recurrent product (``Wh`` of shape (0, 1, U)). The native backend
+does that step and no more (`dense.pxi`). For the others the N examples are laid out as steps of up to CHUNK_ROWS rows,
+the last step shorter, so that deltas and their products meet in the cache, rows and columns are shared out among
+threads, and the promise about equal bits holds here too.
 """
 
 from dataclasses import dataclass
+from functools import partial
+from math import prod
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
+from fastrnn._kernels.steps import CHUNK_ROWS
 from fastrnn._kernels.threads import choose_threads, threads_here
 from fastrnn._kernels.types import Array, PackedWeights, Run, Weights
+from fastrnn.cells import Cell
 from fastrnn.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_SIGMOID, RNN_TANH
 
 ACTIVATIONS = {None: RNN_LINEAR, "linear": RNN_LINEAR, "relu": RNN_RELU, "tanh": RNN_TANH, "sigmoid": RNN_SIGMOID}
-ROWS = 256
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class DenseTape:
     """What `dense_backward` needs of a forward call; it refers to the caller's `x`."""
 
-    packed: PackedWeights
-    run: Run
+    backend: ModuleType
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]  # of x
+    U: int
+    n_threads: int
     saved: Any
-    shape: tuple[int, ...]
-
-
-def _as_steps(a: Array) -> Array:
-    """(N, K) to (rows, steps, K) without copying what is contiguous; the last step may have fewer valid rows."""
-    N, K = a.shape
-    rows = max(1, min(N, ROWS))
-    steps = -(-N // rows)
-    if rows * steps != N:
-        a = np.concatenate([a, np.zeros((rows * steps - N, K), a.dtype)])
-    return a.reshape(steps, rows, K).swapaxes(0, 1)
-
-
-def _as_examples(a: Array, shape: tuple[int, ...]) -> Array:
-    """(rows, steps, K) back to (..., K), undoing `_as_steps`."""
-    N = int(np.prod(shape[:-1], dtype=int))
-    return a.swapaxes(0, 1).reshape(-1, a.shape[2])[:N].reshape(*shape[:-1], a.shape[2])
 
 
 def pack_dense(W: Array, b: Array, activation: str | None = None, *, backend: str | None = None) -> PackedWeights:
@@ -69,17 +60,8 @@ def pack_dense(W: Array, b: Array, activation: str | None = None, *, backend: st
     TypeError, ValueError
         If an argument has the wrong shape or dtype, or `activation` is unknown.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r} is unknown; expected one of {', '.join(map(repr, ACTIVATIONS))}")
-    cell = ACTIVATIONS[activation]
-    W = np.asarray(W)
-    if W.dtype not in DTYPES or W.ndim != 2:
-        raise TypeError(f"W has dtype {W.dtype} and shape {W.shape}, expected float32 or float64 and (I, U)")
-    I, U = W.shape
-    b = check_array("b", b, (U,), W.dtype)
-    module = backends.choose(backend, cell)
-    weights = Weights(W[:, None], np.zeros((0, 1, U), W.dtype), b[None], None)
-    return PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
+    cell, W, b = _check(W, b, activation)
+    return _pack(backends.choose(backend, cell), cell, W, b)
 
 
 def dense_forward(
@@ -120,31 +102,25 @@ def dense_forward(
     TypeError, ValueError
         If an argument has the wrong shape or dtype, or `activation` is unknown.
     """
-    packed = pack_dense(W, b, activation, backend=backend)
-    cell, module, (I, _, U) = packed.cell, packed.backend, packed.shape
+    cell, W, b = _check(W, b, activation)
+    I, U = W.shape
     x = np.asarray(x)
-    x = check_array("x", x, (-1,) * (x.ndim - 1) + (I,), packed.dtype)
-    N = int(np.prod(x.shape[:-1], dtype=int))
-    steps = _as_steps(x.reshape(N, I))
-    B, T = steps.shape[:2]
-    active = np.full(T, B, np.int32)
-    active[-1:] = N - B * (T - 1)
-    run = Run(
-        x=steps,
-        active=active,
-        lengths=(np.arange(B) < active[:, None]).sum(0, dtype=np.int32),
-        mask=None,
-        n_threads=choose_threads(n_threads, 2 * N * I * U),
-        sequences=True,
-        keep_tape=keep_tape,
-    )
-    h, _, saved = module.forward(cell, packed.payload, run, (np.zeros((B, U), packed.dtype),))
-    y = _as_examples(h[1:].swapaxes(0, 1), x.shape)
-    y.flags.writeable = not keep_tape
-    return y, DenseTape(packed, run, saved, x.shape) if keep_tape else None
+    if x.dtype != W.dtype or x.shape[-1:] != (I,):
+        check_array("x", x, (-1,) * (x.ndim - 1) + (I,), W.dtype)
+    N = prod(x.shape[:-1])
+    module, threads = backends.choose(backend, cell), choose_threads(n_threads, 2 * N * I * U)
+    forward = getattr(module, "dense_forward", None) or partial(_forward_by_steps, module)
+    y, saved = forward(cell, W, b, x.reshape(N, I), keep_tape, threads)
+    y = y.reshape(*x.shape[:-1], U)
+    if not keep_tape:
+        return y, None
+    y.flags.writeable = False
+    return y, DenseTape(module, W.dtype, x.shape, U, threads, saved)
 
 
-def dense_backward(tape: DenseTape, dy: Array, *, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+def dense_backward(
+    tape: DenseTape, dy: Array, *, need_dx: bool = True, add_to: tuple[Array, Array] | None = None
+) -> tuple[Array | None, Array, Array]:
     """
     Backpropagate through `dense_forward`.
 
@@ -156,26 +132,103 @@ def dense_backward(tape: DenseTape, dy: Array, *, need_dx: bool = True) -> tuple
         Gradient of `y`.
     need_dx : bool
         Compute the gradient of `x`.
+    add_to : tuple of ndarray (I, U) and ndarray (U,), optional
+        Contiguous arrays to which the gradients of `W` and `b` are added; None makes new ones.
 
     Returns
     -------
     dx : ndarray (..., I) or None
         Gradient of `x`.
     dW : ndarray (I, U)
-        Gradient of `W`.
+        Gradient of `W`, or what it was added to.
     db : ndarray (U,)
-        Gradient of `b`.
+        Gradient of `b`, likewise.
 
     Raises
     ------
     TypeError, ValueError
-        If `dy` has the wrong shape or dtype.
+        If an array has the wrong shape, dtype or layout.
     """
-    packed, run = tape.packed, tape.run._replace(n_threads=threads_here(tape.run.n_threads))
-    U = packed.shape[2]
-    dy = check_array("dy", dy, (*tape.shape[:-1], U), packed.dtype)
-    state = (np.zeros((run.x.shape[0], U), packed.dtype),)
-    dx, dweights, _ = packed.backend.backward(
-        packed.cell, packed.payload, run, tape.saved, _as_steps(dy.reshape(-1, U)), state, need_dx
+    I, U = tape.shape[-1], tape.U
+    dy = check_array("dy", dy, (*tape.shape[:-1], U), tape.dtype).reshape(-1, U)
+    if add_to is None:
+        add_to = np.zeros((I, U), tape.dtype), np.zeros(U, tape.dtype)
+    for name, array, shape in (("dW", add_to[0], (I, U)), ("db", add_to[1], (U,))):
+        if not check_array(name, array, shape, tape.dtype).flags.carray:
+            raise ValueError(f"{name} is not contiguous, aligned and writeable, expected an array to add to")
+    backward = getattr(tape.backend, "dense_backward", _backward_by_steps)
+    dx = backward(tape.saved, dy, *add_to, need_dx, threads_here(tape.n_threads))
+    return None if dx is None else dx.reshape(tape.shape), *add_to
+
+
+def _check(W: Array, b: Array, activation: str | None) -> tuple[Cell, Array, Array]:
+    """Return the cell of an activation, and weights whose shapes fit together."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is unknown; expected one of {', '.join(map(repr, ACTIVATIONS))}")
+    W = np.asarray(W)
+    if W.dtype not in DTYPES or W.ndim != 2:
+        raise TypeError(f"W has dtype {W.dtype} and shape {W.shape}, expected float32 or float64 and (I, U)")
+    if W.shape[1] == 0:
+        raise ValueError(f"W has shape {W.shape}, expected (I, U) with at least one unit")
+    return ACTIVATIONS[activation], W, check_array("b", b, W.shape[1:], W.dtype)
+
+
+def _pack(module: ModuleType, cell: Cell, W: Array, b: Array) -> PackedWeights:
+    """Return the layer as a net of a backend."""
+    I, U = W.shape
+    weights = Weights(W[:, None], W[:0, None], b[None], None)
+    return PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
+
+
+def _forward_by_steps(
+    module: ModuleType, cell: Cell, W: Array, b: Array, x: Array, keep_tape: bool, n_threads: int
+) -> tuple[Array, Any]:
+    """Return y (N, U) for x (N, I), and what `_backward_by_steps` needs."""
+    packed, steps = _pack(module, cell, W, b), _as_steps(x)
+    B, T = steps.shape[:2]
+    active = np.full(T, B, np.int32)
+    active[-1:] = len(x) - B * (T - 1)
+    run = Run(
+        x=steps,
+        active=active,
+        lengths=(np.arange(B) < active[:, None]).sum(0, dtype=np.int32),
+        mask=None,
+        n_threads=n_threads,
+        sequences=True,
+        keep_tape=keep_tape,
     )
-    return None if dx is None else _as_examples(dx, tape.shape), dweights.Wx[:, 0], dweights.bx[0]
+    h, _, saved = module.forward(cell, packed.payload, run, (_zeros(packed, B),))
+    return _as_examples(h[1:].swapaxes(0, 1), len(x)), (packed, run, saved)
+
+
+def _backward_by_steps(tape: Any, dy: Array, dW: Array, db: Array, need_dx: bool, n_threads: int) -> Array | None:
+    """Return dx (N, I) or None for dy (N, U); add the gradients of W and b."""
+    packed, run, saved = tape
+    run = run._replace(n_threads=n_threads)
+    dx, dweights, _ = packed.backend.backward(
+        packed.cell, packed.payload, run, saved, _as_steps(dy), (_zeros(packed, run.x.shape[0]),), need_dx
+    )
+    dW += dweights.Wx[:, 0]
+    db += dweights.bx[0]
+    return None if dx is None else _as_examples(dx, len(dy))
+
+
+def _zeros(packed: PackedWeights, rows: int) -> Array:
+    """Return a state of which there is no use."""
+    return np.zeros((rows, packed.shape[2]), packed.dtype)
+
+
+def _as_steps(a: Array) -> Array:
+    """(N, K) to (rows, steps, K) without copying what is contiguous; the last step may have fewer valid rows."""
+    N, K = a.shape
+    rows = max(1, min(N, CHUNK_ROWS))
+    steps = -(-N // rows)
+    if rows * steps != N:
+        a = np.concatenate([a, np.zeros((rows * steps - N, K), a.dtype)])
+    return a.reshape(steps, rows, K).swapaxes(0, 1)
+
+
+def _as_examples(a: Array, N: int) -> Array:
+    """(rows, steps, K) back to (N, K), undoing `_as_steps`."""
+    rows, steps, K = a.shape
+    return a.swapaxes(0, 1).reshape(rows * steps, K)[:N]

@@ -91,6 +91,21 @@ def backward(
     return dx, Weights(*dweights), dinitial
 
 
+def dense_forward(
+    cell: Cell, W: Array, b: Array, x: Array, keep_tape: bool, n_threads: int
+) -> tuple[Array, tuple[Any, Array, Array]]:
+    """Return y (N, U) for x (N, I), and what `dense_backward` needs."""
+    y, packed = variant(W.dtype).dense_forward(cell.name, W, b, x, n_threads)
+    return y, (packed, x, y)
+
+
+def dense_backward(
+    tape: tuple[Any, Array, Array], dy: Array, dW: Array, db: Array, need_dx: bool, n_threads: int
+) -> Array | None:
+    """Return dx (N, I) or None for dy (N, U); add the gradients of W and b."""
+    return variant(dy.dtype).dense_backward(*tape, dy, dW, db, need_dx, n_threads)
+
+
 def autoencoder(
     W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
 ) -> tuple[Array, Callable[[Array], Any]]:

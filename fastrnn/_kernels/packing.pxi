@@ -1,61 +1,74 @@
 # Weights (K, G, H) to panels, as the tile reads them, and gradients back.
 
-cdef inline Py_ssize_t gate_at(const Net* n, const int* gates, int k, int j, int c) noexcept nogil:
-    """Where that column's weights of feature k begin in (K, G, H)."""
-    return (<Py_ssize_t> k * n.cell.gates + gates[c % n.cell.gates]) * n.H + unit(n, j, c)
+cdef struct Columns:                     # of a group, in rows (G, H)
+    Py_ssize_t[PANEL] at                 # where each begins
+    int[PANEL] left                      # numbers from there to the end of H
+
+
+cdef inline Columns columns(const Net* n, const int* gates, int j) noexcept nogil:
+    cdef Columns found
+    cdef int c, first
+    for c in range(n.cols):
+        first = unit(n, j, c)
+        found.at[c] = <Py_ssize_t> gates[c % n.cell.gates] * n.H + first
+        found.left[c] = n.H - first
+    return found
 
 
 cdef void pack(const Net* n, const int* gates, const real* w, int K, vec* out) noexcept nogil:
     """(K, G, H) to (groups, K, cols)"""
-    cdef int k, j, c, i
-    cdef real* to
-    cdef const real* source
+    cdef int k, j, c, cols = n.cols
+    cdef Py_ssize_t row = <Py_ssize_t> n.cell.gates * n.H
+    cdef Columns column
     for j in range(n.groups):
+        column = columns(n, gates, j)
         for k in range(K):
-            for c in range(n.cols):
-                to = <real*> (out + (<Py_ssize_t> j * K + k) * n.cols + c)
-                source = w + gate_at(n, gates, k, j, c)
-                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                    to[i] = source[i]
+            for c in range(cols):
+                out[c] = vload(w + k * row + column.at[c], column.left[c])
+            out += cols
 
 
-cdef void add_bias(const Net* n, const int* gates, int column, const real* b, vec* out) noexcept nogil:
+cdef void add_bias(const Net* n, const int* gates, int first, const real* b, vec* out) noexcept nogil:
     """(G, H) to (groups, PANEL), from this column on; both biases meet where the columns do"""
-    cdef int j, c, i
-    cdef real* to
-    cdef const real* source
+    cdef int j, c
+    cdef Columns column
     for j in range(n.groups):
+        column = columns(n, gates, j)
         for c in range(n.cols):
-            to = <real*> (out + j * PANEL + column + c)
-            source = b + gate_at(n, gates, 0, j, c)
-            for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                to[i] += source[i]
+            out[j * PANEL + first + c] += vload(b + column.at[c], column.left[c])
 
 
 cdef void unpack(const Net* n, const int* gates, const vec* w, int K, real* out) noexcept nogil:
     """(groups, K, cols) to (K, G, H)"""
-    cdef int k, j, c, i
-    cdef const real* source
-    cdef real* to
+    cdef int k, j, c, cols = n.cols
+    cdef Py_ssize_t row = <Py_ssize_t> n.cell.gates * n.H
+    cdef Columns column
     for j in range(n.groups):
+        column = columns(n, gates, j)
         for k in range(K):
-            for c in range(n.cols):
-                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
-                to = out + gate_at(n, gates, k, j, c)
-                for i in range(min(<int> LANES, n.H - unit(n, j, c))):
-                    to[i] = source[i]
+            for c in range(cols):
+                vstore(out + k * row + column.at[c], w[c], column.left[c])
+            w += cols
+
+
+cdef Py_ssize_t transposed_size(const Net* n, Py_ssize_t ld, int width) noexcept nogil:
+    """Vectors that packed weights of features in `ld` vectors take when they are transposed."""
+    return (ld + width - 1) // width * n.groups * n.cols * LANES * width
 
 
 cdef void transpose(const Net* n, const vec* w, int K, int width, vec* out) noexcept nogil:
-    """(groups, K, cols) to (panels of width vectors of K, groups, cols * LANES, width)"""
-    cdef int k, j, c, i
-    cdef Py_ssize_t rows = <Py_ssize_t> n.groups * n.cols * LANES, wide = width * LANES
-    cdef const real* source
-    cdef real* to
+    """(groups, K, cols) to (panels of width vectors of K, groups, cols * LANES, width), zero beyond K"""
+    cdef int k, j, c, i, at
+    cdef Py_ssize_t rows = <Py_ssize_t> n.groups * n.cols * LANES
+    cdef vec[LANES] square
+    cdef vec* to
     for j in range(n.groups):
-        for k in range(K):
-            for c in range(n.cols):
-                source = <const real*> (w + (<Py_ssize_t> j * K + k) * n.cols + c)
-                to = <real*> out + (k // wide) * rows * wide + <Py_ssize_t> (j * n.cols + c) * LANES * wide + k % wide
+        for c in range(n.cols):
+            for at in range((K + LANES - 1) // LANES):
+                k = at * LANES
                 for i in range(LANES):
-                    to[i * wide] = source[i]
+                    square[i] = w[(<Py_ssize_t> j * K + k + i) * n.cols + c] if k + i < K else vset(0)
+                transpose_square(square)
+                to = out + ((at // width) * rows + <Py_ssize_t> (j * n.cols + c) * LANES) * width + at % width
+                for i in range(LANES):
+                    to[i * width] = square[i]

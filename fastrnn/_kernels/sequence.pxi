@@ -24,7 +24,7 @@ from libc.string cimport memcpy, memset
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C
     ctypedef float vec                   # LANES of them; Cython sees a number, and equations read as equations
-    enum: LANES, PANEL, TILE_ROWS, TILE_COLS, VECTOR_BYTES, ONWARD, APART
+    enum: LANES, PANEL, TILE_ROWS, TILE_COLS, VECTOR_BYTES, ONWARD, APART, ANEW
     ctypedef struct Left:
         const real* p
         Py_ssize_t segment, row, step
@@ -38,14 +38,25 @@ cdef extern from "tile.h" nogil:
     void restore_denormals(unsigned long mode)
     vec vset(real x)
     vec vfirst(vec x, Py_ssize_t lanes)
+    vec vload(const real* row, Py_ssize_t left)
+    vec vload_or(const real* row, Py_ssize_t left, real beyond)
+    void vstore(real* row, vec x, Py_ssize_t left)
+    void add_to_row(real* row, vec x, Py_ssize_t left)
+    void transpose_square(vec* rows)
+    vec vmax(vec x, vec y)
+    vec vsqrt(vec x)
+    double vsum(vec x)
+    real vlargest(vec x)
+    double sum_of_squares(const real* x, Py_ssize_t n)
     vec vexp(vec x)
+    vec vexp_or_0(vec x)
     vec vsigmoid(vec x)
     vec vtanh(vec x)
     vec vrelu(vec x)
     vec vpositive(vec x)
     void preactivation(int rows, int groups, int cols, int h_column, vec* a, Py_ssize_t out_group, const vec* bias,
                        Symbols symbols, Left x, Right wx, int I, Left h, Right wh, int K)
-    void product(int rows, int cols, vec* out, Py_ssize_t ld, Left A, Right P, int segments, int steps, int apart)
+    void product(int rows, int cols, vec* out, Py_ssize_t ld, Left A, Right P, int segments, int steps, int how)
     void row_product(vec* out, Left A, Right P, Py_ssize_t panel, int segments, int steps)
     uint64_t symbol_key(int32_t symbol, uint32_t position)
     void sort_keys(uint64_t* keys, Py_ssize_t n)
@@ -193,8 +204,8 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
 
 
 cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize_t cols, Left deltas, const vec* panels,
-                       int width) noexcept nogil:
-    """Add deltas times transposed weights, which lie in panels of `width` vectors."""
+                       int width, int how=ONWARD) noexcept nogil:
+    """Add deltas times transposed weights, which lie in panels of `width` vectors; ANEW, overwrite what is there."""
     cdef Py_ssize_t at = 0, panel = <Py_ssize_t> n.groups * n.cols * LANES * width
     cdef int steps = n.cols * LANES
     cdef Right w
@@ -202,10 +213,12 @@ cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize
     while at < cols:
         w.p = panels + at // width * panel
         if rows == 1 and width == PANEL and at + 2 * width <= cols:
+            if how == ANEW:
+                memset(out + at, 0, 2 * PANEL * VECTOR_BYTES)
             row_product(out + at, deltas, w, panel, n.groups, steps)
             at += 2 * width
         else:
-            product(rows, <int> min(<Py_ssize_t> width, cols - at), out + at, ld, deltas, w, n.groups, steps, ONWARD)
+            product(rows, <int> min(<Py_ssize_t> width, cols - at), out + at, ld, deltas, w, n.groups, steps, how)
             at += width
 
 

@@ -26,11 +26,13 @@
   typedef double real;
   typedef int64_t integer;
   #define MM(op) MM_(op##_pd)
+  #define REAL_BYTES 8
   enum { MANTISSA = 52, BIAS = 1023 };
 #else
   typedef float real;
   typedef int32_t integer;
   #define MM(op) MM_(op##_ps)
+  #define REAL_BYTES 4
   enum { MANTISSA = 23, BIAS = 127 };
 #endif
 
@@ -45,7 +47,12 @@ INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane
   #include <immintrin.h>
   INLINE vec vmin(vec x, vec y) { return (vec)MM(min)(x, y); }
   INLINE vec vmax(vec x, vec y) { return (vec)MM(max)(x, y); }
+  INLINE vec vsqrt(vec x) { return (vec)MM(sqrt)(x); }
 #else
+  INLINE vec vsqrt(vec x) {
+    for (int i = 0; i < LANES; i++) x[i] = __builtin_sqrt(x[i]);   /* of a float the same as its own: it has twice the bits */
+    return x;
+  }
   INLINE vec vselect(ivec mask, vec x, vec y) { return (vec)((mask & (ivec)x) | (~mask & (ivec)y)); }
   INLINE vec vmin(vec x, vec y) { return vselect((ivec)(x < y), x, y); }
   INLINE vec vmax(vec x, vec y) { return vselect((ivec)(x > y), x, y); }
@@ -73,11 +80,105 @@ INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane
   INLINE void restore_denormals(unsigned long mode) { (void)mode; }
 #endif
 
+/* Rows of numbers, wherever they lie and end: `left` of them are left. What is beyond is neither read, in its place is 0
+ * or another number, nor written. */
+INLINE vec vload_or(const real *row, ptrdiff_t left, real beyond) {
+  vec x = vset(beyond);
+  if (left >= LANES) __builtin_memcpy(&x, row, sizeof x);
+#if defined(__AVX512F__)
+  else if (left > 0) x = MM(mask_loadu)(x, (1u << left) - 1, row);
+#else
+  else for (ptrdiff_t i = 0; i < left; i++) x[i] = row[i];
+#endif
+  return x;
+}
+INLINE vec vload(const real *row, ptrdiff_t left) { return vload_or(row, left, 0); }
+INLINE void vstore(real *row, vec x, ptrdiff_t left) {
+  if (left >= LANES) __builtin_memcpy(row, &x, sizeof x);
+#if defined(__AVX512F__)
+  else if (left > 0) MM(mask_storeu)(row, (1u << left) - 1, x);
+#else
+  else for (ptrdiff_t i = 0; i < left; i++) row[i] = x[i];
+#endif
+}
+
+INLINE void add_to_row(real *row, vec x, ptrdiff_t left) { vstore(row, vload(row, left) + x, left); }
+
 /* 0 in the lanes from `lanes` on: not by a product, for what is there may be infinite */
 INLINE vec vfirst(vec x, ptrdiff_t lanes) {
   ivec number;
   for (int i = 0; i < LANES; i++) number[i] = i;
   return (vec)((ivec)x & (ivec)(number < (integer)lanes));
+}
+
+/* The lanes' sum, in float64, and their maximum: in pairs, for each operation waits for the one before. A NaN may get lost
+ * among the maxima. */
+INLINE double vsum(vec x) {
+  double sums[LANES];
+  for (int i = 0; i < LANES; i++) sums[i] = x[i];
+  for (int n = LANES / 2; n; n /= 2)
+    for (int i = 0; i < n; i++) sums[i] += sums[i + n];
+  return sums[0];
+}
+INLINE real vlargest(vec x) {
+  real largest[LANES];
+  for (int i = 0; i < LANES; i++) largest[i] = x[i];
+  for (int n = LANES / 2; n; n /= 2)
+    for (int i = 0; i < n; i++) largest[i] = largest[i] > largest[i + n] ? largest[i] : largest[i + n];
+  return largest[0];
+}
+
+/* The sum of squares, in float64; in four vectors, for each addition waits for the one before. */
+enum { WIDE_LANES = VECTOR_BYTES / sizeof(double) };
+typedef double wide_vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef real narrow_vec __attribute__((vector_size(WIDE_LANES * REAL_BYTES), aligned(REAL_BYTES), may_alias));
+static double sum_of_squares(const real *x, ptrdiff_t n) {
+  wide_vec sums[4] = {{0}};
+  double total = 0;
+  ptrdiff_t i = 0;
+  for (; i + 4 * WIDE_LANES <= n; i += 4 * WIDE_LANES)
+    for (int k = 0; k < 4; k++) {
+      wide_vec wide = __builtin_convertvector(*(const narrow_vec *)(x + i + k * WIDE_LANES), wide_vec);
+      sums[k] += wide * wide;
+    }
+  for (; i < n; i++) total += (double)x[i] * x[i];
+  sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  for (int k = 0; k < WIDE_LANES; k++) total += sums[0][k];
+  return total;
+}
+
+/* Row i of a square of vectors becomes column i. The bits of the place of a number, those of its row before those of its
+ * column, turn left by one each time that the upper half of the rows is interleaved with the lower one; when all bits
+ * of the row have gone to the other end, rows and columns have changed places. */
+#ifdef __clang__
+  #define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+  #define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (ivec){__VA_ARGS__})
+#endif
+#if VECTOR_BYTES == 16 * REAL_BYTES
+  #define LOW_HALVES(x, y) SHUFFLE(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+  #define HIGH_HALVES(x, y) SHUFFLE(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif VECTOR_BYTES == 8 * REAL_BYTES
+  #define LOW_HALVES(x, y) SHUFFLE(x, y, 0, 8, 1, 9, 2, 10, 3, 11)
+  #define HIGH_HALVES(x, y) SHUFFLE(x, y, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif VECTOR_BYTES == 4 * REAL_BYTES
+  #define LOW_HALVES(x, y) SHUFFLE(x, y, 0, 4, 1, 5)
+  #define HIGH_HALVES(x, y) SHUFFLE(x, y, 2, 6, 3, 7)
+#else
+  #define LOW_HALVES(x, y) SHUFFLE(x, y, 0, 2)
+  #define HIGH_HALVES(x, y) SHUFFLE(x, y, 1, 3)
+#endif
+INLINE void transpose_square(vec *rows) {
+  vec turned[LANES];
+  _Pragma("GCC unroll 4")
+  for (int n = 1; n < LANES; n *= 2) {
+    _Pragma("GCC unroll 8")
+    for (int i = 0; i < LANES / 2; i++) {
+      turned[2 * i] = LOW_HALVES(rows[i], rows[i + LANES / 2]);
+      turned[2 * i + 1] = HIGH_HALVES(rows[i], rows[i + LANES / 2]);
+    }
+    __builtin_memcpy(rows, turned, sizeof turned);
+  }
 }
 
 /* e^x - 1 = 2^n (e^r - 1) + (2^n - 1), |r| <= ln(2)/2. The caller has clamped x. n sits in the low bits of x / ln 2
@@ -119,6 +220,9 @@ INLINE vec vexp(vec x) {          /* saturates outside [EXP_MIN, EXP_MAX]; NaN s
   vec s, p;
   expm1_parts(vmin(vset(EXP_MAX), vmax(vset(EXP_MIN), x)), &s, &p);
   return s * p + s;
+}
+INLINE vec vexp_or_0(vec x) {     /* 0 below EXP_MIN */
+  return (vec)((ivec)vexp(x) & ~(ivec)(x < EXP_MIN));
 }
 INLINE vec vsigmoid(vec x) { return 1 / (1 + vexp(-x)); }
 INLINE vec vtanh(vec x) {         /* m / (m + 2), m = e^2x - 1: exact to a few ulp also near 0 */

@@ -120,10 +120,10 @@ cdef class Chain:
             n.active = self.active
             h = Memory(2 * n.B * n.ld, True)
             n.h = h.take(0)
-            self.h.append(h.view((2, n.B, n.ld)))
+            self.h.append(h.view((2, n.B, n.ld * LANES)))
             c = Memory(n.B * n.ld, True) if n.cell.states > 1 else None
             n.c = NULL if c is None else c.take(0)
-            self.c.append(None if c is None else c.view((n.B, n.ld)))
+            self.c.append(None if c is None else c.view((n.B, n.ld * LANES)))
             n.x_row = n.I if i == 0 else self.nets[i - 1].ld * LANES
         self.I = self.nets[0].I; self.U = self.nets[self.count - 1].H
         self.finite = frame.finite; self.wide = frame.wide; self.softmax = frame.softmax

@@ -10,7 +10,8 @@
  * Design
  *  1. Every operand is a pointer and its strides: nothing is transposed or copied.
  *  2. The sum over (s, k) of a row runs in one order, whatever the tiling: the same bits for any split of rows or
- *     columns. Blocks of (s, k) are small enough for their part of P to stay in L1 while all rows pass over it.
+ *     columns. Blocks of (s, k) are small enough for their part of P to stay in the second-level cache, which feeds the
+ *     tile as fast as it works, while all rows pass over it; and large, for each block loads and stores all sums.
  *  3. Two ways to cut a long sum into blocks. Onward, a block takes up the sum where the last one left it: one sum,
  *     one order, for what must not depend on blocks. Apart, a block is summed by itself and then added: a sum over
  *     thousands of steps stays as accurate as one over a block; for the weight gradients.
@@ -27,7 +28,7 @@
   #define WIDE_TILE 0
   enum { TILE_ROWS = 6, TILE_COLS = 2 };
 #endif
-enum { BLOCK_BYTES = 24576 };
+enum { BLOCK_BYTES = 65536 };
 enum { PANEL = 4 };           /* vectors side by side in packed weights, tape and deltas */
 #ifdef __clang__              /* clang leaves the sums on the stack unless told in its own words */
   #define UNROLL _Pragma("clang loop unroll(full)")
@@ -41,6 +42,10 @@ typedef struct { const vec *p; ptrdiff_t segment, step; } Right;        /* strid
 typedef struct { const int32_t *p; ptrdiff_t row; } Symbols;            /* one-hot rows by number; p NULL: none */
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
+INLINE int shared_evenly(int steps, int most) {    /* steps of a block: 200 are 67 + 67 + 66, not 96 + 96 + 8 */
+  int blocks = (steps + most - 1) / most;
+  return (steps + blocks - 1) / blocks;
+}
 INLINE int tiles_of(int rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS; }
 INLINE int rows_of_tile(int rows_left, int tiles_left) { return (rows_left + tiles_left - 1) / tiles_left; }
 
@@ -118,11 +123,12 @@ static void preactivation(int rows, int groups, int cols, int h_column, vec *a, 
 
 /* ---- all other products ----------------------------------------------------------------------------------------- */
 
-enum { ONWARD = 0, APART = 1 };
+/* Sums begin with what is there, begin with 0 and are added to what is there, or begin with 0 and take its place. */
+enum { ONWARD = 0, APART = 1, ANEW = 2 };
 
-INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
   vec sum[TILE_ROWS][TILE_COLS];
-  if (apart) { LOOP(r, R) LOOP(c, C) sum[r][c] = vset(0); }
+  if (how != ONWARD) { LOOP(r, R) LOOP(c, C) sum[r][c] = vset(0); }
   else { LOOP(r, R) LOOP(c, C) sum[r][c] = out[r * ld + c]; }
   for (int s = 0; s < segments; s++) {
     const real *a = A.p + s * A.segment;
@@ -133,14 +139,21 @@ INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right
       LOOP(r, R) { vec x = vset(a[r * A.row]); LOOP(c, C) sum[r][c] += x * w[c]; }
     }
   }
-  if (apart) { LOOP(r, R) LOOP(c, C) out[r * ld + c] += sum[r][c]; }
+  if (how == APART) { LOOP(r, R) LOOP(c, C) out[r * ld + c] += sum[r][c]; }
   else { LOOP(r, R) LOOP(c, C) out[r * ld + c] = sum[r][c]; }
 }
 
-#define TILE(R, C) tile(R, C, out, ld, A, P, segments, steps, apart); break;
-#define ROWS(C) switch (R) { case 1: TILE(1, C) case 2: TILE(2, C) case 3: TILE(3, C) \
-                             case 4: TILE(4, C) case 5: TILE(5, C) default: TILE(6, C) }
-static void any_tile(int R, int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
+/* so many tiles of R rows, one below the other */
+INLINE void tiles(int count, const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps,
+                  int how) {
+  for (; count > 0; count--, A.p += R * A.row, out += R * ld) tile(R, C, out, ld, A, P, segments, steps, how);
+}
+
+#define TILES(R, C) tiles(count, R, C, out, ld, A, P, segments, steps, how); break;
+#define ROWS(C) switch (R) { case 1: TILES(1, C) case 2: TILES(2, C) case 3: TILES(3, C) \
+                             case 4: TILES(4, C) case 5: TILES(5, C) default: TILES(6, C) }
+static void any_tiles(int count, int R, int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps,
+                      int how) {
   switch (C) {
     case 1: ROWS(1) break;
 #if WIDE_TILE
@@ -154,30 +167,30 @@ static void any_tile(int R, int C, vec *out, ptrdiff_t ld, Left A, Right P, int 
 }
 
 /* all rows and columns over one block of segments and steps */
-static void block(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
-  int tiles = tiles_of(rows);
-  for (int c = 0; c < cols; c += TILE_COLS)
-    for (int q = 0, r = 0; q < tiles; q++) {
-      int R = rows_of_tile(rows - r, tiles - q);
-      Left a = A;
-      Right p = P;
-      a.p += r * A.row; p.p += c;
-      any_tile(R, least(cols - c, TILE_COLS), out + r * ld + c, ld, a, p, segments, steps, apart);
-      r += R;
-    }
+static void block(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
+  int count = tiles_of(rows), less = rows / count, more = rows % count;   /* tiles with one row more, which come first */
+  Left below = A;
+  below.p += more * (less + 1) * A.row;
+  for (int c = 0; c < cols; c += TILE_COLS, P.p += TILE_COLS, out += TILE_COLS) {
+    int C = least(cols - c, TILE_COLS);
+    if (more) any_tiles(more, less + 1, C, out, ld, A, P, segments, steps, how);
+    any_tiles(count - more, less, C, out + more * (less + 1) * ld, ld, below, P, segments, steps, how);
+  }
 }
 
-static void product(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int apart) {
-  int fit = BLOCK_BYTES / (PANEL * VECTOR_BYTES);                /* steps whose part of P fits into L1 */
-  if (steps == 0) return;
-  if (!apart && rows <= TILE_ROWS) fit = segments * steps;       /* nobody would read them twice */
-  int s_block = steps >= fit ? 1 : fit / steps, k_block = least(steps, fit);
+/* `how` the sums of blocks meet, ONWARD or APART, and | ANEW where `out` is to be overwritten */
+static void product(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
+  int fit = BLOCK_BYTES / (PANEL * VECTOR_BYTES), now = how & ANEW ? ANEW : how;  /* steps */
+  if (rows == 0 || steps == 0) return;
+  if (!(how & APART) && rows <= TILE_ROWS) fit = segments * steps;                /* nobody would read them twice */
+  int s_block = steps >= fit ? 1 : fit / steps, k_block = shared_evenly(steps, fit);
   for (int s = 0; s < segments; s += s_block)
     for (int k = 0; k < steps; k += k_block) {
       Left a = A;
       Right p = P;
       a.p += s * A.segment + k * A.step; p.p += s * P.segment + k * P.step;
-      block(rows, cols, out, ld, a, p, least(segments - s, s_block), least(steps - k, k_block), apart);
+      block(rows, cols, out, ld, a, p, least(segments - s, s_block), least(steps - k, k_block), now);
+      now = how & ~ANEW;
     }
 }
 

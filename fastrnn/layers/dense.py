@@ -69,10 +69,9 @@ class Dense(Layer):
         def backprop(gradients: Parameters, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
             if dy is None or tape is None:
                 return None, None
-            dy = check_array("dy", dy, (*x.shape[:-1], self.units), x.dtype)
-            dx, dW, db = dense_backward(tape, dy[valid], need_dx=need_dx)
-            gradients["W"] += dW
-            gradients["b"] += db
+            if valid is not ...:
+                dy = check_array("dy", dy, (*x.shape[:-1], self.units), x.dtype)
+            dx, *_ = dense_backward(tape, dy[valid], need_dx=need_dx, add_to=(gradients["W"], gradients["b"]))
             return None if dx is None else _put(dx, valid, x.shape), None
 
         return _put(rows, valid, (*x.shape[:-1], self.units)), None, backprop if call.training else None
