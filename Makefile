@@ -30,7 +30,8 @@ sanitize: .venv/dev
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZE)/lib \
 		$(BIN)/python -P -m pytest -o pythonpath= -s -p no:cacheprovider -k "not numba" \
-		$(addprefix tests/test_,kernels.py same_bits.py special_values.py simd.py dense.py pool.py streaming.py autoencoder_cost.py)
+		$(addprefix tests/test_,kernels.py same_bits.py special_values.py simd.py dense.py pool.py streaming.py autoencoder_cost.py \
+			softmax.py rows.py update.py)
 
 RESULTS ?= benchmarks/results
 BENCHMARKS := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE

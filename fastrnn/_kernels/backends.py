@@ -58,6 +58,16 @@ def choose(backend: str | None, cell: Cell) -> ModuleType:
     return _jit()
 
 
+def plain(backend: str | None) -> ModuleType:
+    """Return the backend for what needs no cell: native, else the reference, for NumPy has the loops."""
+    if backend not in (None, "native", "reference"):
+        raise ValueError(f"backend {backend!r} is unknown here; expected None, 'native' or 'reference'")
+    compiled = native()
+    if backend == "native" and compiled is None:
+        raise ValueError("backend 'native' is not available: no kernel was compiled when fastrnn was installed")
+    return reference if compiled is None or backend == "reference" else compiled
+
+
 def openmp_threads() -> int:
     """Return what OpenMP would take: OMP_NUM_THREADS, threadpoolctl and joblib; without it the first of these."""
     compiled = native()

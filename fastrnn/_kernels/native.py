@@ -111,3 +111,36 @@ def autoencoder(
 ) -> tuple[Array, Callable[[Array], Any]]:
     """Return the mean activations (H,), and what computes the squared error and the gradients (`autoencoder.py`)."""
     return variant(W1.dtype).autoencoder(W1, b1, W2, b2, x, n_threads)
+
+
+# ---- what needs no cell ---------------------------------------------------------------------------------------------
+
+
+def cross_entropy(y: Array, *arguments: Any) -> tuple[float, int, Array | None]:
+    """Return loss, number of right answers, and gradient; see `reference.cross_entropy`."""
+    return variant(y.dtype).cross_entropy(y, *arguments)
+
+
+def take_rows(table: Array, numbers: Array, valid: Array | None) -> Array:
+    """Return rows (N, D) of a contiguous table (V, D), 0 in place of those that are not valid."""
+    return variant(table.dtype).take_rows(table, numbers, valid)
+
+
+def add_rows(table: Array, numbers: Array, values: Array, valid: Array | None) -> None:
+    """Add the valid rows of values (N, D) to those of a contiguous table (V, D), one after the other."""
+    variant(table.dtype).add_rows(table, numbers, values, valid)
+
+
+def squares(gradients: Array, n_threads: int) -> float:
+    """Return the sum of the squares of a contiguous vector."""
+    return variant(gradients.dtype).squares(gradients, n_threads)
+
+
+def sgd(parameters: Array, *arguments: Any) -> None:
+    """Update contiguous vectors by gradient descent; see `reference.sgd`."""
+    variant(parameters.dtype).sgd(parameters, *arguments)
+
+
+def adam(parameters: Array, *arguments: Any) -> None:
+    """Update contiguous vectors by Adam; see `reference.adam`."""
+    variant(parameters.dtype).adam(parameters, *arguments)

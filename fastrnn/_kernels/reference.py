@@ -101,3 +101,110 @@ def autoencoder(
         return (error * error).sum(), (x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0))
 
     return h.mean(0), finish
+
+
+# ---- what needs no cell ---------------------------------------------------------------------------------------------
+
+
+def cross_entropy(
+    y: Array,
+    classes: Array,
+    valid: Array | None,
+    weights: Array | None,
+    scale: float,
+    gradient: bool,
+    n_threads: int,
+) -> tuple[Any, int, Array | None]:
+    """Return the weighted and scaled sum of the losses of y (N, C), the number of right answers, and dy or None.
+
+    IndexError with its place where a class is none of these.
+    """
+    chosen = _inside(classes, valid, y.shape[1])
+    y_valid, target = y[chosen], classes[chosen]
+    weights = np.ones(len(target)) if weights is None else weights[chosen]
+    rows = np.arange(len(target))
+    logits = y_valid - y_valid.max(axis=1, keepdims=True)
+    exponentials = np.exp(logits)
+    sums = exponentials.sum(axis=1)
+    loss = scale * ((np.log(sums) - logits[rows, target]) * weights).sum()
+    right = int(np.count_nonzero(y_valid.argmax(axis=1) == target))
+    if not gradient:
+        return loss, right, None
+    d = exponentials / sums[:, None]
+    d[rows, target] -= 1
+    dy = np.zeros(y.shape, y.dtype)
+    dy[chosen] = d * (scale * weights)[:, None].astype(y.dtype)
+    return loss, right, dy
+
+
+def take_rows(table: Array, numbers: Array, valid: Array | None) -> Array:
+    """Return rows (N, D) of a table (V, D), 0 in place of those that are not valid."""
+    chosen = _inside(numbers, valid, len(table))
+    out = np.zeros((len(numbers), table.shape[1]), table.dtype)
+    out[chosen] = table[numbers[chosen]]
+    return out
+
+
+def add_rows(table: Array, numbers: Array, values: Array, valid: Array | None) -> None:
+    """Add the valid rows of values (N, D) to those of a table (V, D), one after the other."""
+    chosen = _inside(numbers, valid, len(table))
+    np.add.at(table, numbers[chosen], values[chosen])
+
+
+def _inside(numbers: Array, valid: Array | None, stop: int) -> Array:
+    """Return which numbers count; IndexError with the place of the first of them that is not in 0..stop-1."""
+    chosen = np.ones(len(numbers), bool) if valid is None else valid
+    wrong = np.flatnonzero(chosen & ((numbers < 0) | (numbers >= stop)))
+    if len(wrong):
+        raise IndexError(int(wrong[0]))
+    return chosen
+
+
+def squares(gradients: Array, n_threads: int) -> float:
+    """Return the sum of the squares of a vector; by NumPy, not by BLAS, whose sums depend on its number of threads."""
+    return float(np.square(gradients, dtype=np.float64).sum())
+
+
+def sgd(
+    parameters: Array,
+    gradients: Array,
+    velocity: Array | None,
+    form: str,
+    rate: float,
+    momentum: float,
+    decay: float,
+    n_threads: int,
+) -> None:
+    """Update vectors; `velocity` is None without momentum."""
+    step = gradients + decay * parameters if decay else gradients
+    if velocity is not None:
+        velocity *= momentum
+        velocity += (1 - momentum) * step if form == "averaged" else step
+        step = step + momentum * velocity if form == "nesterov" else velocity
+    parameters -= rate * step
+
+
+def adam(
+    parameters: Array,
+    gradients: Array,
+    mean: Array,
+    square: Array,
+    rate: float,
+    keep: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    sum2: float,
+    n_threads: int,
+) -> None:
+    """Update vectors."""
+    mean *= beta1
+    mean += (1 - beta1) * gradients
+    square *= beta2
+    square += (1 - beta2) * gradients**2
+    step = np.sqrt(square / sum2)
+    step += epsilon
+    np.divide(mean, step, out=step)
+    step *= rate
+    parameters *= keep
+    parameters -= step

@@ -1,0 +1,79 @@
+"""Softmax cross-entropy of rows of logits."""
+
+import numpy as np
+
+from fastrnn._kernels import backends
+from fastrnn._kernels.checks import DTYPES
+from fastrnn._kernels.rows import as_numbers
+from fastrnn._kernels.threads import choose_threads
+from fastrnn._kernels.types import Array
+
+OPERATIONS = 50  # that a logit counts for when threads are chosen
+
+
+def softmax_cross_entropy(
+    y: Array,
+    target: Array,
+    weights: Array | None = None,
+    valid: Array | None = None,
+    *,
+    scale: float = 1.0,
+    gradient: bool = True,
+    n_threads: int | None = None,
+    backend: str | None = None,
+) -> tuple[float, int, Array | None]:
+    """
+    Compare logits with classes.
+
+    The loss of a row is ``log sum exp(y) - y[target]``; its sums are taken by lanes of the dtype, all that follows from
+    them in float64. A class is right if no logit is larger, none before it as large, and none NaN.
+
+    Parameters
+    ----------
+    y : ndarray (N, C)
+        Logits, float32 or float64.
+    target : integers (N,)
+        Classes, 0..C-1.
+    weights : ndarray (N,), optional
+        What the loss of each row counts; None is 1.
+    valid : bool ndarray (N,), optional
+        Rows that count; of the others nothing is read, and their gradient is 0. None is all.
+    scale : float
+        What the sum of all losses counts; one over the number of rows for their mean.
+    gradient : bool
+        Compute the gradient of `y`.
+    n_threads : int, optional
+        Number of threads; see `recurrent_forward`.
+    backend : {None, "native", "reference"}
+        What runs; None is native where it was compiled.
+
+    Returns
+    -------
+    loss : float
+        The weighted and scaled sum of the losses of the valid rows.
+    correct : int
+        Number of valid rows whose class is right.
+    dy : ndarray (N, C) or None
+        Gradient of the loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong shape or dtype, or a target is no class of these logits.
+    """
+    if y.dtype not in DTYPES or y.ndim != 2:
+        raise TypeError(f"y has shape {y.shape} and dtype {y.dtype}, expected logits (N, C), float32 or float64")
+    N, C = y.shape
+    if C == 0:
+        raise ValueError(f"y has shape {y.shape}, expected logits of at least one class")
+    classes, counts = as_numbers("target", target, valid)
+    weights = None if weights is None else np.require(weights, np.float64, ["C", "A"])
+    for name, array in (("target", classes), ("weights", weights)):
+        if array is not None and array.shape != (N,):
+            raise ValueError(f"{name} has shape {array.shape}, expected ({N},): one for each row of y")
+    n_threads = choose_threads(n_threads, OPERATIONS * y.size)
+    try:
+        return backends.plain(backend).cross_entropy(y, classes, counts, weights, scale, gradient, n_threads)
+    except IndexError as wrong:
+        found = target[wrong.args[0]]
+        raise ValueError(f"target holds the class {found}, expected 0..{C - 1}, as y has {C} logits") from None
