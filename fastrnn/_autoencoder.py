@@ -28,6 +28,7 @@ class AutoencoderObjective(Objective):
         self._gradients = np.zeros_like(self._parameters)
         self.weights = _views(weights, self._parameters)
         self.gradients = _views(weights, self._gradients)
+        self.n_threads = n_threads
         self.options: dict[str, Any] = {
             "l2": l2,
             "sparsity": sparsity,

@@ -10,7 +10,7 @@ from fastrnn._examples import Examples, check_examples
 from fastrnn._kernels.types import Array
 from fastrnn._plan import described
 from fastrnn.layers import RowGradient
-from fastrnn.losses import COUNTERS, Loss, cross_entropy, get_loss
+from fastrnn.losses import COUNTING, Loss, cross_entropy, get_loss
 from fastrnn.model import Sequential
 
 
@@ -27,11 +27,14 @@ class Objective(ABC):
         What else an epoch sums, by the columns of its history.
     scale : str
         To what inputs should be scaled, for errors.
+    n_threads : int or None
+        Number of threads; see `recurrent_forward`.
     """
 
     steps: bool = False
     measures: tuple[str, ...] = ()
     scale: str = "a standard deviation of 1"
+    n_threads: int | None = None
 
     @property
     @abstractmethod
@@ -78,7 +81,7 @@ class Supervised(Objective):
         self.n_threads = n_threads
         self.checkpoint_every = checkpoint_every
         self.steps = len(model.output_shape) == 2
-        self.count: Callable[..., float] | None = next((count for known, count in COUNTERS if known is loss), None)
+        self.count: Callable[..., Any] | None = next((count for known, count in COUNTING if known is loss), None)
         self.measures = ("train_accuracy",) if self.count else ()
 
     @property
@@ -115,18 +118,24 @@ class Supervised(Objective):
             n_threads=self.n_threads,
             checkpoint_every=self.checkpoint_every,
         )
-        loss, dy = self.loss(y, batch.y, batch.mask, batch.weights)
+        loss, dy, correct = self._compare(y, batch, gradient=True)
         self.model.zero_gradients()
         backprop(dy, need_dx=False)
-        return loss, {"train_accuracy": self.count(y, batch.y, batch.mask)} if self.count else {}
+        return loss, {"train_accuracy": correct} if self.count else {}
+
+    def _compare(self, y: Array, batch: Examples, gradient: bool) -> tuple[float, Array | None, float]:
+        """Return the loss, its gradient, and the number of right answers; 0 where the loss knows no such."""
+        if self.count:
+            return self.count(y, batch.y, batch.mask, batch.weights, gradient=gradient)
+        return *self.loss(y, batch.y, batch.mask, batch.weights), 0.0
 
     def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
         loss, correct, steps = 0.0, 0.0, 0
         for batch in examples.batches(np.arange(len(examples.x)), batch_size, self.steps):
             y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
-            value, _ = self.loss(y, batch.y, batch.mask, batch.weights)
+            value, _, right = self._compare(y, batch, gradient=False)
             loss += value * batch.n_steps
-            correct += self.count(y, batch.y, batch.mask) if self.count else 0.0
+            correct += right
             steps += batch.n_steps
         return loss / max(steps, 1), correct / max(steps, 1) if self.count else None
 

@@ -1,10 +1,12 @@
 """Passes over batches: an update, or an evaluation; what is not finite ends them."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from fastrnn._examples import Examples
+from fastrnn._kernels.threads import threads_unless_named
 from fastrnn._objective import Objective
 from fastrnn._run import Run
 from fastrnn._updates import update
@@ -24,28 +26,38 @@ class Passes:
 
     def gradient(self, run: Run, batch: Examples, learning_rate: float | None) -> tuple[float, dict[str, float]]:
         """Return the loss and the sums of the measures; leave the clipped gradient in the objective."""
-        where = f"in epoch {run.epoch}, batch {run.batches + 1}"
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
-            loss, measures = self.objective.gradient(batch, run.dropout)
-            if not np.isfinite(loss):
-                raise self.divergence(f"the loss is {loss}", where, learning_rate)
-            rows = [gradient.values for _, gradient in self.objective.tables.values()]
-            norm = clip_by_global_norm(self.objective.flat_gradients, self.clip_norm, *rows)
-            if not np.isfinite(norm):
-                raise self.divergence(f"the norm of the gradient is {norm}", where, learning_rate)
-        return loss, measures
+        with self._quiet(), self._threads():
+            return self._gradient(run, batch, learning_rate)
 
     def update(self, run: Run, batch: Examples, optimizer: Optimizer, learning_rate: float) -> None:
         """Make one update, unless the loss or the gradient are not finite, and add it up in the run."""
-        loss, measures = self.gradient(run, batch, learning_rate)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with self._quiet(), self._threads():
+            loss, measures = self._gradient(run, batch, learning_rate)
             update(optimizer, self.objective, run.optimizer, learning_rate)
         run.add(batch.n_steps, loss, measures)
 
     def evaluate(self, examples: Examples, batch_size: int, at_a_time: int | None = None) -> tuple[float, float | None]:
         """Return loss and accuracy; see `Objective.evaluate`."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with self._quiet(), self._threads():
             return self.objective.evaluate(examples, batch_size, at_a_time)
+
+    def _gradient(self, run: Run, batch: Examples, learning_rate: float | None) -> tuple[float, dict[str, float]]:
+        loss, measures = self.objective.gradient(batch, run.dropout)
+        if not isfinite(loss):
+            raise self.divergence(f"the loss is {loss}", _where(run), learning_rate)
+        rows = [gradient.values for _, gradient in self.objective.tables.values()]
+        norm = clip_by_global_norm(self.objective.flat_gradients, self.clip_norm, *rows)
+        if not isfinite(norm):
+            raise self.divergence(f"the norm of the gradient is {norm}", _where(run), learning_rate)
+        return loss, measures
+
+    def _quiet(self) -> np.errstate:
+        """Let NumPy say nothing of what is not finite: it is found where it matters."""
+        return np.errstate(over="ignore", invalid="ignore")
+
+    def _threads(self) -> threads_unless_named:
+        """Hold losses and optimizers, which nobody tells, to the objective's number of threads."""
+        return threads_unless_named(self.objective.n_threads)
 
     def check_finite(self, name: str, value: object, epoch: int, learning_rate: float | None) -> None:
         """Refuse numbers that are not finite at the end of an epoch."""
@@ -59,3 +71,7 @@ class Passes:
             limit = "clip_norm=1.0" if self.clip_norm is None else f"a clip_norm below {self.clip_norm:g}"
             advice = f"a learning_rate below {learning_rate:g}, {limit}, or {advice}"
         return DivergenceError(f"{what} {where}: try {advice}; the model has the weights of the last finite epoch")
+
+
+def _where(run: Run) -> str:
+    return f"in epoch {run.epoch}, batch {run.batches + 1}"

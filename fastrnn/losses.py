@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastrnn._checks import check_choice
+from fastrnn._kernels import softmax_cross_entropy
 from fastrnn._kernels.types import Array
 
 
@@ -72,16 +73,9 @@ def cross_entropy(
     TypeError, ValueError
         If the targets are no classes of these logits, or a shape is wrong.
     """
-    valid = _check_mask(y, mask)
-    classes = _check_classes(y, target, valid)
-    logits = y[valid] - y[valid].max(axis=-1, keepdims=True)
-    rows = np.arange(len(classes))
-    exponents = np.exp(logits)
-    sums = exponents.sum(axis=-1, keepdims=True)
-    losses = np.log(sums[:, 0]) - logits[rows, classes]
-    d = exponents / sums
-    d[rows, classes] -= 1
-    return _mean(y, valid, losses[:, None], d, sample_weight, len(rows))
+    value, dy, _ = count_cross_entropy(y, target, mask, sample_weight)
+    assert dy is not None
+    return value, dy
 
 
 def mse(y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None) -> tuple[float, Array]:
@@ -184,46 +178,93 @@ def get_loss(loss: str | Loss) -> Loss:
     return LOSSES[loss]
 
 
-def count_correct(y: Array, target: Array, mask: Array | None = None) -> float:
+def count_cross_entropy(
+    y: Array,
+    target: Array,
+    mask: Array | None = None,
+    sample_weight: Array | None = None,
+    *,
+    gradient: bool = True,
+) -> tuple[float, Array | None, float]:
     """
-    Count the steps whose largest logit is that of the target.
+    Compare logits with classes, and count the steps whose largest logit is that of the target.
 
     Parameters
     ----------
-    y, target, mask
+    y, target, mask, sample_weight
         As in `cross_entropy`.
+    gradient : bool
+        Compute the gradient.
 
     Returns
     -------
-    float
-        How many.
+    value : float
+        The loss.
+    dy : ndarray or None
+        Its gradient.
+    correct : float
+        How many steps are right.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `cross_entropy`.
     """
-    valid = _check_mask(y, mask)
-    return float(np.count_nonzero(y[valid].argmax(axis=-1) == _check_classes(y, target, valid)))
+    valid = None if mask is None else _check_mask(y, mask)
+    classes = _check_classes(y, target, valid)
+    loss, correct, dy = softmax_cross_entropy(
+        y.reshape(len(classes), y.shape[-1]),
+        classes,
+        None if sample_weight is None else _step_weights(y, sample_weight).ravel(),
+        None if valid is None else valid.ravel(),
+        scale=1 / max(len(classes) if valid is None else np.count_nonzero(valid), 1),
+        gradient=gradient,
+    )
+    return loss, None if dy is None else dy.reshape(y.shape), correct
 
 
-def count_correct_binary(y: Array, target: Array, mask: Array | None = None) -> float:
+def count_binary_cross_entropy(
+    y: Array,
+    target: Array,
+    mask: Array | None = None,
+    sample_weight: Array | None = None,
+    *,
+    gradient: bool = True,
+) -> tuple[float, Array | None, float]:
     """
-    Count the steps, as shares of their outputs, where the logit is positive just where the target is above 1/2.
+    Compare logits with probabilities, and count the outputs that are positive just where the target is above 1/2.
 
     Parameters
     ----------
-    y, target, mask
+    y, target, mask, sample_weight
         As in `binary_cross_entropy`.
+    gradient : bool
+        Compute the gradient.
 
     Returns
     -------
-    float
-        How many.
+    value : float
+        The loss.
+    dy : ndarray or None
+        Its gradient.
+    correct : float
+        How many steps are right, as shares of their outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `binary_cross_entropy`.
     """
+    value, dy = binary_cross_entropy(y, target, mask, sample_weight)
     valid = _check_mask(y, mask)
-    return float(((y[valid] > 0) == (_check_numbers(y, target)[valid] > 0.5)).mean(axis=-1).sum())
+    right = (y[valid] > 0) == (_check_numbers(y, target)[valid] > 0.5)
+    return value, dy if gradient else None, float(right.mean(axis=-1).sum())
 
 
-# Counters of right answers, for the losses that have such.
-COUNTERS: tuple[tuple[Loss, Callable[..., float]], ...] = (
-    (cross_entropy, count_correct),
-    (binary_cross_entropy, count_correct_binary),
+# For the losses that know right answers: what computes the same, and counts them.
+COUNTING: tuple[tuple[Loss, Callable[..., tuple[float, Array | None, float]]], ...] = (
+    (cross_entropy, count_cross_entropy),
+    (binary_cross_entropy, count_binary_cross_entropy),
 )
 
 
@@ -231,20 +272,20 @@ def _mean(
     y: Array, valid: Any, losses: Array, d: Array, sample_weight: Array | None, count: int
 ) -> tuple[float, Array]:
     """Return the weighted mean of the losses of the valid steps, and its gradient at its place in `y`."""
-    weights = (_step_weights(y, valid, sample_weight) / max(count, 1))[:, None]
+    weights = (_step_weights(y, sample_weight)[valid] / max(count, 1))[:, None]
     dy = np.zeros_like(y)
     dy[valid] = d * weights.astype(y.dtype)
     return float((losses * weights).sum()), dy
 
 
-def _step_weights(y: Array, valid: Array, sample_weight: Array | None) -> Array:
-    """Return the weight of each valid step, in float64."""
+def _step_weights(y: Array, sample_weight: Array | None) -> Array:
+    """Return the weight of each step, in float64, in the shape of `y` without its last axis."""
     if sample_weight is None:
-        return np.ones(np.count_nonzero(valid))
+        return np.ones(y.shape[:-1])
     weights = np.asarray(sample_weight, np.float64)
     if weights.shape != y.shape[:1]:
         raise ValueError(f"sample_weight has shape {weights.shape}, expected {y.shape[:1]}: one for each example")
-    return np.broadcast_to(weights.reshape(-1, *(1,) * (y.ndim - 2)), y.shape[:-1])[valid]
+    return np.broadcast_to(weights.reshape(-1, *(1,) * (y.ndim - 2)), y.shape[:-1])
 
 
 def _check_mask(y: Array, mask: Array | None) -> Array:
@@ -258,24 +299,19 @@ def _check_mask(y: Array, mask: Array | None) -> Array:
     return mask
 
 
-def _check_classes(y: Array, target: Array, valid: Array) -> Array:
-    """Return the classes of the valid steps."""
+def _check_classes(y: Array, target: Array, valid: Array | None) -> Array:
+    """Return the classes of all steps, in a row; their range is checked where they are compared."""
     target = np.asarray(target)
-    C = y.shape[-1]
     if target.shape == y.shape:
-        rows = target[valid]
+        rows = target if valid is None else target[valid]
         if not (((rows == 0) | (rows == 1)).all() and (rows.sum(axis=-1) == 1).all()):
             raise ValueError(f"target has the shape of y, {y.shape}, expected one-hot rows: a single 1 among zeros")
-        return rows.argmax(axis=-1)
+        return target.argmax(axis=-1).ravel()
     if target.shape != y.shape[:-1]:
         raise ValueError(f"target has shape {target.shape}, expected classes {y.shape[:-1]} or one-hot rows {y.shape}")
     if target.dtype.kind not in "iu":
-        raise TypeError(f"target has dtype {target.dtype}, expected classes 0..{C - 1} of an integer dtype")
-    classes = target[valid]
-    wrong = classes[(classes < 0) | (classes >= C)]
-    if len(wrong):
-        raise ValueError(f"target holds the class {wrong[0]}, expected 0..{C - 1}, as y has {C} logits")
-    return classes
+        raise TypeError(f"target has dtype {target.dtype}, expected classes 0..{y.shape[-1] - 1} of an integer dtype")
+    return target.ravel()
 
 
 def _check_numbers(y: Array, target: Array) -> Array:

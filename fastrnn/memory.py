@@ -65,12 +65,16 @@ def training_bytes(
         check_integer("checkpoint_every", checkpoint_every, 1)
     shape = (T, *model.input_shape[1:]) if len(model.input_shape) == 2 else model.input_shape
     kept = 8 * B * T if isinstance(model.layers[0], Embedding) else _bytes(model, B, shape)
-    peak, needs_dx = 0, False
-    for layer, own in zip(model.layers, model._parameters, strict=True):
+    peak, needs_dx, copies = 0, False, ragged
+    dy = _bytes(model, B, shape[:-1] + model.output_shape[-1:] if len(model.output_shape) == 2 else model.output_shape)
+    for index, (layer, own) in enumerate(zip(model.layers, model._parameters, strict=True), start=1):
         if isinstance(layer, Recurrent):
             more, transient = _recurrent_bytes(layer, model, B, shape, checkpoint_every, ragged, needs_dx)
         else:
-            more, transient = _pointwise_bytes(layer, model, B, shape)
+            more, transient = _pointwise_bytes(layer, model, B, shape, copies)
+        # A dense layer copies what lies time first, as h of all steps does, and what has steps that do not count.
+        copies = ragged or not isinstance(layer, Dense | Embedding)
+        transient += dy if index < len(model.layers) else 0  # the loss holds it to the end
         kept, peak, needs_dx = kept + more, max(peak, transient), needs_dx or bool(own)
         shape = layer.output_shape(shape)
     return kept + peak
@@ -109,20 +113,21 @@ def _recurrent_bytes(
     return kept, peak
 
 
-def _pointwise_bytes(layer: Layer, model: Sequential, B: int, shape: Any) -> tuple[int, int]:
+def _pointwise_bytes(layer: Layer, model: Sequential, B: int, shape: Any, copies: bool) -> tuple[int, int]:
     """Return what a layer without steps keeps, and what it takes while it goes back: outputs, and whole vectors."""
     outputs = layer.output_shape(shape)
     if isinstance(layer, Embedding):
         count = B * shape[0]
         vectors, rows = _bytes(model, B, outputs), _bytes(model, min(count, layer.vocabulary), layer.dimension)
-        # Symbols and vectors; dy twice, and where it is lazy the most rows that there may be, and symbols sorted.
-        return 8 * count + vectors, 2 * vectors + (rows + 6 * 8 * count if layer.lazy else 0)
+        # Vectors; dy, and where it is lazy the most rows that there may be, and symbols sorted.
+        return vectors, vectors + (rows + 5 * 8 * count if layer.lazy else 0)
     if not isinstance(layer, Dense):
         return 2 * _bytes(model, B, outputs), _bytes(model, B, outputs)
     layout = backends.choose(None, RNN_LINEAR).layout
     state, _, _, inputs = layout(RNN_LINEAR, shape[-1], outputs[-1], model.dtype)
-    kept = _bytes(model, B, (*outputs[:-1], shape[-1] + state + outputs[-1]))  # h of all steps lies time first: copied
-    return kept, _bytes(model, B, (*outputs[:-1], outputs[-1] + inputs + shape[-1]))
+    copied = shape[-1] if copies else 0
+    kept, working = state + copied, outputs[-1] + inputs + copied
+    return _bytes(model, B, (*outputs[:-1], kept)), _bytes(model, B, (*outputs[:-1], working))
 
 
 def _bytes(model: Sequential, B: int, shape: Any) -> int:

@@ -5,11 +5,13 @@ caller and can be stored as it is; the learning rate of an update may differ fro
 """
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
 
 from fastrnn._checks import check_choice, check_number
+from fastrnn._kernels import adam_update, sgd_update, sum_of_squares
 from fastrnn._kernels.types import Array
 
 FORMS = ("classical", "nesterov", "averaged")
@@ -96,13 +98,15 @@ class SGD:
         return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
 
     def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
-        step = gradients + self.weight_decay * parameters if self.weight_decay else gradients
-        if self.momentum:
-            velocity = state["velocity"]
-            velocity *= self.momentum
-            velocity += (1 - self.momentum) * step if self.form == "averaged" else step
-            step = step + self.momentum * velocity if self.form == "nesterov" else velocity
-        parameters -= learning_rate * step
+        sgd_update(
+            parameters,
+            gradients,
+            state["velocity"] if self.momentum else None,
+            form=self.form,
+            learning_rate=learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
 
 
 @dataclass(frozen=True)
@@ -147,21 +151,19 @@ class Adam:
         return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "updates": 0}
 
     def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
-        mean, square = state["mean"], state["square"]
         state["updates"] += 1
-        mean *= self.beta1
-        mean += (1 - self.beta1) * gradients
-        square *= self.beta2
-        square += (1 - self.beta2) * gradients**2
-        # Both means start at 0; dividing them by these sums of their weights undoes the bias.
-        sum1, sum2 = 1 - self.beta1 ** state["updates"], 1 - self.beta2 ** state["updates"]
-        if self.weight_decay:
-            parameters *= 1 - learning_rate * self.weight_decay
-        step = np.sqrt(square / sum2)
-        step += self.epsilon
-        np.divide(mean, step, out=step)
-        step *= learning_rate / sum1
-        parameters -= step
+        adam_update(
+            parameters,
+            gradients,
+            state["mean"],
+            state["square"],
+            updates=state["updates"],
+            learning_rate=learning_rate,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}
@@ -218,9 +220,8 @@ def clip_by_global_norm(gradients: Array, limit: float | None, *more: Array) -> 
     float
         The norm before.
     """
-    # Summed by NumPy, not by BLAS, whose sums depend on its number of threads.
     parts = (gradients, *more)
-    norm = float(np.sqrt(sum(np.square(part, dtype=np.float64).sum() for part in parts)))
+    norm = sqrt(sum(map(sum_of_squares, parts)))
     if limit is not None and limit < norm < np.inf:
         for part in parts:
             part *= limit / norm

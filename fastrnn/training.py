@@ -407,6 +407,8 @@ class Trainer:
 
     def _report_batch(self, run: Run, plan: Plan, batches: int) -> None:
         """Tell the batch callbacks."""
+        if not self.batch_callbacks:
+            return
         means = run.means
         report = BatchReport(
             run.epoch, plan.epochs, run.batches, batches, means["train_loss"], means.get("train_accuracy")

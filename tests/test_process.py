@@ -8,10 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
-from kernels import BACKENDS, Problem, assert_same_bits
+from kernels import BACKENDS, INSTRUCTION_SETS, Problem, assert_same_bits
 
 import fastrnn
-from fastrnn._kernels import native, threads
+from fastrnn._kernels import (
+    adam_update,
+    add_rows,
+    dense_backward,
+    dense_forward,
+    native,
+    sgd_update,
+    softmax_cross_entropy,
+    sum_of_squares,
+    threads,
+)
 
 
 def run_python(code: str, **environment: str) -> str:
@@ -92,6 +102,54 @@ def test_many_threads_may_call_at_once(name, use_backend):
                 assert_same_bits(a, b)
 
 
+@pytest.mark.parametrize("name", INSTRUCTION_SETS)
+def test_many_threads_may_train_at_once(name, use_backend):
+    """Each its own net by its own kernels, also of losses and updates."""
+    backend = use_backend(name)
+    rng = np.random.default_rng(0)
+    x, W, b = (rng.normal(size=size).astype("float32") for size in ((300, 20), (20, 50), 50))
+    target, symbols = rng.integers(0, 50, 300), rng.integers(0, 7, 300)
+    both = {"learning_rate": 0.1, "weight_decay": 0.1}
+    adam = both | {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8}
+    sgd = both | {"form": "classical", "momentum": 0.0}
+
+    def train(n_threads):
+        options = {"n_threads": n_threads, **backend}
+        weights, bias, table = W.copy(), b.copy(), np.zeros((7, 20), "float32")
+        mean, square = np.zeros_like(W), np.zeros_like(W)
+        losses = []
+        for updates in range(1, 6):
+            y, tape = dense_forward(x, weights, bias, **options)
+            loss, correct, dy = softmax_cross_entropy(y, target, scale=1 / 300, **options)
+            dx, dW, db = dense_backward(tape, dy)
+            add_rows(table, symbols, dx, **backend)
+            losses.append((loss, correct, sum_of_squares(dW, **options)))
+            adam_update(weights, dW, mean, square, updates=updates, **adam, **options)
+            sgd_update(bias, db, None, **sgd, **options)
+        return losses, {"weights": weights, "bias": bias, "table": table}
+
+    expected, arrays = train(1)
+    assert expected[-1][0] < expected[0][0]
+    with ThreadPoolExecutor(20) as pool:
+        for losses, others in pool.map(train, [1, 2, 3] * 20):
+            assert losses == expected
+            assert_same_bits(others, arrays)
+
+
+@pytest.mark.skipif(not native.SUPPORTED, reason="needs native kernels")
+def test_arrays_may_outlive_the_modules():
+    """Their memory comes from a pool that is gone by then, and nothing is said of it."""
+    code = """if True:
+        import sys
+        import numpy as np
+        from fastrnn._kernels import dense_forward, pool
+        x, b = np.ones((400, 400), "float32"), np.ones(400, "float32")
+        sys.y, pool.y = dense_forward(x, x, b), dense_forward(x, x, b)
+        assert sys.y[0].nbytes > pool.SMALL
+    """
+    assert start_python(code).stderr == ""
+
+
 def test_limits_of_threads_hold(monkeypatch):
     work = 1e12
     explicit = threads.choose_threads(7, 1)
@@ -102,6 +160,19 @@ def test_limits_of_threads_hold(monkeypatch):
     assert threads.choose_threads(None, work) == 3
     fastrnn.set_num_threads(None)
     assert threads.choose_threads(None, work) <= os.cpu_count()
+
+
+def test_calls_within_a_call_take_its_threads():
+    before = threads.choose_threads(None, 1e12)
+    with threads.threads_unless_named(before + 3):
+        assert threads.choose_threads(None, 1e12) == before + 3
+        assert threads.choose_threads(None, 1) == 1
+        assert threads.choose_threads(2, 1) == 2
+        with threads.threads_unless_named(None):
+            assert threads.choose_threads(None, 1e12) == before + 3
+        with ThreadPoolExecutor(1) as pool:  # another thread is another call
+            assert pool.submit(threads.choose_threads, None, 1e12).result() == before
+    assert threads.choose_threads(None, 1e12) == before
 
 
 @pytest.mark.skipif(not native.SUPPORTED or not native.has_openmp(), reason="needs native kernels with OpenMP")

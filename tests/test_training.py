@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastrnn import storage
+from fastrnn._kernels.threads import choose_threads
 from fastrnn._streams import streams
 from fastrnn.history import History
 from fastrnn.layers import GRU, LSTM, RNN, Dense
@@ -252,6 +253,44 @@ def test_batches_are_cut_to_their_longest_row():
     Trainer(build(sequences=True), loss).fit(X, RNG.integers(0, C, (N, T)), epochs=1, batch_size=3, lengths=lengths)
     assert {shape for shape in shapes if len(set(shape)) > 1} == set()
     assert max(shapes)[0] == 4
+
+
+def test_losses_and_optimizers_are_held_to_the_threads():
+    seen = []
+
+    def loss(y, target, mask=None, sample_weight=None):
+        seen.append(choose_threads(None, 1e12))
+        return cross_entropy(y, target, mask, sample_weight)
+
+    class Watched(SGD):
+        def update(self, parameters, gradients, state, learning_rate):
+            seen.append(choose_threads(None, 1e12))
+            super().update(parameters, gradients, state, learning_rate)
+
+    Trainer(build(), loss, Watched(0.1), n_threads=7).fit(X, Y, epochs=1, validation=(X, Y))
+    assert len(seen) > 2
+    assert set(seen) == {7}
+
+
+def test_ones_own_loss_and_optimizer_are_never_replaced():
+    """Not by the kernels of what they are made of."""
+
+    def halved(y, target, mask=None, sample_weight=None):
+        value, dy = cross_entropy(y, target, mask, sample_weight)
+        return value / 2, dy / 2
+
+    class Slow(SGD):
+        def update(self, parameters, gradients, state, learning_rate):
+            super().update(parameters, gradients, state, learning_rate / 4)
+
+    plain, own = (
+        Trainer(build(), loss, optimizer).fit(X, Y, epochs=3, validation=(X_OTHER, Y_OTHER))
+        for loss, optimizer in (("cross_entropy", SGD(0.125)), (halved, Slow(1.0)))
+    )
+    np.testing.assert_allclose(own["train_loss"], np.array(plain["train_loss"]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(own["validation_loss"], np.array(plain["validation_loss"]) / 2, rtol=1e-6)
+    assert "train_accuracy" in plain
+    assert "train_accuracy" not in own
 
 
 def test_state_does_not_change_later():

@@ -1,12 +1,14 @@
 """How many threads a call takes."""
 
 import os
+from contextvars import ContextVar
 
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import check_count
 
 _limit: int | None = None
 _forked = False
+_most: ContextVar[int | None] = ContextVar("most", default=None)
 
 # Operations that a thread must have to do before a second one is woken: it costs some 5 microseconds.
 WORK_PER_THREAD = 2_000_000
@@ -58,7 +60,27 @@ def choose_threads(n_threads: int | None, operations: float) -> int:
         return 1
     if operations < 2 * WORK_PER_THREAD:
         return 1
-    return min(available_threads(), int(operations // WORK_PER_THREAD))
+    return min(_most.get() or available_threads(), int(operations // WORK_PER_THREAD))
+
+
+class threads_unless_named:
+    """
+    Within it, calls that name no number of threads have so many to take; None changes nothing.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        The number.
+    """
+
+    def __init__(self, n_threads: int | None) -> None:
+        self._n_threads = n_threads
+
+    def __enter__(self) -> None:
+        self._before = _most.set(self._n_threads or _most.get())
+
+    def __exit__(self, *_: object) -> None:
+        _most.reset(self._before)
 
 
 def threads_here(n_threads: int) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn._checks import check_choice, check_integer
+from fastrnn._kernels import add_rows, take_rows
 from fastrnn._kernels.types import Array
 from fastrnn.layers._base import Backward, Call, Forward, Gradients, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Gaussian, Initializer, check_initializer, draw
@@ -63,28 +64,18 @@ class Embedding(Layer):
         return {"W": draw(self.initializer, rng, (self.vocabulary, self.dimension))}
 
     def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
-        valid = _check_symbols(x, self.vocabulary, call.lengths)
-        symbols = x[valid].astype(np.intp, copy=False)
-        y = np.zeros((*x.shape, self.dimension), weights["W"].dtype)
-        y[valid] = weights["W"].take(symbols, axis=0)
+        if x.ndim != 2 or x.dtype.kind not in "iu":
+            raise TypeError(f"x has shape {x.shape} and dtype {x.dtype}, expected symbols: integers (B, T)")
+        valid = None
+        if call.lengths is not None and (call.lengths != x.shape[1]).any():
+            valid = np.arange(x.shape[1]) < call.lengths[:, None]
 
         def backprop(gradients: Gradients, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
             if dy is not None and self.lazy:
-                gradients["W"].add(symbols, dy[valid])
+                chosen = ... if valid is None else valid
+                gradients["W"].add(x[chosen].ravel(), dy[chosen].reshape(-1, self.dimension))
             elif dy is not None:
-                np.add.at(gradients["W"], symbols, dy[valid])
+                add_rows(gradients["W"], x, dy, valid)
             return None, None
 
-        return y, None, backprop if call.training else None
-
-
-def _check_symbols(x: Array, V: int, lengths: Array | None) -> Array:
-    """Return which symbols (B, T) count; refuse those that are not in 0..V-1."""
-    if x.ndim != 2 or x.dtype.kind not in "iu":
-        raise TypeError(f"x has shape {x.shape} and dtype {x.dtype}, expected symbols: integers (B, T)")
-    valid = np.ones(x.shape, bool) if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
-    wrong = np.argwhere(valid & ((x < 0) | (x >= V)))
-    if len(wrong):
-        row, step = map(int, wrong[0])
-        raise ValueError(f"x[{row}, {step}] is {x[row, step]}, expected a symbol in 0..{V - 1}")
-    return valid
+        return take_rows(weights["W"], x, valid, name="x"), None, backprop if call.training else None

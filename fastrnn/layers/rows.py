@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastrnn._kernels import add_rows
 from fastrnn._kernels.types import Array
 
 
@@ -57,7 +58,7 @@ class RowGradient:
         rows, places = np.unique(np.concatenate([self.rows, symbols], dtype=np.intp), return_inverse=True)
         sums = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
         sums[places[:known]] = self.values
-        np.add.at(sums, places[known:], values)
+        add_rows(sums, places[known:], values)
         self.rows, self.values = rows, sums
 
     def clear(self) -> None:
