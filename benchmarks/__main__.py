@@ -60,9 +60,9 @@ def main(
         _option(
             _names(DIRECTIONS),
             "infer: forward; train: and backward; step: forward, a call for each step; "
-            "cost: cost and gradient of the autoencoder.",
+            "cost: cost and gradient of the autoencoder; epoch: an epoch of the next-word model.",
         ),
-    ] = "infer,train,step,cost",
+    ] = "infer,train,step,cost,epoch",
     engines: Annotated[
         Any,
         _option(

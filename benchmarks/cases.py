@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from examples.own_cell import COUPLED, MGU
-from fastrnn import AutoencoderWeights, Weights
+from fastrnn import SGD, AutoencoderWeights, Dense, Sequential, Trainer, Weights
 from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell, get_cell
 from fastrnn.testing import random_weights
 
 RECURRENT = ("rnn", "lstm", "gru")
 OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # as a user writes them; nobody has a kernel or a module of them
-CELLS = (*RECURRENT, *OWN, "autoencoder")
+CELLS = (*RECURRENT, *OWN, "autoencoder", "ngram")
 DTYPES = ("float32", "float64")
 
 
@@ -82,7 +82,31 @@ class AutoencoderCase:
         return AutoencoderProblem(cell, self, dtype)
 
 
-CASES: dict[str, Case | AutoencoderCase] = {
+@dataclass(frozen=True)
+class NGramCase:
+    """A size of the next-word model: N contexts of T words out of V, D numbers a word, H hidden units, batches of B."""
+
+    name: str
+    N: int
+    T: int
+    V: int
+    D: int
+    H: int
+    B: int
+
+    cells: ClassVar = ("ngram",)
+    axes: ClassVar = ("N", "T", "V", "D", "H", "B")
+    directions: ClassVar = ("epoch",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(str(getattr(self, axis)) for axis in self.axes)})"
+
+    def problem(self, cell: str, dtype: str) -> "NGramProblem":
+        """Return the problem at this size."""
+        return NGramProblem(cell, self, dtype)
+
+
+CASES: dict[str, Case | AutoencoderCase | NGramCase] = {
     case.name: case
     for case in (
         Case("seeds", 32, 150, 3, 128, own=True),
@@ -100,6 +124,7 @@ CASES: dict[str, Case | AutoencoderCase] = {
         Case("step-128", 1, 200, 3, 128, directions=("step",)),
         AutoencoderCase("patches", 10240, 256, 64),
         AutoencoderCase("minibatch", 128, 256, 64),
+        NGramCase("words", 40_000, 3, 250, 32, 256, 200),
     )
 }
 
@@ -109,6 +134,8 @@ class Problem:
 
     `lengths` are the steps of each row, or None. `x` is random beyond them, too: who reads it there, differs.
     """
+
+    slack: ClassVar = 1  # how many times the tolerance of fastrnn's gradients results may be off
 
     def __init__(self, cell: str, case: Case, dtype: str) -> None:
         rng = np.random.default_rng(0)
@@ -142,6 +169,7 @@ class Problem:
 class AutoencoderProblem:
     """What every engine gets for the cost and gradient of a sparse autoencoder: examples, weights and penalties."""
 
+    slack: ClassVar = 1
     penalties: ClassVar = {"l2": 5e-4, "sparsity": 0.05, "sparsity_weight": 0.5}
 
     def __init__(self, cell: str, case: AutoencoderCase, dtype: str) -> None:
@@ -159,7 +187,52 @@ class AutoencoderProblem:
         return 10 * self.x.size * self.case.H
 
 
-AnyProblem = Problem | AutoencoderProblem
+class NGramProblem:
+    """What every engine gets for an epoch of a next-word model: words, their order, initial weights, and Adam.
+
+    The net is ``softmax(sigmoid(e W1 + b1) W2 + b2)``, e being the rows of E for the T words, side by side. Batches are
+    rows of `order`. Small gradients are all rounding, and Adam takes them for as much as large ones: hence the slack.
+    """
+
+    slack: ClassVar = 10
+    adam: ClassVar = {"learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+
+    def __init__(self, cell: str, case: NGramCase, dtype: str) -> None:
+        rng = np.random.default_rng(0)
+        self.cell, self.case, self.dtype = cell, case, dtype
+        N, T, V, D, H, B = (getattr(case, axis) for axis in case.axes)
+        frequencies = 1 / np.arange(1, V + 1)  # as in language (Zipf 1949)
+        words = rng.choice(V, (N, T + 1), p=frequencies / frequencies.sum())
+        self.x, self.y = np.ascontiguousarray(words[:, :T]), np.ascontiguousarray(words[:, T])
+        self.order = training_order(N, B)
+        shapes = {"E": (V, D), "W1": (T * D, H), "b1": (H,), "W2": (H, V), "b2": (V,)}
+        self.weights = {
+            name: rng.uniform(-0.1, 0.1, shape).astype(dtype) if len(shape) == 2 else np.zeros(shape, dtype)
+            for name, shape in shapes.items()
+        }
+
+    def epoch_operations(self) -> int:
+        """Multiplications and additions of two layers' products: forward, and gradients of weights and of inputs."""
+        case = self.case
+        return 6 * case.N * case.H * (case.T * case.D + case.V)
+
+
+def training_order(N: int, batch_size: int) -> Array:
+    """Return the order of examples in the first epoch of `Trainer`, (batches, batch_size), as its loss sees it."""
+    seen: list[Array] = []
+
+    def loss(
+        y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        seen.append(target)
+        return 0.0, np.zeros_like(y)
+
+    trainer = Trainer(Sequential([Dense(1)]).build((1,)), loss, SGD(1.0))
+    trainer.fit(np.zeros((N, 1), "float32"), np.arange(N), epochs=1, batch_size=batch_size)
+    return np.stack(seen)
+
+
+AnyProblem = Problem | AutoencoderProblem | NGramProblem
 
 # What is timed of an engine, and the operations it takes.
 DIRECTIONS: dict[str, Callable[[Any], int]] = {
@@ -167,6 +240,7 @@ DIRECTIONS: dict[str, Callable[[Any], int]] = {
     "train": Problem.train_operations,
     "step": Problem.infer_operations,
     "cost": AutoencoderProblem.cost_operations,
+    "epoch": NGramProblem.epoch_operations,
 }
 
 

@@ -101,7 +101,7 @@ def measure(
             left_out = {}
             for name, process in processes.items():
                 try:
-                    reason = disagreement(process.results(direction), expected[direction], problem.dtype)
+                    reason = disagreement(process.results(direction), expected[direction], problem)
                 except LeftOut as error:
                     reason = str(error)
                 if reason is None:

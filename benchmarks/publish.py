@@ -22,7 +22,7 @@ from benchmarks.engines import PEERS
 from benchmarks.report import Row, Text, describe_machine, left_out, tables
 
 PROBLEM = ("cell", "case", "dtype", "n_threads", "direction")
-NAMES = {"infer": "inference", "train": "training", "step": "steps", "cost": "cost"}
+NAMES = {"infer": "inference", "train": "training", "step": "steps", "cost": "cost", "epoch": "epoch"}
 COLORS = {name: f"C{k}" for k, name in enumerate(PEERS)}
 
 INTRODUCTION = """\

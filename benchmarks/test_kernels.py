@@ -53,7 +53,7 @@ def test_speed(benchmark: BenchmarkFixture, request: pytest.FixtureRequest, engi
     run = getattr(engine, direction, None)
     if run is None:
         pytest.skip(f"{name} does not {direction}")
-    if difference := disagreement(engine.results(direction), expected[direction], problem.dtype):
+    if difference := disagreement(engine.results(direction), expected[direction], problem):
         pytest.fail(f"{name} is not timed: {difference}")
     benchmark.group = f"{cell}, {problem.case}, {direction}"
     benchmark.extra_info["operations"] = DIRECTIONS[direction](problem)

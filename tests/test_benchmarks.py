@@ -8,11 +8,10 @@ import threadpoolctl
 from benchmarks import process, publish, report
 from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import CASES as SIZES
-from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCase, Case, Problem, pairs
+from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCase, Case, NGramCase, Problem, pairs
 from benchmarks.engines import (
-    AUTOENCODERS,
     ENGINES,
-    OWN_CELLS,
+    OTHERS,
     PEERS,
     LeftOut,
     installed,
@@ -32,6 +31,7 @@ CASES = {
     "ragged": Case("tiny", 3, 5, 4, 7, shortest=2),
     "step": Case("tiny", 2, 5, 4, 7, directions=("step",)),
     "examples": AutoencoderCase("patches", 12, 6, 5),
+    "words": NGramCase("words", 60, 3, 9, 4, 7, 10),
 }
 PROBLEMS = [pytest.param(cell, case, id=f"{cell}-{name}") for name, case in CASES.items() for cell in case.cells]
 
@@ -56,7 +56,7 @@ def test_engines_agree_with_the_reference(cell, dtype, case, engine):
     for direction in case.directions:
         if not hasattr(job, direction):
             pytest.skip(f"{engine} does not {direction}")
-        assert disagreement(job.results(direction), truth(problem)[direction], dtype) is None
+        assert disagreement(job.results(direction), truth(problem)[direction], problem) is None
 
 
 @pytest.mark.slow  # a process each, and what a peer takes to be imported and to compile
@@ -71,7 +71,7 @@ def test_peers_agree_with_the_reference(cell, dtype, case, engine):
         job = EngineProcess(engine, problem, 1)
     try:
         for direction in case.directions:
-            assert disagreement(job.results(direction), truth(problem)[direction], dtype) is None
+            assert disagreement(job.results(direction), truth(problem)[direction], problem) is None
             assert job.time(direction) > 0
     except LeftOut as reason:
         if ":" in str(reason):  # an exception of the library
@@ -92,7 +92,7 @@ def test_numpy_engine_in_any_stretches(cell, steps, monkeypatch):
     expected = truth(problem)
     for _ in range(2):  # the buffers are used again
         for direction in CASES["equal"].directions:
-            assert disagreement(engine.results(direction), expected[direction], "float64") is None
+            assert disagreement(engine.results(direction), expected[direction], problem) is None
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -106,14 +106,14 @@ def test_numpy_autoencoder_in_any_blocks_and_threads(rows, groups, n_threads, mo
     assert [share.y.shape[1:] for share in engine.shares] == [(rows, F)] * n_threads
     assert sum(len(share.y) for share in engine.shares) == N // rows
     for _ in range(2):  # the buffers are used again
-        assert disagreement(engine.results("cost"), truth(problem)["cost"], "float64") is None
+        assert disagreement(engine.results("cost"), truth(problem)["cost"], problem) is None
 
 
 def test_different_outputs_are_found():
     problem = Problem("gru", CASES["equal"], "float32")
     expected = truth(problem)["train"]
     expected["dWh"] = expected["dWh"] + 1e-3
-    assert "dWh differs" in disagreement(load("numpy", "gru")(problem, 1).results("train"), expected, "float32")
+    assert "dWh differs" in disagreement(load("numpy", "gru")(problem, 1).results("train"), expected, problem)
 
 
 @pytest.mark.parametrize("name", ["cost", "dW1", "db1", "dW2", "db2"])
@@ -123,23 +123,43 @@ def test_a_different_cost_or_gradient_is_found(name):
     assert list(expected) == ["cost", "dW1", "db1", "dW2", "db2"]
     expected[name] = expected[name] + 1e-3
     found = load("numpy", "autoencoder")(problem, 1).results("cost")
-    assert f"{name} differs" in disagreement(found, expected, "float32")
+    assert f"{name} differs" in disagreement(found, expected, problem)
 
 
 def test_cells_have_the_cases_and_directions_of_their_kind():
     assert {cell for cell, _ in pairs()} == set(CELLS)
     assert pairs(directions=["cost"]) == [("autoencoder", "patches"), ("autoencoder", "minibatch")]
+    assert pairs(directions=["epoch"]) == [("ngram", "words")]
     assert pairs(["lstm"], ["seeds", "patches", "step-16"], ["infer", "cost"]) == [("lstm", "seeds")]
     assert DIRECTIONS["cost"](SIZES["minibatch"].problem("autoencoder", "float32")) == 10 * 128 * 256 * 64
+    assert DIRECTIONS["epoch"](CASES["words"].problem("ngram", "float32")) == 6 * 60 * 7 * (12 + 9)
 
 
-def test_who_has_no_autoencoder_or_own_cells_is_left_out():
-    with pytest.raises(LeftOut, match="is not timed with autoencoders"):
-        load("keras", "autoencoder")
-    with pytest.raises(LeftOut, match="is not timed with cells of one's own"):
-        load("native", "mgu")
-    assert set(AUTOENCODERS) < set(ENGINES)
-    assert set(OWN_CELLS) < set(ENGINES)
+@pytest.mark.parametrize("name", ["loss", "E", "W1", "b1", "W2", "b2"])
+def test_another_loss_or_other_weights_after_an_epoch_are_found(name):
+    problem = CASES["words"].problem("ngram", "float32")
+    expected = truth(problem)["epoch"]
+    assert list(expected) == ["loss", "E", "W1", "b1", "W2", "b2"]
+    expected[name] = expected[name] + 1e-3
+    assert f"{name} differs" in disagreement(load("numpy", "ngram")(problem, 1).results("epoch"), expected, problem)
+
+
+def test_an_epoch_takes_every_example_once_and_begins_anew_each_time():
+    problem = CASES["words"].problem("ngram", "float64")
+    assert problem.order.shape == (6, 10)
+    assert sorted(problem.order.ravel()) == list(range(60))
+    job = load("numpy", "ngram")(problem, 1)
+    first, second = (job.results("epoch") for _ in range(2))
+    assert all((first[name] == second[name]).all() for name in first)
+    assert not (first["E"] == problem.weights["E"]).all()
+
+
+def test_who_has_no_other_net_is_left_out():
+    for cell, kind in (("autoencoder", "autoencoders"), ("ngram", "ngrams"), ("mgu", "cells of one's own")):
+        with pytest.raises(LeftOut, match=f"is not timed with {kind}"):
+            load("keras", cell)
+    for engines in OTHERS.values():
+        assert set(engines) < set(ENGINES)
 
 
 def test_cells_of_ones_own_are_compared_with_the_first_that_runs_them():
@@ -168,7 +188,7 @@ def test_an_engine_answers_from_its_own_process(monkeypatch):
     with pinned(1):
         job = EngineProcess("numpy", problem, 1)
     try:
-        assert disagreement(job.results("infer"), truth(problem)["infer"], "float32") is None
+        assert disagreement(job.results("infer"), truth(problem)["infer"], problem) is None
         assert job.time("train") > 0
         with pytest.raises(LeftOut, match="does not step"):
             job.time("step")
@@ -192,7 +212,7 @@ def test_who_cannot_is_left_out_and_the_first_must_not_be():
 
 @pytest.fixture
 def rows():
-    """Measurements of two problems of a recurrent net and one of the autoencoder; in the second JAX is left out."""
+    """Measurements of two problems of a recurrent net and one of each other kind; in the second JAX is left out."""
     times = {"native": [1.0, 1.0], "numpy": [1.5, 1.5], "torch": [4.0, 4.0], "jax": [2.0, 2.0]}
     without_jax = {name: seconds for name, seconds in times.items() if name != "jax"}
     return [
@@ -201,12 +221,14 @@ def rows():
             ("rnn", "equal", "infer", times, {}),
             ("rnn", "ragged", "infer", without_jax, {"jax": "no answer within 60 s"}),
             ("autoencoder", "examples", "cost", times, {}),
+            ("ngram", "words", "epoch", times, {}),
         )
     ]
 
 
 def test_the_best_peer_of_each_row_and_its_mean(rows):
-    assert [(row["best_peer"], row["best_peer_ratio"]) for row in rows] == [("jax", 2), ("torch", 4), ("jax", 2)]
+    best = [(row["best_peer"], row["best_peer_ratio"]) for row in rows]
+    assert best == [("jax", 2), ("torch", 4), ("jax", 2), ("jax", 2)]
     cell, everything = report.means(rows[:2])
     assert (cell["cell"], everything["cell"]) == ("rnn", "all")
     assert cell["best_peer_ratio"] == pytest.approx(8**0.5)
@@ -226,7 +248,7 @@ def test_each_has_a_table_of_its_own_whom_others_are_compared_with(rows):
     ]
 
 
-def test_results_of_both_kinds_are_published(rows, tmp_path, capsys):
+def test_results_of_all_kinds_are_published(rows, tmp_path, capsys):
     machine = describe() | {"date": "2000-01-01T00:00:00+00:00"}
     old = [row | {"best_peer_ratio": 77.0} for row in rows[1:]]
     report.write_json(tmp_path, machine, old)
@@ -237,6 +259,8 @@ def test_results_of_both_kinds_are_published(rows, tmp_path, capsys):
     assert "| cell | case (B, T, I, H) | native ms |" in page
     assert "| cell | case (N, F, H) | native ms |" in page
     assert "| autoencoder | patches (12, 6, 5) | 1e+03 |" in page
+    assert "| cell | case (N, T, V, D, H, B) | native ms |" in page
+    assert "| ngram | words (60, 3, 9, 4, 7, 10) | 1e+03 |" in page
     assert "jax: no answer within 60 s (infer rnn tiny float32)" in page
     assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
     assert "77.00" not in page  # measured again

@@ -34,9 +34,12 @@ class Engine(Protocol):
     def cost(self) -> object:
         """Compute cost and gradient of the sparse autoencoder, in the engine's own layout."""
 
+    def epoch(self) -> object:
+        """Train the next-word model for an epoch, from the initial weights, batches and optimizer among it."""
+
     def results(self, direction: str) -> dict[str, Array]:
         """Return what the direction asks for, in fastrnn's layout: y (B, T, H); of `train` the gradients dWx, dWh, dbx,
-        dbh; of `cost` the cost, dW1, db1, dW2 and db2.
+        dbh; of `cost` the cost, dW1, db1, dW2 and db2; of `epoch` the mean loss and the weights E, W1, b1, W2 and b2.
         """
 
 
@@ -62,12 +65,23 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
+# And for the next-word model.
+NGRAMS = {
+    "native": ("fastrnn_ngram", "Native"),
+    "numpy": ("numpy_ngram", "NumpyNGram"),
+    "torch": ("torch_ngram", "TorchNGram"),
+    "torch-compile": ("torch_ngram", "CompiledTorchNGram"),
+    "jax": ("jax_ngram", "JaxNGram"),
+}
+
 # And for cells of one's own.
 OWN_CELLS = {
     "numba": ("fastrnn_engine", "Numba"),
     "torch": ("torch_loop_engine", "LoopTorchEngine"),
     "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
 }
+
+OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)  # by cell; all else is in ENGINES
 
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
@@ -82,14 +96,14 @@ PEERS = {
 
 def offered(cell: str) -> dict[str, tuple[str, str]]:
     """Return the engines for the problems of a cell."""
-    return AUTOENCODERS if cell == "autoencoder" else OWN_CELLS if cell in OWN else ENGINES
+    return OTHERS.get(cell, ENGINES)
 
 
 def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
     engines = offered(cell)
     if name not in engines:
-        kind = "autoencoders" if cell == "autoencoder" else "cells of one's own"
+        kind = "cells of one's own" if cell in OWN else f"{cell}s"
         raise LeftOut(f"is not timed with {kind}")
     module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)
