@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 
 from fastrnn import Weights, recurrent_backward, recurrent_forward
+from fastrnn._kernels.reference import product
 from fastrnn.cells import CELLS
 from fastrnn.testing import relative_error
 
@@ -30,3 +32,11 @@ def test_reference_agrees_with_pytorch(path):
     results |= {f"dinitial_{s}": v for s, v in zip(cell.states, dinitial, strict=True)}
     for name, value in results.items():
         assert relative_error(value, golden[name]) < 1e-12, name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_over_nothing_are_0_whatever_lies_there(dtype):
+    """New arrays without numbers have strides of 0, and an address all the same."""
+    nothing = as_strided(np.full(8, np.nan, dtype), (0, 1, 3), (0, 0, 0))
+    sums = product("bk,kgh->gbh", np.zeros((5, 3), dtype)[:, :0], nothing)
+    np.testing.assert_array_equal(sums, np.zeros((1, 5, 3)))

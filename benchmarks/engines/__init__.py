@@ -65,13 +65,6 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
-# And for cells of one's own.
-OWN_CELLS = {
-    "numba": ("fastrnn_engine", "Numba"),
-    "torch": ("torch_loop_engine", "LoopTorchEngine"),
-    "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
-}
-
 # And for the next-word model.
 NGRAMS = {
     "native": ("fastrnn_ngram", "Native"),
@@ -81,8 +74,14 @@ NGRAMS = {
     "jax": ("jax_ngram", "JaxNGram"),
 }
 
-# By the cells that have engines of their own.
-OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)
+# And for cells of one's own.
+OWN_CELLS = {
+    "numba": ("fastrnn_engine", "Numba"),
+    "torch": ("torch_loop_engine", "LoopTorchEngine"),
+    "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
+}
+
+OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)  # by cell; all else is in ENGINES
 
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
@@ -104,7 +103,7 @@ def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
     engines = offered(cell)
     if name not in engines:
-        kind = "cells of one's own" if engines is OWN_CELLS else f"{cell}s"
+        kind = "cells of one's own" if cell in OWN else f"{cell}s"
         raise LeftOut(f"is not timed with {kind}")
     module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)

@@ -28,6 +28,14 @@ def masked(h: Array, run: Run, rows: slice) -> Array:
     return h if run.mask is None else h * run.mask[rows]
 
 
+def product(subscripts: str, a: Array, b: Array) -> Array:
+    """Return `np.einsum`, and 0 where it sums over nothing: it may multiply what lies beyond arrays that are empty."""
+    sums = np.einsum(subscripts, a, b)
+    if not (a.size and b.size):
+        sums[...] = 0
+    return sums
+
+
 def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
     """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
     return H, cell.n_kept * H, 2 * cell.n_gates * H, I
@@ -44,9 +52,9 @@ def forward(cell: Cell, weights: Weights, run: Run, state: tuple[Array, ...]) ->
     for t in range(T):
         rows = slice(run.active[t])
         x_t = run.x[rows, t]
-        x_product = weights.Wx[x_t].swapaxes(0, 1) if run.symbols else np.einsum("bi,igh->gbh", x_t, weights.Wx)
+        x_product = weights.Wx[x_t].swapaxes(0, 1) if run.symbols else product("bi,igh->gbh", x_t, weights.Wx)
         ax = x_product + weights.bx[:, None]
-        ah = np.einsum("bk,kgh->gbh", masked(s[0][rows], run, rows)[:, :K], weights.Wh) + weights.bh[:, None]
+        ah = product("bk,kgh->gbh", masked(s[0][rows], run, rows)[:, :K], weights.Wh) + weights.bh[:, None]
         before = tuple(value[rows] for value in s)
         new, kept = cell.step(tuple(ax), tuple(ah), before)
         tape.append((before, new, kept))
@@ -74,16 +82,16 @@ def backward(
         if run.symbols:
             np.add.at(dWx, run.x[rows, t], dax.swapaxes(0, 1))
         else:
-            dWx += np.einsum("bi,gbh->igh", run.x[rows, t], dax)
-        dWh += np.einsum("bk,gbh->kgh", masked(before[0], run, rows)[:, : len(dWh)], dah)
+            dWx += product("bi,gbh->igh", run.x[rows, t], dax)
+        dWh += product("bk,gbh->kgh", masked(before[0], run, rows)[:, : len(dWh)], dah)
         dbx += dax.sum(1)
         dbh += dah.sum(1)
         if dx is not None:
-            dx[rows, t] = np.einsum("gbh,igh->bi", dax, weights.Wx)
+            dx[rows, t] = product("gbh,igh->bi", dax, weights.Wx)
         for value, gradient in zip(d, ds, strict=True):
             value[rows] = gradient
         if len(dWh):
-            d[0][rows] += masked(np.einsum("gbh,kgh->bk", dah, weights.Wh), run, rows)
+            d[0][rows] += masked(product("gbh,kgh->bk", dah, weights.Wh), run, rows)
     return dx, dweights, tuple(d)
 
 
