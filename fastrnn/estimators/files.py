@@ -40,10 +40,8 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
 
     Returns
     -------
-        What was saved.
-        What was saved: a `Sequential`, an `EncoderDecoder`, or an estimator.
-    Sequential, RecurrentClassifier, RecurrentRegressor, RecurrentForecaster, SparseAutoencoder or NGramLanguageModel
     object
+        What was saved: a `Sequential`, an `EncoderDecoder`, or an estimator.
 
     Raises
     ------
