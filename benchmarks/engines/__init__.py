@@ -81,7 +81,8 @@ OWN_CELLS = {
     "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
 }
 
-OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)  # by cell; all else is in ENGINES
+# By the cells that have engines of their own.
+OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)
 
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
