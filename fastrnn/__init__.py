@@ -51,6 +51,7 @@ _MODULES = {
         "RecurrentClassifier",
         "RecurrentForecaster",
         "RecurrentRegressor",
+        "SequenceTranslator",
         "SparseAutoencoder",
         "load",
     ),

@@ -64,8 +64,8 @@ class AutoencoderObjective(Objective):
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
-    ) -> tuple[float, float | None]:
-        return evaluate(self.weights, examples.x, **self.options)[0], None  # of all together: rho is of all
+    ) -> tuple[float, dict[str, float]]:
+        return evaluate(self.weights, examples.x, **self.options)[0], {}  # of all together: rho is of all
 
 
 def encode(weights: AutoencoderWeights, x: Array, n_threads: int | None) -> Array:

@@ -84,8 +84,8 @@ class Objective(ABC):
     @abstractmethod
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
-    ) -> tuple[float, float | None]:
-        """Return loss and accuracy over all examples; so many of a batch, or steps, are in the net, None is all."""
+    ) -> tuple[float, dict[str, float]]:
+        """Return the loss over all examples, and means such as "accuracy"; so many are in the net at a time."""
 
 
 class Supervised(Objective):
@@ -164,7 +164,7 @@ class Supervised(Objective):
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
-    ) -> tuple[float, float | None]:
+    ) -> tuple[float, dict[str, float]]:
         loss, correct, steps, state = 0.0, 0.0, 0, None
         weights = None if window is None else self.model.pack()
         for batch in self.batches(examples, np.arange(len(examples.x)), batch_size, window):
@@ -178,4 +178,4 @@ class Supervised(Objective):
             loss += value * batch.n_steps
             correct += right
             steps += batch.n_steps
-        return loss / max(steps, 1), correct / max(steps, 1) if self.count else None
+        return loss / max(steps, 1), {"accuracy": correct / max(steps, 1)} if self.count else {}

@@ -38,8 +38,8 @@ class Passes:
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
-    ) -> tuple[float, float | None]:
-        """Return loss and accuracy; see `Objective.evaluate`."""
+    ) -> tuple[float, dict[str, float]]:
+        """Return loss and measures; see `Objective.evaluate`."""
         with self._quiet(), self._threads():
             return self.objective.evaluate(examples, batch_size, at_a_time, window)
 

@@ -1,4 +1,8 @@
-"""An encoder and decoder as the trainer sees them."""
+"""An encoder and decoder as the trainer sees them.
+
+A sequence all of whose symbols are the likeliest ones after the true symbols before is what greedy search finds, as it
+follows the same symbols. So the exact match of teacher forcing is that of greedy search, and costs nothing.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +19,7 @@ from fastrnn.losses import count_cross_entropy
 class TeacherForcing(Objective):
     """The cross-entropy of each symbol of the targets, predicted from those before it; -1 is padding after the end."""
 
-    measures = ("train_accuracy",)
+    measures = ("train_accuracy", "train_exact_match")
 
     def __init__(self, model: EncoderDecoder, n_threads: int | None, checkpoint_every: int | None) -> None:
         self.model = model
@@ -63,22 +67,30 @@ class TeacherForcing(Objective):
         loss, dlogits, correct = count_cross_entropy(logits, batch.y, batch.mask, batch.weights)
         self.model.zero_gradients()
         backprop(dlogits)
-        return loss, {"train_accuracy": correct}
+        shares = _count_exact(logits, batch) / len(batch.y) * batch.n_steps  # the trainer divides by steps
+        return loss, {"train_accuracy": correct, "train_exact_match": shares}
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
-    ) -> tuple[float, float | None]:
-        loss, correct, steps = 0.0, 0.0, 0
+    ) -> tuple[float, dict[str, float]]:
+        loss, correct, steps, exact = 0.0, 0.0, 0, 0
         for batch in self.batches(examples, np.arange(len(examples.x)), at_a_time or batch_size):
             logits, _ = self._forward(batch)
             value, _, right = count_cross_entropy(logits, batch.y, batch.mask, batch.weights, gradient=False)
             loss += value * batch.n_steps
             correct += right
             steps += batch.n_steps
-        return loss / steps, correct / steps
+            exact += _count_exact(logits, batch)
+        return loss / steps, {"accuracy": correct / steps, "exact_match": exact / len(examples.x)}
 
     def _forward(self, batch: Examples, **training: Any) -> Any:
         assert batch.mask is not None
         y = np.where(batch.mask, batch.y, 0)  # beyond the lengths nothing is read
         how: dict[str, Any] = {"lengths": batch.lengths, "y_lengths": batch.mask.sum(axis=1)}
         return self.model.forward(batch.x, y, **how, n_threads=self.n_threads, **training)
+
+
+def _count_exact(logits: Array, batch: Examples) -> int:
+    """Count the sequences whose symbols are all the likeliest ones."""
+    assert batch.mask is not None
+    return int(np.count_nonzero(((logits.argmax(axis=-1) == batch.y) | ~batch.mask).all(axis=1)))

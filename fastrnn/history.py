@@ -13,11 +13,13 @@ COLUMNS = (
     "epoch",
     "train_loss",
     "train_accuracy",
+    "train_exact_match",
     "reconstruction",
     "l2",
     "sparsity",
     "validation_loss",
     "validation_accuracy",
+    "validation_exact_match",
     "learning_rate",
     "seconds",
 )
@@ -28,7 +30,8 @@ class History(Mapping[str, list[Any]]):
     Columns of numbers, one entry an epoch: a mapping of names to lists, so that ``dict(history)`` just works.
 
     Columns are those of `COLUMNS` that the run has: no accuracy in regression, no validation without such a
-    set, the terms of a cost (reconstruction, l2, sparsity) for an autoencoder alone.
+    set, the terms of a cost (reconstruction, l2, sparsity) for an autoencoder alone, the exact match (the share of
+    sequences that are right in every symbol) for an encoder and decoder.
 
     Parameters
     ----------

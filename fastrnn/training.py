@@ -268,7 +268,8 @@ class Trainer:
         check_integer("batch_size", batch_size, 1)
         self._check_window(window)
         examples = self._objective.check(x, y, lengths, sample_weight)
-        return self._passes.evaluate(examples.take(slice(None)), batch_size, window=window)
+        loss, measures = self._passes.evaluate(examples.take(slice(None)), batch_size, window=window)
+        return loss, measures.get("accuracy")
 
     @property
     def history(self) -> History:
@@ -444,18 +445,18 @@ class Trainer:
         passes, history, epoch, held_out = self._passes, run.history, run.epoch, plan.held_out
         weights = self.model.flat_parameters
         passes.check_finite("weights are", weights, epoch, learning_rate)
-        validation_loss, validation_accuracy = None, None
+        validation: dict[str, float] = {}
         if held_out is not None:
             at_a_time = max(plan.batch_size, min(256, EVALUATED // max(1, held_out.x.shape[1])))
             batch_size = max(plan.batch_size, 256)
-            validation_loss, validation_accuracy = passes.evaluate(held_out, batch_size, at_a_time, plan.window)
-            passes.check_finite("the validation loss is", validation_loss, epoch, learning_rate)
+            loss, measures = passes.evaluate(held_out, batch_size, at_a_time, plan.window)
+            passes.check_finite("the validation loss is", loss, epoch, learning_rate)
+            validation = {f"validation_{name}": value for name, value in ({"loss": loss} | measures).items()}
         history.append(
             run.means
+            | validation
             | {
                 "epoch": epoch,
-                "validation_loss": validation_loss,
-                "validation_accuracy": validation_accuracy,
                 "learning_rate": learning_rate,
                 "seconds": time.perf_counter() - start,
             }

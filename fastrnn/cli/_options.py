@@ -201,6 +201,10 @@ ManyToMany = Annotated[
         default="many-to-one",
     ),
 ]
+Reverse = Annotated[
+    bool | None,
+    _option("--reverse/--forward", help="Read questions from their end.", panel=MODEL, default="forward"),
+]
 Dtype = Annotated[str | None, _option("--dtype", help="float32 or float64.", panel=MODEL, default="float32")]
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -360,6 +364,22 @@ Season = Annotated[
 TestFraction = Annotated[
     float | None,
     _option("--test", "--test-fraction", help="Share at the end of each series to test.", panel=DATA, default="0.2"),
+]
+Digits = Annotated[
+    int | None, _option("--digits", help="Most digits of a number, 1 to 9.", panel=DATA, default="3", min=1, max=9)
+]
+Operation = Annotated[
+    str | None, _option("--operation", help="What is asked: +, - or both, as +,-.", panel=DATA, default="+,-")
+]
+Questions = Annotated[
+    int | None,
+    _option(
+        "--questions",
+        help="How many distinct ones, 10 % of them held out as a test set; all there are, where these are fewer.",
+        panel=DATA,
+        default="50000",
+        min=2,
+    ),
 ]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]

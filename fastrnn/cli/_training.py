@@ -15,8 +15,11 @@ from fastrnn.cli._progress import COLUMNS, Column, TrainingProgress
 from fastrnn.cli._saving import Saver
 from fastrnn.cli._signals import Interrupted, Interrupts
 from fastrnn.cli._tensorboard import EventFiles
+from fastrnn.history import History
 from fastrnn.storage import StorageError
 from fastrnn.training import DivergenceError, ResumeError
+
+Watch = Callable[[Any, Any, int, Console], None]
 
 
 def run(
@@ -30,13 +33,18 @@ def run(
     overwrite: bool,
     folder: RunFolder | None,
     columns: Sequence[Column] = COLUMNS,
+    watch: Watch | None = None,
 ) -> None:
-    """Train an estimator on the data set that it was prepared for, and report, in the folder given or a new one."""
+    """Train an estimator on the data set that it was prepared for, and report, in the folder given or a new one.
+
+    `watch` is called after each epoch with the estimator, the data set, the epoch and the console.
+    """
     console, interrupts, (estimator, dataset, fitting) = Console(), Interrupts(), prepared
     if folder is None:
         folder = RunFolder.create(task, out, overwrite=overwrite)
         folder.write_config(task, parameters)
     fitting.trainer.start_callbacks += (lambda _: folder.write_changes(),)
+    on_epoch = () if watch is None else (lambda epoch, _: watch(estimator, dataset, epoch, console),)
     state = folder.read_checkpoint()
     again = f"fastrnn-train {task} --resume {quote(str(folder.path))}"
     with interrupts.caught():
@@ -45,7 +53,7 @@ def run(
             console.print(f"{description}\n", highlight=False, soft_wrap=True)
             with interrupts.deferred():
                 progress = TrainingProgress(console, estimator.epochs, columns)
-                train(estimator, fitting, state, folder, console, interrupts, parameters, progress)
+                train(estimator, fitting, state, folder, console, interrupts, parameters, progress, on_epoch)
             report(estimator, dataset, folder, console)
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
@@ -67,6 +75,7 @@ def train(
     interrupts: Interrupts,
     parameters: dict[str, Any],
     progress: TrainingProgress,
+    on_epoch: tuple[Callable[[int, History], None], ...] = (),
 ) -> None:
     """Train what the estimator has prepared, from the state of a checkpoint if there is one; leave the model."""
     trainer = fitting.trainer
@@ -84,7 +93,7 @@ def train(
         watched.enter_context(progress)
         trainer.start_callbacks += (saver.on_start,)
         trainer.batch_callbacks += (progress.on_batch, saver.on_batch)
-        trainer.callbacks += (progress.on_epoch, saver.on_epoch)
+        trainer.callbacks += (progress.on_epoch, *on_epoch, saver.on_epoch)
         try:
             estimator.train(fitting)
             saver.save()

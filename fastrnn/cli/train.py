@@ -2,7 +2,7 @@
 
 import typer
 
-from fastrnn.cli import autoencoder, classify, forecast, text, words
+from fastrnn.cli import arithmetic, autoencoder, classify, forecast, text, words
 
 app = typer.Typer(
     help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
@@ -24,3 +24,4 @@ app.command("autoencoder")(autoencoder.autoencoder)
 app.command("words")(words.words)
 app.command("text")(text.text)
 app.command("forecast")(forecast.forecast)
+app.command("arithmetic")(arithmetic.arithmetic)

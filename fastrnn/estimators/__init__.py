@@ -7,6 +7,7 @@ from fastrnn.estimators.files import load
 from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
+from fastrnn.estimators.translator import SequenceTranslator
 
 __all__ = [
     "CharacterLanguageModel",
@@ -14,6 +15,7 @@ __all__ = [
     "RecurrentClassifier",
     "RecurrentForecaster",
     "RecurrentRegressor",
+    "SequenceTranslator",
     "SparseAutoencoder",
     "load",
 ]

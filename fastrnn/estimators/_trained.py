@@ -18,6 +18,7 @@ from fastrnn.history import History
 from fastrnn.training import BatchReport, Trainer
 
 OF_THE_MACHINE = ("n_threads", "memory_limit")  # parameters that change no bit
+SHOWN = ("loss", "accuracy", "match")  # how columns of the history end that `print_epoch` prints
 
 
 class Fitting(NamedTuple):
@@ -186,5 +187,5 @@ class TrainedEstimator(BaseEstimator):
 
 def print_epoch(epoch: int, history: History) -> None:
     """Print a line for the epoch: a callback of the trainer."""
-    values = [f"{name.replace('_', ' ')} {history[name][-1]:.4f}" for name in history if name.endswith(("loss", "acy"))]
+    values = [f"{name.replace('_', ' ')} {history[name][-1]:.4f}" for name in history if name.endswith(SHOWN)]
     print(f"epoch {epoch}: {', '.join(values)} ({history['seconds'][-1]:.1f} s)")

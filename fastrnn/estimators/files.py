@@ -13,6 +13,7 @@ from fastrnn.estimators.classifier import RecurrentClassifier
 from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
+from fastrnn.estimators.translator import SequenceTranslator
 from fastrnn.model import load_model
 
 KINDS = {
@@ -24,6 +25,7 @@ KINDS = {
     "SparseAutoencoder": SparseAutoencoder.from_tree,
     "NGramLanguageModel": NGramLanguageModel.from_tree,
     "CharacterLanguageModel": CharacterLanguageModel.from_tree,
+    "SequenceTranslator": SequenceTranslator.from_tree,
 }
 
 

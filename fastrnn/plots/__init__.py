@@ -6,6 +6,7 @@ from fastrnn.plots.curves import bits_per_character, cost_by_epoch, learning_cur
 from fastrnn.plots.features import feature_grids, features
 from fastrnn.plots.forecasts import errors_by_step, forecasts
 from fastrnn.plots.images import patches, reconstructions
+from fastrnn.plots.shares import wrong_shares
 from fastrnn.plots.sweeps import sweep
 from fastrnn.plots.words import embedding_map, next_words
 
@@ -24,4 +25,5 @@ __all__ = [
     "reconstructions",
     "save",
     "sweep",
+    "wrong_shares",
 ]

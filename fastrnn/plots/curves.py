@@ -14,19 +14,19 @@ from fastrnn.plots._style import INK, MUTED, STYLE
 __all__ = ["bits_per_character", "cost_by_epoch", "learning_curves"]
 
 _PARTS = {"train": "#0072b2", "validation": "#d55e00"}  # blue and vermilion: distinct for every kind of colour vision
-_MEASURES = ("loss", "accuracy")
+_MEASURES = {"loss": "Loss", "accuracy": "Accuracy", "exact_match": "Right in every symbol"}
 _COSTS = {"cost": INK, "reconstruction": "#0072b2", "l2": "#d55e00", "sparsity": "#009e73"}
 
 
 @rc_context(STYLE)
 def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
     """
-    Draw loss and accuracy by epoch, for training and validation.
+    Draw loss, accuracy and exact match by epoch, for training and validation.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        The columns epoch, train_loss, validation_loss, train_accuracy and validation_accuracy; others are not drawn.
+        The columns epoch, train_loss, validation_loss, and likewise accuracy and exact_match; others are not drawn.
         Any may be absent: epochs are then counted from 1, and a panel without curves is left out.
     best_epoch : int, optional
         The epoch whose weights were kept, to be marked.
@@ -34,7 +34,7 @@ def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | No
     Returns
     -------
     matplotlib.figure.Figure
-        A panel each for loss and accuracy.
+        A panel for each measure.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], measure: st
         if (values := history.get(f"{part}_{measure}")) is None:
             continue
         _draw_curve(axes, history, values, color=colour, label=part, linewidth=1.6)
-    axes.set_title(measure.capitalize())
-    if measure == "accuracy":
+    axes.set_title(_MEASURES[measure])
+    if measure != "loss":
         axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 

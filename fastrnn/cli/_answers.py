@@ -1,0 +1,97 @@
+"""The result of arithmetic: some questions with their answers, metrics.json, figures, and a short table."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from fastrnn import plots
+from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._report import print_results, write_metrics
+from fastrnn.data import Arithmetic, count_carries
+
+SHOWN, EVERY = 10, 5  # questions of the test set that are shown, and after how many epochs
+OPERATIONS = {"+": "sums", "-": "differences"}
+
+
+def watch(model: Any, dataset: Arithmetic, epoch: int, console: Console) -> None:
+    """Print some answers of the test set every few epochs."""
+    if epoch % EVERY == 0:
+        show(console, f"Held-out questions after epoch {epoch}", model, dataset)
+        console.print()
+
+
+def show(console: Console, title: str, model: Any, dataset: Arithmetic) -> list[dict[str, str]]:
+    """Print, and return, some questions of the test set with what is true and what is answered, always the same."""
+    questions, truths = dataset.questions_test, dataset.answers_test
+    rows = np.random.default_rng(model.random_state).permutation(len(questions))[:SHOWN]
+    asked, true = [questions[row] for row in rows], [truths[row] for row in rows]
+    answers = model.predict(asked)
+    widths = [max(map(len, column)) for column in (asked, true)]
+    console.print(Text(f"\n{title} (question = truth, answer)", style="bold"), soft_wrap=True)
+    for question, truth, answer in zip(asked, true, answers, strict=True):
+        mark, style = ("✓", "green") if answer == truth else ("✗", "bold red")
+        line = Text(f"{question:>{widths[0] + 4}} = {truth:<{widths[1]}}  ")
+        console.print(line.append(f"{mark} {answer}", style), soft_wrap=True)
+    return [
+        {"question": question, "truth": truth, "answer": answer}
+        for question, truth, answer in zip(asked, true, answers, strict=True)
+    ]
+
+
+def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console) -> None:
+    """Evaluate the fitted model, show answers, write metrics and figures, and print a short table."""
+    held_out = set(model.validation_rows_.tolist())
+    pairs = list(zip(dataset.questions_train, dataset.answers_train, strict=True))
+    parts = {"train": [pair for row, pair in enumerate(pairs) if row not in held_out]}
+    if held_out:
+        parts["validation"] = [pairs[row] for row in sorted(held_out)]
+    parts["test"] = list(zip(dataset.questions_test, dataset.answers_test, strict=True))
+    results: dict[str, Any] = {}
+    for name, part in parts.items():
+        questions, truths = map(list, zip(*part, strict=True))
+        answers = model.predict(questions)
+        right = [answer == truth for answer, truth in zip(answers, truths, strict=True)]
+        loss, by_character = model.evaluate(questions, truths)
+        results[name] = {"loss": loss, "accuracy": sum(right) / len(right), "character_accuracy": by_character}
+    results["test"] |= {"wrong_by": wrong_by(questions, right)}  # the last part is the test set
+    shown = show(console, "Held-out questions in the end", model, dataset)
+    _show_wrong(console, questions, truths, answers)
+    plots.save(plots.learning_curves(model.history_, model.best_epoch_), folder.figures / "learning_curves.png")
+    plots.save(plots.wrong_shares(results["test"]["wrong_by"]), folder.figures / "wrong_answers.png")
+
+    write_metrics("arithmetic", model, len(parts["train"]), folder, results, questions=len(dataset), answers=shown)
+    rows = {
+        name: (str(len(parts[name])), *(f"{result[key]:.4f}" for key in ("loss", "accuracy", "character_accuracy")))
+        for name, result in results.items()
+    }
+    print_results(console, ("questions", "loss", "all right", "by character"), rows, model, folder)
+
+
+def _show_wrong(console: Console, questions: Sequence[str], truths: Sequence[str], answers: Sequence[str]) -> None:
+    """Print the first wrong answers of the test set."""
+    wrong = [pair for pair in zip(questions, truths, answers, strict=True) if pair[1] != pair[2]]
+    some = ", ".join(f"{question} = {truth} ✗ {answer}" for question, truth, answer in wrong[:4])
+    said = f"{len(wrong)} of {len(questions)} held-out answers are wrong"
+    console.print(f"\n{said}{': ' if some else ''}{some}", highlight=False, markup=False, soft_wrap=True)
+
+
+def wrong_by(questions: Sequence[str], right: Sequence[bool]) -> dict[str, dict[str, dict[str, list[int]]]]:
+    """Count wrong answers and all, by operation, after digits of the longer number and after carries or borrows."""
+    groups: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for sign, name in OPERATIONS.items():
+        own = [(question, good) for question, good in zip(questions, right, strict=True) if sign in question]
+        keys = {
+            "digits of the longer number": [max(map(len, question.split(sign))) for question, _ in own],
+            "carries" if sign == "+" else "borrows": [count_carries(question) for question, _ in own],
+        }
+        for key, values in keys.items():
+            everything = Counter(values)
+            wrong = Counter(value for value, (_, good) in zip(values, own, strict=True) if not good)
+            counts = {str(value): [wrong[value], everything[value]] for value in sorted(everything)}
+            if counts:
+                groups.setdefault(name, {})[key] = counts
+    return groups

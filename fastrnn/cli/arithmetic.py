@@ -1,0 +1,159 @@
+"""``fastrnn-train arithmetic``: a question such as 535+61 in, 596 out, character by character."""
+
+from pathlib import Path
+from typing import Any
+
+from fastrnn.cli import _options as options
+from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._task import Task, start
+
+TASK = "arithmetic"
+TEST_FRACTION = 0.1  # share of the questions that is the test set
+OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
+    "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
+    "adam": {"learning_rate": 4e-3},
+}
+DATA = ("digits", "operation", "questions")
+
+# Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
+DEFAULTS: dict[str, Any] = {
+    "digits": 3,
+    "operation": "+,-",
+    "questions": 50_000,
+    "cell": "lstm",
+    "hidden_size": 128,
+    "layers": 1,
+    "embedding": int,
+    "reverse": False,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "initializer": "xavier",
+    "forget_bias": 0.0,
+    "optimizer": "adam",
+    "learning_rate": float,
+    "momentum": float,
+    "momentum_form": str,
+    "schedule": "cosine",
+    "epochs": 40,
+    "batch_size": 128,
+    "validation_fraction": 0.1,
+    "patience": 0,
+    "clip_norm": 1.0,
+    "dtype": "float32",
+    "n_threads": int,
+    "random_state": 0,
+    **options.WATCHED,
+}
+MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character_accuracy")
+
+
+@options.shows(
+    cell="lstm", embedding="none: weights of its own in the cell for each character", learning_rate="0.004; sgd 0.5",
+    momentum="0.9", momentum_form="nesterov", schedule="cosine", epochs="40", batch_size="128", patience="0",
+)  # fmt: skip
+def arithmetic(
+    digits: options.Digits = None,
+    operation: options.Operation = None,
+    questions: options.Questions = None,
+    cell: options.Cell = None,
+    hidden_size: options.Hidden = None,
+    layers: options.Layers = None,
+    embedding: options.EmbeddingSize = None,
+    reverse: options.Reverse = None,
+    dropout: options.Dropout = None,
+    recurrent_dropout: options.RecurrentDropout = None,
+    initializer: options.Initializer = None,
+    forget_bias: options.ForgetBias = None,
+    dtype: options.Dtype = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    optimizer: options.OptimizerName = None,
+    learning_rate: options.LearningRate = None,
+    momentum: options.Momentum = None,
+    momentum_form: options.MomentumForm = None,
+    schedule: options.ScheduleName = None,
+    clip_norm: options.Clip = None,
+    validation_fraction: options.Validation = None,
+    patience: options.Patience = None,
+    out: options.Out = None,
+    random_state: options.Seed = None,
+    n_threads: options.Threads = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    overwrite: options.Overwrite = False,
+    checkpoint_minutes: options.CheckpointMinutes = None,
+    tensorboard: options.TensorBoard = None,
+    sweep: options.Sweep = None,
+    jobs: options.Jobs = None,
+) -> None:
+    """Teach a net to add and subtract, from questions and answers as texts; it needs no data."""
+    given = dict(locals())
+    with one_line_errors():
+        start(Task(TASK, DEFAULTS, prepare, run, MEASURES, draw=draw), given)
+
+
+def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the estimator, the questions, and what the one has made of the other; nothing is written yet."""
+    from fastrnn import SequenceTranslator
+    from fastrnn._checks import check_integer
+    from fastrnn.data import arithmetic_questions
+
+    operations = operations_of(parameters["operation"])
+    symbols = {"source_vocabulary": "".join(sorted(operations)) + "0123456789", "target_vocabulary": "-0123456789"}
+    try:
+        seed = check_integer("random_state", parameters["random_state"], 0)
+        dataset = arithmetic_questions(
+            check_integer("questions", parameters["questions"], 2),
+            digits=parameters["digits"],
+            operations=operations,
+            test_fraction=TEST_FRACTION,
+            seed=seed,
+        )
+        model = SequenceTranslator(**estimator_parameters(parameters, OPTIMIZERS, DATA), **symbols)
+        return model, dataset, model.prepare(dataset.questions_train, dataset.answers_train)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def operations_of(text: str) -> str:
+    """Return the signs of ``+``, ``-`` or ``+,-``."""
+    signs = text.replace(",", "").replace(" ", "")
+    if signs not in ("+", "-", "+-", "-+"):
+        raise UsageError(f"operation is {text!r}, expected +, - or both, as +,-")
+    return signs
+
+
+def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
+    """Ask, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    from fastrnn.cli import _training as training
+    from fastrnn.cli._answers import report, watch
+
+    prepared = prepare(parameters)
+    description = describe(prepared[1], parameters, len(prepared[0].validation_rows_))
+    where: dict[str, Any] = {"overwrite": overwrite, "folder": folder}
+    training.run(TASK, parameters, prepared, description, report, out, **where, watch=watch)
+
+
+def draw(runs: list[Any], figures: Path) -> None:
+    """Draw the test accuracies of a sweep."""
+    from fastrnn import plots
+
+    accuracies = [run.metrics["test"]["accuracy"] for run in runs]
+    plots.save(plots.sweep([run.swept for run in runs], accuracies, "test accuracy"), figures / "test_accuracy.png")
+
+
+def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
+    """Say in a line what is trained on what."""
+    names = {"+": "sums", "-": "differences"}
+    asked = " and ".join(names[sign] for sign in operations_of(parameters["operation"]))
+    digits = parameters["digits"]
+    all_of_them = ", all there are" if len(dataset) < parameters["questions"] else ""
+    sets = [f"{len(dataset.questions_train) - held_out} to train", f"{len(dataset.questions_test)} to test"]
+    if held_out:
+        sets.insert(1, f"{held_out} to validate")
+    return (
+        f"{len(dataset)} {asked} of numbers of {'one digit' if digits == 1 else f'up to {digits} digits'}"
+        f"{all_of_them}: {', '.join(sets[:-1])} and {sets[-1]}; {parameters['cell']} of {parameters['hidden_size']} "
+        f"units, questions read {'backwards' if parameters['reverse'] else 'forwards'}"
+    )

@@ -1,0 +1,58 @@
+"""Where a model is wrong: shares of wrong answers, group by group."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from fastrnn.plots._style import INK, STYLE
+
+__all__ = ["wrong_shares"]
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # distinct for every kind of colour vision
+
+
+@rc_context(STYLE)
+def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]) -> Figure:
+    """
+    Draw the share of wrong answers by what was asked.
+
+    Parameters
+    ----------
+    counts : mapping of str to mapping
+        By kind of question, a row of panels each; in it by what answers are grouped by, a panel each; in it by group,
+        the wrong answers and all of them, as ``{"sums": {"carries": {"0": (1, 250), "1": (4, 200)}}}``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A bar for each group, with its counts.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to draw.
+    """
+    if not counts or not all(counts.values()):
+        raise ValueError(f"counts is {counts!r}, expected groups of answers")
+    columns = max(map(len, counts.values()))
+    figure = Figure(figsize=(3.9 * columns, 2.6 * len(counts)), layout="constrained")
+    grid = figure.subplots(len(counts), columns, squeeze=False, sharey=True)
+    for row, colour, (kind, panels) in zip(grid, _COLOURS, counts.items(), strict=False):
+        for axes in row[len(panels) :]:
+            axes.set_visible(False)
+        for axes, (key, groups) in zip(row, panels.items(), strict=False):
+            shares = [wrong / max(everything, 1) for wrong, everything in groups.values()]
+            bars = axes.bar(list(groups), shares, width=0.6, color=colour)
+            labels = [f"{wrong} of {everything}" for wrong, everything in groups.values()]
+            axes.bar_label(bars, labels, padding=2, fontsize=8, color=INK)
+            axes.set_xlabel(key)
+            axes.margins(x=0.08, y=0.18)
+            axes.grid(axis="y")
+        row[0].set_title(f"Wrong answers: {kind}")
+        row[0].yaxis.set_major_formatter(PercentFormatter(1))
+        row[0].yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
+    if all(wrong == 0 for panels in counts.values() for groups in panels.values() for wrong, _ in groups.values()):
+        grid[0, 0].set_ylim(0, 0.01)  # of nothing there is no scale
+    return figure
