@@ -16,10 +16,10 @@ def command(name, *arguments, **options):
     return [sys.executable, "-W", "error::UserWarning", "-c", code, *map(str, arguments)]
 
 
-def run(name, *arguments, code=0, cwd=None):
+def run(name, *arguments, code=0, cwd=None, timeout=300):
     environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
     done = subprocess.run(
-        command(name, *arguments), capture_output=True, text=True, cwd=cwd, env=environment, timeout=300
+        command(name, *arguments), capture_output=True, text=True, cwd=cwd, env=environment, timeout=timeout
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done

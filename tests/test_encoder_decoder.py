@@ -185,6 +185,21 @@ def test_targets_that_cannot_be_are_refused(y, error, message):
         Trainer(build(), "cross_entropy").fit(X, y, epochs=1)
 
 
+def test_the_exact_match_is_that_of_greedy_search():
+    model, end = build(), V - 1
+    y = np.where(PADDED < 0, -1, PADDED % end)  # none has the end
+    Trainer(model, "cross_entropy", learning_rate=0.02).fit(X, y, epochs=50, lengths=LENGTHS)
+    wrong = y.copy()
+    wrong[0, 1] = (y[0, 1] + 1) % end  # one symbol of three
+    wrong[1, 0] = (y[1, 0] + 1) % end  # the only one
+    trainer = Trainer(model, "cross_entropy", SGD(1e-300))
+    history = trainer.fit(X, wrong, epochs=1, batch_size=5, lengths=LENGTHS, validation=(X, wrong, LENGTHS))
+    found, _ = decode(model, X, LENGTHS, max_steps=U, end=end)
+    greedy = [(found[row, :steps] == wrong[row, :steps]).all() for row, steps in enumerate(Y_LENGTHS)]
+    assert greedy == [False, False, True, True, True]
+    assert history["validation_exact_match"] == history["train_exact_match"] == [3 / 5]
+
+
 # ---- searching -------------------------------------------------------------------------------------------------------
 
 

@@ -225,3 +225,36 @@ def test_a_sweep_is_drawn_over_its_first_parameter() -> None:
     assert legend_texts(alone) == []
     with pytest.raises(ValueError, match="1 values for 2 points"):
         plots.sweep(points[:2], [0.5], "test loss")
+
+
+def test_learning_curves_show_the_exact_match() -> None:
+    history = {"train_loss": [1.0, 0.5], "train_exact_match": [0.1, 0.3], "validation_exact_match": [0.2, 0.4]}
+    panels = curves(plots.learning_curves(history))
+    assert list(panels) == ["Loss", "Right in every symbol"]
+    assert panels["Right in every symbol"] == {"train": ([1, 2], [0.1, 0.3]), "validation": ([1, 2], [0.2, 0.4])}
+
+
+WRONG = {
+    "sums": {"digits": {"1": (0, 4), "2": (3, 12)}, "carries": {"0": (1, 10), "1": (2, 5), "2": (0, 0)}},
+    "differences": {"digits": {"2": (5, 20)}},
+}
+
+
+def test_wrong_shares_are_bars_with_their_counts() -> None:
+    figure = plots.wrong_shares(WRONG)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_xlabel() for axes in panels] == ["digits", "carries", "digits"]
+    assert [axes.get_title(loc="left") for axes in panels] == ["Wrong answers: sums", "", "Wrong answers: differences"]
+    heights = [[bar.get_height() for bar in axes.patches] for axes in panels]
+    assert heights == [[0, 0.25], [0.1, 0.4, 0], [0.25]]
+    labels = [[text.get_text() for text in axes.texts] for axes in panels]
+    assert labels == [["0 of 4", "3 of 12"], ["1 of 10", "2 of 5", "0 of 0"], ["5 of 20"]]
+
+
+def test_no_wrong_answers_have_a_scale_too(tmp_path: Path) -> None:
+    figure = plots.wrong_shares({"sums": {"carries": {"0": (0, 10), "1": (0, 5)}}})
+    assert figure.axes[0].get_ylim() == (0, 0.01)
+    plots.save(figure, tmp_path / "figure.png")
+    for counts in ({}, {"sums": {}}):
+        with pytest.raises(ValueError, match="expected groups of answers"):
+            plots.wrong_shares(counts)

@@ -144,7 +144,7 @@ Tied = Annotated[
     _option("--tied/--untied", help="One matrix of weights for both layers.", panel=MODEL, default="untied"),
 ]
 EmbeddingSize = Annotated[
-    int | None, _option("--embedding", help="Numbers in the vector of a word.", panel=MODEL, default="32")
+    int | None, _option("--embedding", help="Numbers in the vector of a word or character.", panel=MODEL, default="32")
 ]
 Order = Annotated[
     int | None,

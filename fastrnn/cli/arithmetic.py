@@ -12,7 +12,7 @@ TASK = "arithmetic"
 TEST_FRACTION = 0.1  # share of the questions that is the test set
 OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
     "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
-    "adam": {"learning_rate": 4e-3},
+    "adam": {"learning_rate": 8e-3},
 }
 DATA = ("digits", "operation", "questions")
 
@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "hidden_size": 128,
     "layers": 1,
     "embedding": int,
-    "reverse": False,
+    "reverse": True,
     "dropout": 0.0,
     "recurrent_dropout": 0.0,
     "initializer": "xavier",
@@ -49,7 +49,7 @@ MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character
 
 
 @options.shows(
-    cell="lstm", embedding="none: weights of its own in the cell for each character", learning_rate="0.004; sgd 0.5",
+    cell="lstm", embedding="none", reverse="reverse", learning_rate="0.008; sgd 0.5",
     momentum="0.9", momentum_form="nesterov", schedule="cosine", epochs="40", batch_size="128", patience="0",
 )  # fmt: skip
 def arithmetic(

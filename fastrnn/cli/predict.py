@@ -15,11 +15,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or its model.h5.", show_default=False)],
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Argument(
             help="HDF5 or npz file with the sequences: X, or else its test set; for an autoencoder with images or a "
             "matrix, as in training; for a model of words n-grams or a plain text, as in training; for a forecaster "
-            "series, as in training.",
+            "series, as in training; for a model that writes answers a file with a question a line, or questions "
+            'themselves, such as "535+61" "12-77".',
+            metavar="[DATA]...",
             show_default=False,
         ),
     ] = None,
@@ -30,7 +32,7 @@ def predict(
             help="CSV file: row, prediction, and a probability for each class; of an autoencoder row, mean squared "
             "error of the reconstruction, and the activation of each hidden unit; of a model of words row, context, "
             "next word, its probability, and the ten likeliest words with theirs; of a forecaster row, series, step "
-            "after its end, and a value for each target.",
+            "after its end, and a value for each target; of a model that writes answers row, question and answer.",
         ),
     ] = Path("predictions.csv"),
     key: Annotated[str | None, typer.Option("--key", help="Name of the array in DATA.", show_default=False)] = None,
@@ -48,15 +50,23 @@ def predict(
         int | None, typer.Option("--threads", help="Number of threads.", min=1, show_default="all, where it pays")
     ] = None,
 ) -> None:
-    """Predict classes of new sequences, features of new images, next words, or what follows on series."""
+    """Predict classes of new sequences, features of new images, next words, what follows on series, or answers."""
     with one_line_errors():
-        if data is None and not context:
+        if not data and not context:
             raise UsageError("DATA is missing; expected a file, or --context with a model of words")
         estimator = load_estimator(model, threads)
         if context:
             show_contexts(model, estimator, context)
-        if data is not None:
-            print(f"{out}: {run(estimator, data, out, key)}")
+        if not data:
+            return
+        from fastrnn.cli._questions import are_questions, show_answers
+
+        if are_questions(estimator, data):
+            show_answers(estimator, data)
+        elif len(data) > 1:
+            raise UsageError(f"DATA is {' '.join(data)!r}, expected one file")
+        else:
+            print(f"{out}: {run(estimator, Path(data[0]), out, key)}")
 
 
 Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
@@ -67,6 +77,7 @@ Load = Callable[[Any, Path, str | None], Any]  # of an estimator, a file, and th
 
 def kinds() -> dict[str, tuple[Load, Callable[[Any, Any], Rows]]]:
     """Return, by the name of the estimator, what loads its data and what makes rows of these."""
+    from fastrnn.cli._questions import answers, load_lines
     from fastrnn.cli._stream import can_stream
     from fastrnn.data import load_images, load_inputs
 
@@ -75,6 +86,7 @@ def kinds() -> dict[str, tuple[Load, Callable[[Any, Any], Rows]]]:
         "SparseAutoencoder": (lambda _, path, key: load_images(path, key, stream=can_stream(str(path))), features),
         "NGramLanguageModel": (lambda _, path, key: load_words(path, key), next_words),
         "RecurrentForecaster": (load_series, next_steps),
+        "SequenceTranslator": (lambda _, path, key: load_lines(path, key), answers),
     }
 
 

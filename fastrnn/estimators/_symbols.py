@@ -39,7 +39,7 @@ class Symbols:
         self.numbers: dict[str, int] = {}
         for number, symbol in enumerate(symbols):
             if not isinstance(symbol, str) or (of_texts and len(symbol) != 1):
-                raise TypeError(f"{name}[{number}] is {symbol!r}, expected one of the {self.kind} of a sequence")
+                raise TypeError(f"{name}[{number}] is {symbol!r}, expected a {self.kind[:-1]}")
             if self.numbers.setdefault(str(symbol), number) != number:
                 raise ValueError(f"{name} has {symbol!r} twice, expected every symbol once")
 
@@ -62,8 +62,10 @@ class Symbols:
             unknown = next((symbol for symbol in row if symbol not in known), None)
             if unknown is not None:
                 listed = f": {' '.join(known)}" if len(known) <= 40 and self.of_texts else ""
-                what = f"{name}[{index}] is {row!r}, which has {unknown!r}"
-                raise ValueError(f"{what}, expected the {len(self)} {self.kind} of the model{listed}")
+                raise ValueError(
+                    f"{row!r} ({name}[{index}]) has {unknown!r}, expected the {len(self)} {self.kind} of the model"
+                    f"{listed}"
+                )
         return found
 
     def pad(self, rows: Sequence[Row], first: int, padding: int) -> tuple[Array, Array]:
@@ -94,11 +96,14 @@ def check_rows(name: str, rows: Any) -> tuple[list[Row], bool]:
         if not of_texts and (
             not isinstance(row, list | tuple) or not all(isinstance(word, str) for word in row)
         ):
-            raise TypeError(f"{name}[{index}] is {row!r}, {'a list of words' if index else expected}")
+            raise TypeError(f"{name}[{index}] is {row!r}, {f'expected a list of words as {name}[0] is' if index else expected}")
         found.append(row)
     return found, of_texts
 
 
 def learn_symbols(rows: Sequence[Row], of_texts: bool, name: str) -> Symbols:
     """Return the symbols that sequences have, sorted."""
-    return Symbols(sorted({symbol for row in rows for symbol in row}), of_texts, name)
+    symbols = sorted({symbol for row in rows for symbol in row})
+    if not symbols:
+        raise ValueError(f"{name} has no symbols, expected some sequence that is not empty")
+    return Symbols(symbols, of_texts, name)

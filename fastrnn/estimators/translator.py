@@ -90,6 +90,8 @@ class SequenceTranslator(TrainedEstimator):
     ----------
     source_vocabulary_, target_vocabulary_ : ndarray
         The symbols by number; the decoder's numbers are one more, as 0 is the end.
+    reads_texts_ : bool
+        Are texts read, rather than lists of words?
     max_steps_ : int
         Most symbols that `predict` writes, the end included.
     n_features_in_ : int
@@ -291,6 +293,11 @@ class SequenceTranslator(TrainedEstimator):
     # ---- using ------------------------------------------------------------------------------------------------------
 
     @property
+    def reads_texts_(self) -> bool:
+        """Are texts read, or lists of words?"""
+        return self._source.of_texts
+
+    @property
     def source_vocabulary_(self) -> Array:
         """The symbols to read."""
         return self._source.array
@@ -320,7 +327,7 @@ class SequenceTranslator(TrainedEstimator):
             If the model is not fitted, or X has a symbol that it does not know.
         """
         check_is_fitted(self, "model_")
-        x, lengths = self._read(self._source.check("X", X))
+        x, lengths = self._read(_check_questions(self._source, X))
         options: dict[str, Any] = {"beam_size": self.beam_size, "max_steps": self.max_steps_}
         numbers, _ = decode(self.model_, x, lengths, end=END, n_threads=self.n_threads, **options)
         symbols: list[str] = self.target_vocabulary_.tolist()
@@ -426,7 +433,15 @@ def _learn(name: str, given: Any, side: str, rows: Any) -> Symbols:
 
 
 def _check_pairs(source: Symbols, target: Symbols, X: Any, y: Any) -> tuple[list[Row], list[Row]]:
-    questions, answers = source.check("X", X), target.check("y", y)
+    questions, answers = _check_questions(source, X), target.check("y", y)
     if len(answers) != len(questions):
         raise ValueError(f"y has {len(answers)} sequences, expected {len(questions)}: one for each of X")
     return questions, answers
+
+
+def _check_questions(source: Symbols, X: Any) -> list[Row]:
+    questions = source.check("X", X)
+    empty = next((index for index, row in enumerate(questions) if not row), None)
+    if empty is not None:
+        raise ValueError(f"X[{empty}] is empty, expected at least one symbol")
+    return questions
