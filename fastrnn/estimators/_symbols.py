@@ -93,10 +93,9 @@ def check_rows(name: str, rows: Any) -> tuple[list[Row], bool]:
         row = row.tolist() if hasattr(row, "tolist") else row
         if of_texts and not isinstance(row, str):
             raise TypeError(f"{name}[{index}] is {row!r}, expected a text as {name}[0] is")
-        if not of_texts and (
-            not isinstance(row, list | tuple) or not all(isinstance(word, str) for word in row)
-        ):
-            raise TypeError(f"{name}[{index}] is {row!r}, {f'expected a list of words as {name}[0] is' if index else expected}")
+        if not of_texts and not (isinstance(row, list | tuple) and all(isinstance(word, str) for word in row)):
+            expected = f"expected a list of words as {name}[0] is" if index else expected
+            raise TypeError(f"{name}[{index}] is {row!r}, {expected}")
         found.append(row)
     return found, of_texts
 

@@ -294,7 +294,7 @@ class SequenceTranslator(TrainedEstimator):
 
     @property
     def reads_texts_(self) -> bool:
-        """Are texts read, or lists of words?"""
+        """True if texts are read, False for lists of words."""
         return self._source.of_texts
 
     @property
