@@ -133,7 +133,7 @@ class History(Mapping[str, list[Any]]):
     def __repr__(self) -> str:
         if self.best_epoch is None:
             return "History(0 epochs)"
-        names = [name for name in self._columns if name.endswith(("loss", "accuracy"))]
+        names = [name for name in self._columns if name.endswith(("loss", "accuracy", "match"))]
         best = ", ".join(f"{name} {self._columns[name][self.best_epoch - 1]:.4g}" for name in names)
         return f"History({self.n_epochs} epochs, best {self.best_epoch}: {best})"
 

@@ -85,7 +85,7 @@ def test_carries_are_counted_as_on_paper():
     for a, b in rng.integers(0, 1000, (300, 2)).tolist():
         assert count_carries(f"{a}+{b}") == on_paper(a, b, "+")
         assert count_carries(f"{a}-{b}") == on_paper(max(a, b), min(a, b), "-")
-    for question in ("1*2", "-1+2", "12", "1+2+3", "１+2"):
+    for question in ("1*2", "-1+2", "12", "1+2+3", "\uff11+2"):
         with pytest.raises(ValueError, match=r"expected one such as '535\+61'"):
             count_carries(question)
 

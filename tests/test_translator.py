@@ -64,7 +64,7 @@ def test_training_is_that_of_the_net(reverse):
     assert estimator.validation_rows_.tolist() == held_out.tolist()
     assert dict(estimator.history_) | {"seconds": 0} == dict(history) | {"seconds": 0}
     assert (estimator.source_vocabulary_.tolist(), estimator.target_vocabulary_.tolist()) == (source, target)
-    assert estimator.max_steps_ == U
+    assert estimator.max_steps_ == U  # also of what is held out
 
 
 def test_the_exact_match_of_the_history_is_that_of_greedy_search(good):

@@ -251,7 +251,7 @@ class SequenceTranslator(TrainedEstimator):
         self._source, self._target, self.n_features_in_ = source, target, len(source)
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
         x, lengths, codes = self._encode(questions, answers)
-        self.max_steps_ = self.max_steps or int((codes != PADDING).sum(axis=1)[training].max())
+        self.max_steps_ = self.max_steps or codes.shape[1]
         validation = None
         if validation_data is not None:
             own, own_lengths, own_codes = self._encode(*_check_pairs(source, target, *validation_data))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from fastrnn.plots._style import INK, STYLE
 
@@ -51,7 +51,7 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
             axes.margins(x=0.08, y=0.18)
             axes.grid(axis="y")
         row[0].set_title(f"Wrong answers: {kind}")
-        row[0].yaxis.set_major_formatter(PercentFormatter(1))
+        row[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
         row[0].yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
     if all(wrong == 0 for panels in counts.values() for groups in panels.values() for wrong, _ in groups.values()):
         grid[0, 0].set_ylim(0, 0.01)  # of nothing there is no scale
