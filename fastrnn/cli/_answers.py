@@ -10,10 +10,19 @@ from rich.text import Text
 
 from fastrnn import plots
 from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._progress import Column
 from fastrnn.cli._report import print_results, write_metrics
 from fastrnn.data import Arithmetic, count_carries
 
 SHOWN, EVERY = 10, 5  # questions of the test set that are shown, and after how many epochs
+COLUMNS = (  # of a line for each epoch; the accuracy by character says less
+    Column("epoch", "epoch", "d"),
+    Column("train loss", "train_loss"),
+    Column("right", "train_exact_match"),
+    Column("valid. loss", "validation_loss"),
+    Column("right", "validation_exact_match"),
+    Column("seconds", "seconds", ".2f"),
+)
 OPERATIONS = {"+": "sums", "-": "differences"}
 
 

@@ -127,12 +127,12 @@ def operations_of(text: str) -> str:
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
     """Ask, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
     from fastrnn.cli import _training as training
-    from fastrnn.cli._answers import report, watch
+    from fastrnn.cli._answers import COLUMNS, report, watch
 
     prepared = prepare(parameters)
     description = describe(prepared[1], parameters, len(prepared[0].validation_rows_))
     where: dict[str, Any] = {"overwrite": overwrite, "folder": folder}
-    training.run(TASK, parameters, prepared, description, report, out, **where, watch=watch)
+    training.run(TASK, parameters, prepared, description, report, out, **where, columns=COLUMNS, watch=watch)
 
 
 def draw(runs: list[Any], figures: Path) -> None:
