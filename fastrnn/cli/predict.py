@@ -21,7 +21,7 @@ def predict(
             "matrix, as in training; for a model of words n-grams or a plain text, as in training; for a forecaster "
             "series, as in training; for a model that writes answers a file with a question a line, or questions "
             'themselves, such as "535+61" "12-77".',
-            metavar="[DATA]...",
+            metavar="DATA",
             show_default=False,
         ),
     ] = None,
