@@ -84,7 +84,7 @@ def arithmetic_questions(
     >>> from fastrnn.data import arithmetic_questions
     >>> few = arithmetic_questions(20, digits=2, operations="-", seed=1)
     >>> few.questions_test, few.answers_test
-    (['4-2', '71-2'], ['2', '69'])
+    (['11-98', '42-0'], ['-87', '42'])
     """
     rng = np.random.default_rng(check_integer("seed", seed, 0))
     fraction = check_number("test_fraction", test_fraction, "(0, 1)")
