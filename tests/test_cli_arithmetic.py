@@ -13,7 +13,8 @@ import fastrnn
 from fastrnn import storage
 from fastrnn.data import arithmetic_questions, count_carries
 
-TINY = ["--digits", "2", "--questions", "300", "--hidden", "12", "--batch-size", "20", "--learning-rate", "0.02"]
+TINY = ["--digits", "2", "--questions", "300", "--hidden", "12", "--batch-size", "20", "--weight-decay", "0"]
+TINY += ["--learning-rate", "0.02"]
 
 
 def blocks(printed):
@@ -148,6 +149,18 @@ def test_config_reproduces_and_all_there_are_is_said(tmp_path):
     files = [(tmp_path / name / "model.h5").read_bytes() for name in ("one", "two")]
     assert files[0] == files[1]
     assert set(json.loads((tmp_path / "two" / "metrics.json").read_text())["test"]["wrong_by"]) == {"differences"}
+
+
+def test_optimizers_have_their_decay(tmp_path):
+    few = ["--digits", "1", "--hidden", "4", "--epochs", "1"]
+    run("train", "arithmetic", *few, "--out", "adam", cwd=tmp_path)
+    run("train", "arithmetic", *few, "--optimizer", "sgd", "--weight-decay", "0.01", "--out", "sgd", cwd=tmp_path)
+    optimizers = [fastrnn.load(tmp_path / name / "model.h5").optimizer for name in ("adam", "sgd")]
+    assert optimizers == [
+        fastrnn.Adam(0.012, weight_decay=0.1), fastrnn.SGD(0.5, 0.9, form="nesterov", weight_decay=0.01)
+    ]  # fmt: skip
+    config = tomllib.loads((tmp_path / "adam" / "config.toml").read_text())
+    assert (config["optimizer"], config["learning_rate"], config["weight_decay"]) == ("adam", 0.012, 0.1)
 
 
 def test_a_sweep_takes_the_best_validation_accuracy(tmp_path):

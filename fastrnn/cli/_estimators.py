@@ -10,23 +10,26 @@ from fastrnn.cli._errors import UsageError
 def estimator_parameters(
     parameters: dict[str, Any], optimizers: Mapping[str, Mapping[str, Any]], left_out: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return parameters but those left out, with SGD as an object of its momentum, and None for "none" and 0.
+    """Return parameters but those left out, with optimizers as objects where names do not do, and None for "none" and 0.
 
-    Of `optimizers`, by name, come the learning rate and the momentum where these are not set; they go into `parameters`
-    too, so that config.toml has them.
+    Of `optimizers`, by name, come the learning rate, the momentum and the weight decay where these are not set; they go
+    into `parameters` too, so that config.toml has them.
     """
-    from fastrnn import SGD
+    from fastrnn import SGD, Adam
 
     own = optimizers.get(parameters["optimizer"], optimizers["adam"])  # an unknown one is refused by the estimator
     parameters.update({name: value for name, value in own.items() if parameters[name] is None})
     optimizer, momentum, form = (parameters[name] for name in ("optimizer", "momentum", "momentum_form"))
-    left_out = ("momentum", "momentum_form", *options.WATCHED, *left_out)
+    decay = parameters.get("weight_decay") or 0.0  # few tasks have it
+    left_out = ("momentum", "momentum_form", "weight_decay", *options.WATCHED, *left_out)
     values = {name: None if value == "none" else value for name, value in parameters.items() if name not in left_out}
     for name in ("validation_fraction", "patience", "clip_norm"):
         values[name] = values[name] or None
-    sgd = SGD(values["learning_rate"], momentum=momentum or 0.0, form=form or "classical")
+    sgd = SGD(values["learning_rate"], momentum=momentum or 0.0, form=form or "classical", weight_decay=decay)
     if optimizer == "sgd":
         values["optimizer"] = sgd
     elif momentum:
         raise UsageError(f"momentum is {momentum}, but the optimizer is {optimizer}; expected --optimizer sgd with it")
+    elif optimizer == "adam" and decay:
+        values["optimizer"] = Adam(values["learning_rate"], weight_decay=decay)
     return values

@@ -243,6 +243,10 @@ MomentumForm = Annotated[
         default="classical",
     ),
 ]
+WeightDecay = Annotated[
+    float | None,
+    _option("--weight-decay", help="Weight decay of the optimizer, decoupled in adam.", panel=TRAINING, default="0"),
+]
 ScheduleName = Annotated[
     str | None,
     _option("--schedule", help="Of the learning rate: step, cosine, plateau or none.", panel=TRAINING, default="none"),

@@ -11,8 +11,8 @@ from fastrnn.cli._task import Task, start
 TASK = "arithmetic"
 TEST_FRACTION = 0.1  # share of the questions that is the test set
 OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
-    "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
-    "adam": {"learning_rate": 8e-3},
+    "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov", "weight_decay": 0.0},
+    "adam": {"learning_rate": 12e-3, "weight_decay": 0.1},
 }
 DATA = ("digits", "operation", "questions")
 
@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": float,
     "momentum": float,
     "momentum_form": str,
+    "weight_decay": float,
     "schedule": "cosine",
     "epochs": 40,
     "batch_size": 128,
@@ -49,8 +50,8 @@ MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character
 
 
 @options.shows(
-    cell="lstm", embedding="none", reverse="reverse", learning_rate="0.008; sgd 0.5",
-    momentum="0.9", momentum_form="nesterov", schedule="cosine", epochs="40", batch_size="128", patience="0",
+    cell="lstm", embedding="none", reverse="reverse", learning_rate="0.012; sgd 0.5",
+    momentum="0.9", momentum_form="nesterov", weight_decay="0.1; sgd 0", schedule="cosine", epochs="40", batch_size="128", patience="0",
 )  # fmt: skip
 def arithmetic(
     digits: options.Digits = None,
@@ -72,6 +73,7 @@ def arithmetic(
     learning_rate: options.LearningRate = None,
     momentum: options.Momentum = None,
     momentum_form: options.MomentumForm = None,
+    weight_decay: options.WeightDecay = None,
     schedule: options.ScheduleName = None,
     clip_norm: options.Clip = None,
     validation_fraction: options.Validation = None,
