@@ -85,7 +85,10 @@ class Objective(ABC):
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
     ) -> tuple[float, dict[str, float]]:
-        """Return the loss over all examples, and means such as "accuracy"; so many are in the net at a time."""
+        """Return the loss over all examples, and means by name, such as "accuracy".
+
+        So many of a batch, or steps, are in the net at a time; None is all.
+        """
 
 
 class Supervised(Objective):

@@ -51,7 +51,8 @@ MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character
 
 @options.shows(
     cell="lstm", embedding="none", reverse="reverse", learning_rate="0.012; sgd 0.5",
-    momentum="0.9", momentum_form="nesterov", weight_decay="0.1; sgd 0", schedule="cosine", epochs="40", batch_size="128", patience="0",
+    momentum="0.9", momentum_form="nesterov", weight_decay="0.1; sgd 0",
+    schedule="cosine", epochs="40", batch_size="128", patience="0",
 )  # fmt: skip
 def arithmetic(
     digits: options.Digits = None,
