@@ -10,7 +10,7 @@ from fastrnn.cli._errors import UsageError
 def estimator_parameters(
     parameters: dict[str, Any], optimizers: Mapping[str, Mapping[str, Any]], left_out: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return parameters but those left out, with optimizers as objects where names do not do, and None for "none" and 0.
+    """Return parameters but those left out, optimizers as objects where names do not do, None for "none" and 0.
 
     Of `optimizers`, by name, come the learning rate, the momentum and the weight decay where these are not set; they go
     into `parameters` too, so that config.toml has them.
