@@ -157,10 +157,10 @@ def test_optimizers_have_their_decay(tmp_path):
     run("train", "arithmetic", *few, "--optimizer", "sgd", "--weight-decay", "0.01", "--out", "sgd", cwd=tmp_path)
     optimizers = [fastrnn.load(tmp_path / name / "model.h5").optimizer for name in ("adam", "sgd")]
     assert optimizers == [
-        fastrnn.Adam(0.012, weight_decay=0.1), fastrnn.SGD(0.5, 0.9, form="nesterov", weight_decay=0.01)
+        fastrnn.Adam(0.012, weight_decay=0.05), fastrnn.SGD(0.5, 0.9, form="nesterov", weight_decay=0.01)
     ]  # fmt: skip
     config = tomllib.loads((tmp_path / "adam" / "config.toml").read_text())
-    assert (config["optimizer"], config["learning_rate"], config["weight_decay"]) == ("adam", 0.012, 0.1)
+    assert (config["optimizer"], config["learning_rate"], config["weight_decay"]) == ("adam", 0.012, 0.05)
 
 
 def test_a_sweep_takes_the_best_validation_accuracy(tmp_path):

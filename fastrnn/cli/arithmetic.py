@@ -12,7 +12,7 @@ TASK = "arithmetic"
 TEST_FRACTION = 0.1  # share of the questions that is the test set
 OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
     "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov", "weight_decay": 0.0},
-    "adam": {"learning_rate": 12e-3, "weight_decay": 0.1},
+    "adam": {"learning_rate": 12e-3, "weight_decay": 0.05},
 }
 DATA = ("digits", "operation", "questions")
 
@@ -51,7 +51,7 @@ MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character
 
 @options.shows(
     cell="lstm", embedding="none", reverse="reverse", learning_rate="0.012; sgd 0.5",
-    momentum="0.9", momentum_form="nesterov", weight_decay="0.1; sgd 0",
+    momentum="0.9", momentum_form="nesterov", weight_decay="0.05; sgd 0",
     schedule="cosine", epochs="40", batch_size="128", patience="0",
 )  # fmt: skip
 def arithmetic(
