@@ -251,6 +251,15 @@ def test_wrong_shares_are_bars_with_their_counts() -> None:
     assert labels == [["0 of 4", "3 of 12"], ["1 of 10", "2 of 5", "0 of 0"], ["5 of 20"]]
 
 
+def test_small_groups_are_pale_and_do_not_make_the_scale() -> None:
+    figure = plots.wrong_shares({"sums": {"carries": {"0": (1, 2), "1": (2, 100), "2": (1, 200), "3": (0, 49)}}})
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == [0.02, 0.02, 0.005, 0]
+    assert [bar.get_alpha() for bar in axes.patches] == [0.3, 1, 1, 0.3]
+    assert axes.get_ylim() == (0, pytest.approx(0.024))
+    assert axes.texts[0].get_text() == "1 of 2"
+
+
 def test_no_wrong_answers_have_a_scale_too(tmp_path: Path) -> None:
     figure = plots.wrong_shares({"sums": {"carries": {"0": (0, 10), "1": (0, 5)}}})
     assert figure.axes[0].get_ylim() == (0, 0.01)

@@ -11,12 +11,15 @@ from fastrnn.plots._style import INK, STYLE
 __all__ = ["wrong_shares"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # distinct for every kind of colour vision
+_FEW = 50  # answers whose share of wrong ones says little
 
 
 @rc_context(STYLE)
 def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]) -> Figure:
     """
     Draw the share of wrong answers by what was asked.
+
+    Groups of less than 50 answers are pale, and where there are larger ones, these make the scale.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
     """
     if not counts or not all(counts.values()):
         raise ValueError(f"counts is {counts!r}, expected groups of answers")
+    every = [group for panels in counts.values() for groups in panels.values() for group in groups.values()]
+    top = max(map(_share, [group for group in every if group[1] >= _FEW] or every))
     columns = max(map(len, counts.values()))
     figure = Figure(figsize=(3.9 * columns, 2.6 * len(counts)), layout="constrained")
     grid = figure.subplots(len(counts), columns, squeeze=False, sharey=True)
@@ -43,16 +48,22 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
         for axes in row[len(panels) :]:
             axes.set_visible(False)
         for axes, (key, groups) in zip(row, panels.items(), strict=False):
-            shares = [wrong / max(everything, 1) for wrong, everything in groups.values()]
-            bars = axes.bar(list(groups), shares, width=0.6, color=colour)
+            heights = [min(_share(group), top) for group in groups.values()]
+            bars = axes.bar(list(groups), heights, width=0.6, color=colour)
+            for bar, (_, everything) in zip(bars, groups.values(), strict=True):
+                bar.set_alpha(0.3 if everything < _FEW else 1)
             labels = [f"{wrong} of {everything}" for wrong, everything in groups.values()]
             axes.bar_label(bars, labels, padding=2, fontsize=8, color=INK)
             axes.set_xlabel(key)
-            axes.margins(x=0.08, y=0.18)
+            axes.margins(x=0.08)
             axes.grid(axis="y")
         row[0].set_title(f"Wrong answers: {kind}")
         row[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
         row[0].yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
-    if all(wrong == 0 for panels in counts.values() for groups in panels.values() for wrong, _ in groups.values()):
-        grid[0, 0].set_ylim(0, 0.01)  # of nothing there is no scale
+    grid[0, 0].set_ylim(0, 1.2 * top or 0.01)  # room for the counts; of nothing there is no scale
     return figure
+
+
+def _share(group: Sequence[int]) -> float:
+    wrong, everything = group
+    return wrong / max(everything, 1)
