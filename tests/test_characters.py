@@ -133,7 +133,7 @@ def test_a_stateful_model_is_trained_by_windows_of_parallel_streams():
     symbols = np.array([model.vocabulary_.index(character) for character in TEXT])
     x, y = streams_of(symbols, 5)
     net = model._net(len(model.vocabulary_)).build((None, len(model.vocabulary_)), "float64", 0)
-    trainer = fastrnn.Trainer(net, "cross_entropy", learning_rate=2e-3, schedule="cosine", clip_norm=1.0, seed=0)
+    trainer = fastrnn.Trainer(net, "cross_entropy", learning_rate=4e-3, schedule="cosine", clip_norm=1.0, seed=0)
     trainer.fit(x, y, epochs=2, batch_size=5, window=11)
     assert (net.flat_parameters == model.model_.flat_parameters).all()
 

@@ -48,7 +48,7 @@ def test_a_run_leaves_everything(finished):
         "2 layers of 9 lstm units, 6 streams in windows of 20"
     )
     config = tomllib.loads((folder / "config.toml").read_text())
-    assert (config["task"], config["window"], config["stateful"], config["learning_rate"]) == ("text", 20, True, 0.002)
+    assert (config["task"], config["window"], config["stateful"], config["learning_rate"]) == ("text", 20, True, 0.004)
 
 
 def test_metrics_and_lines_are_those_of_the_stored_model(finished):

@@ -158,7 +158,7 @@ Order = Annotated[
 ]
 CharacterWindow = Annotated[
     int | None,
-    _option("--window", help="Characters that gradients go back.", panel=MODEL, default="100", min=1),
+    _option("--window", help="Characters that gradients go back.", panel=MODEL, default="64", min=1),
 ]
 Stateful = Annotated[
     bool | None,
@@ -217,7 +217,7 @@ Streams = Annotated[
         "--batch-size",
         help="Parallel streams that the text is cut into; with --windowed, windows in a batch.",
         panel=TRAINING,
-        default="64",
+        default="32",
     ),
 ]
 OptimizerName = Annotated[str | None, _option("--optimizer", help="adam or sgd.", panel=TRAINING, default="adam")]

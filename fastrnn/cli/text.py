@@ -14,7 +14,7 @@ TASK = "text"
 MANUAL = "Python's own manual"  # where there is no DATA
 OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
     "sgd": {"learning_rate": 1.0, "momentum": 0.9, "momentum_form": "nesterov"},
-    "adam": {"learning_rate": 2e-3},
+    "adam": {"learning_rate": 4e-3},
 }
 
 # Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "cell": "lstm",
     "hidden_size": 256,
     "layers": 2,
-    "window": 100,
+    "window": 64,
     "stateful": True,
     "step": 3,
     "dropout": 0.0,
@@ -35,8 +35,8 @@ DEFAULTS: dict[str, Any] = {
     "momentum": float,
     "momentum_form": str,
     "schedule": "cosine",
-    "epochs": 20,
-    "batch_size": 64,
+    "epochs": 10,
+    "batch_size": 32,
     "validation_fraction": 0.1,
     "patience": 0,
     "clip_norm": 1.0,
@@ -49,8 +49,8 @@ MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accu
 
 
 @options.shows(
-    cell="lstm", hidden_size="256", layers="2", schedule="cosine", epochs="20", batch_size="64", patience="0",
-    learning_rate="0.002; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
+    cell="lstm", hidden_size="256", layers="2", schedule="cosine", epochs="10", batch_size="32", patience="0",
+    learning_rate="0.004; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
 )  # fmt: skip
 def text(
     data: Annotated[
