@@ -293,6 +293,15 @@ def test_resumed_run_has_the_same_bits(tmp_path):
             assert resumed.history_[name] == whole.history_[name]
 
 
+def test_a_state_brings_its_seed():
+    states = []
+    first = model(random_state=None, validation_fraction=0.3)
+    first.fit(X, Y, callbacks=[lambda *_: states.append(first.trainer_.state())])
+    again = model(random_state=None, validation_fraction=0.3).fit(X, Y, state=states[0])
+    np.testing.assert_array_equal(again.validation_rows_, first.validation_rows_)
+    same(again, first)
+
+
 @pytest.mark.parametrize(
     "vocabulary", [WORDS, None, np.array(WORDS), np.array(WORDS, object)], ids=["list", "none", "array", "objects"]
 )

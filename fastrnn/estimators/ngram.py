@@ -193,16 +193,24 @@ class NGramLanguageModel(TrainedEstimator):
         DivergenceError
             If training diverges.
         """
-        return self.train(self.prepare(X, y, validation_data=validation_data), callbacks, batch_callbacks, state)
+        fitting = self.prepare(X, y, validation_data=validation_data, state=state)
+        return self.train(fitting, callbacks, batch_callbacks, state)
 
-    def prepare(self, X: Any, y: Any = None, *, validation_data: tuple[Any, Any] | None = None) -> Fitting:
+    def prepare(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        state: dict[str, Any] | None = None,
+    ) -> Fitting:
         """
         Do all of `fit` but the training: check data and parameters, and build net and trainer.
 
         Parameters
         ----------
-        X, y, validation_data
-            As in `fit`.
+        X, y, validation_data, state
+            As in `fit`; of the state the seed alone is taken.
 
         Returns
         -------
@@ -221,7 +229,7 @@ class NGramLanguageModel(TrainedEstimator):
             check_integer("n_threads", self.n_threads, 1)
         if self.unknown is not None and not isinstance(self.unknown, str):
             raise TypeError(f"unknown is {self.unknown!r}, expected a word or None")
-        seed = self._seed()
+        seed = self._seed(state)
         texts = check_texts(X, y, order)
         vocabulary = self._learn_vocabulary(texts)
         training, held_out = np.arange(len(texts)), np.arange(0)
