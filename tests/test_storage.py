@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from golden.make_files import MODELS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -159,7 +160,7 @@ def test_this_release_has_left_its_files() -> None:
     assert {path.name for path in GOLDEN.glob(f"*-{fastrnn.__version__}.*")} == {
         f"{name}-{fastrnn.__version__}.{suffix}"
         for name, suffix in [
-            *((name, "h5") for name in ("tree", "classifier", "regressor", "autoencoder")), ("files", "npz"),
+            *((name, "h5") for name in ("tree", *MODELS)), ("files", "npz"),
         ]
     }  # fmt: skip
 
