@@ -38,6 +38,14 @@ class Fingerprint:
         return f"{self._head} BLAKE2 {self._hash.hexdigest()}"
 
 
+def derived(made: Rows, known: str, *arrays: Array | None) -> str:
+    """Return the line of an array that is made of one with a fingerprint, and of others; it takes no pass over it."""
+    result = hashlib.blake2b(known.encode(), digest_size=16)
+    for array in arrays:
+        result.update(str(None if array is None else fingerprint(array)).encode())
+    return f"{made.dtype} {made.shape} BLAKE2 {result.hexdigest()}"
+
+
 def fingerprint(array: Rows) -> str:
     """Return the fingerprint of an array of any layout, in memory or not, without a copy of more than a piece of it."""
     result = Fingerprint(array.shape, array.dtype)

@@ -1,6 +1,7 @@
 """What a call of `fit` does, and which of it must be the same when a run goes on."""
 
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -47,17 +48,19 @@ class Plan:
     epochs: int
     batch_size: int
     window: int | None = None
+    known: Mapping[str, str] = field(default_factory=dict)  # fingerprints that need no pass over the data
 
     @cached_property
     def data(self) -> dict[str, str]:
-        """Fingerprints of all arrays, by name."""
+        """Fingerprints of all arrays, by name, and what else is known of the data."""
         sets = {"training": self.training, "validation": self.held_out}
-        return {
-            f"{name} {field}": fingerprint(array)
+        arrays = {
+            f"{name} {part}": array
             for name, examples in sets.items()
-            for field in ("x", "y", "lengths", "weights")
-            if (array := getattr(examples, field, None)) is not None
+            for part in ("x", "y", "lengths", "weights")
+            if (array := getattr(examples, part, None)) is not None
         }
+        return {name: self.known.get(name) or fingerprint(array) for name, array in arrays.items()} | dict(self.known)
 
 
 def described(value: Any) -> Any:

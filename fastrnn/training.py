@@ -1,7 +1,7 @@
 """Training: epochs of shuffled mini-batches, validation, early stopping, and a state that can be put away."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,7 @@ class Trainer:
         lengths: Array | None = None,
         sample_weight: Array | None = None,
         window: int | None = None,
+        known: Mapping[str, str] | None = None,
     ) -> History:
         """
         Train the model, from its present weights or, after `restore`, from where that run was.
@@ -181,6 +182,9 @@ class Trainer:
             Truncated backpropagation through time, for long sequences with an output each step: a batch of rows comes
             in windows of so many steps, with an update each, and the state at the end of one is where the next begins;
             gradients end at the window's first step. None goes back through all steps.
+        known : mapping of str to str, optional
+            What else the data of a run are known by when it goes on, such as fingerprints of labels; under "training x"
+            and "validation x" those of these inputs, which then need no pass to be known.
 
         Returns
         -------
@@ -202,7 +206,8 @@ class Trainer:
         run = self._run if self._run is not None and self._continues else self._begin()
         examples = self._objective.check(x, y, lengths, sample_weight)
         training, held_out = self._divide(run, examples, validation)
-        plan = Plan(training, held_out, self._choose_monitor(held_out is not None), epochs, batch_size, window)
+        monitor = self._choose_monitor(held_out is not None)
+        plan = Plan(training, held_out, monitor, epochs, batch_size, window, known or {})
         settings = self._settings(run) | self._planned(plan, validation)
         if self._continues:
             check_same(run.settings, settings)

@@ -31,7 +31,7 @@ from fastrnn.cli import autoencoder as autoencoder_task
 from fastrnn.cli import classify as classify_task
 from fastrnn.cli._errors import one_line_errors
 from fastrnn.cli._options import unset
-from fastrnn.data import DataError
+from fastrnn.data import DataError, read_by_blocks
 from fastrnn.data._files import Stored
 from fastrnn.estimators._sequences import Moments, check_sequences, learn_scales
 from fastrnn.history import History
@@ -166,7 +166,8 @@ def test_scales_are_learned_by_pieces():
     rng = np.random.default_rng(3)
     rows = [1e4 + rng.normal(size=(n, I)) * [1, 2, 3] for n in rng.integers(1, T + 1, 47)]
     estimator, training = RecurrentClassifier(dtype="float64"), np.sort(rng.permutation(47)[:33])
-    scales = learn_scales(check_sequences(estimator, rows, reset=True), training)
+    scales, known = learn_scales(check_sequences(estimator, rows, reset=True), training)
+    assert known == check_sequences(estimator, rows, reset=True).read_through()
     steps = np.concatenate([rows[row] for row in training])
     np.testing.assert_allclose(scales.mean, steps.mean(0), rtol=1e-14)
     np.testing.assert_allclose(scales.scale, steps.std(0), rtol=1e-11)
@@ -231,6 +232,26 @@ def test_resumed_within_an_epoch_whatever_the_mode(tmp_path):
             for given in (X, file["X"]):
                 resumed = RecurrentClassifier(**options).fit(given, y, state=states[index])
                 assert_same(resumed.to_tree(), whole.to_tree())
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_one_pass_over_the_data_comes_before_training(standardize, tmp_path, reads):
+    X, y = sequences()
+    with h5py.File(write(tmp_path / "a.h5", X=X)) as file:
+        RecurrentClassifier(hidden_size=5, standardize=standardize).prepare(file["X"], y)
+        assert sum(reads) == N
+        del reads[:]
+        SparseAutoencoder(hidden_size=5, solver="adam").prepare(read_by_blocks(file["X"]).map(flat, (T * I,)))
+        assert sum(reads) == N
+        states = []
+        del reads[:]
+        classifier = RecurrentClassifier(hidden_size=5, epochs=1, validation_fraction=None, random_state=0)
+        classifier.fit(file["X"], y, batch_callbacks=[lambda _: states.append(sum(reads))])
+        assert states[-1] == 2 * N  # the fingerprints, too, come from the first
+
+
+def flat(values, numbers):
+    return 1 / (1 + np.exp(-values.reshape(len(values), -1)))
 
 
 def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):

@@ -223,6 +223,46 @@ def test_data_that_have_changed_are_refused(forks, folder, part, tmp_path):
     assert contents(run) == before
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file["tstX"].__setitem__((2, 3, 1), 7), "test x of the run is float32"),
+        (lambda file: file["tstY"].__setitem__(slice(None), file["tstY"][:][::-1]), "test y of the run is "),
+        (lambda file: file.attrs.__setitem__("classes", ["slow", "fast", "new"]), "classes of the run is "),
+    ],
+    ids=["test x", "test y", "classes"],
+)
+def test_a_test_set_or_names_of_classes_that_have_changed_are_refused(change, message, forks, folder, tmp_path):
+    shutil.copy(folder / "waves.h5", tmp_path / "mine.h5")
+    arguments = ["classify", tmp_path / "mine.h5", *CLASSIFY[2:], "--epochs", "2", "--out", tmp_path / "run"]
+    forks.run("train", *arguments, cwd=folder)
+    with h5py.File(tmp_path / "mine.h5", "r+") as file:
+        change(file)
+    before = contents(tmp_path / "run")
+    line = forks.refused("train", "classify", "--resume", tmp_path / "run", "--epochs", "9", cwd=folder)
+    assert f"cannot go on: {message}" in line
+    assert contents(tmp_path / "run") == before
+
+
+def test_words_that_have_changed_are_refused(forks, tmp_path):
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "ngrams.h5", "w") as file:
+        for name, n in (("train", 60), ("val", 20), ("test", 20)):
+            file[f"{name}x"], file[f"{name}d"] = rng.integers(1, 6, (n, 2)), rng.integers(1, 6, n)
+        file["words"] = np.array(["a", "b", "c", "d", "e"], "S1")
+    arguments = ["--embedding", "2", "--hidden", "3", "--epochs", "2", "--schedule", "none", "--out", "run"]
+    forks.run("train", "words", "ngrams.h5", *arguments, cwd=tmp_path)
+    for name, message in (("words", "words of the run is "), ("testx", "test x of the run is ")):
+        with h5py.File(tmp_path / "ngrams.h5", "r+") as file:
+            before = file[name][:]
+            file[name][:] = before[::-1]
+        line = forks.refused("train", "words", "--resume", "run", "--epochs", "3", cwd=tmp_path)
+        assert f"cannot go on: {message}" in line
+        with h5py.File(tmp_path / "ngrams.h5", "r+") as file:
+            file[name][:] = before
+    forks.run("train", "words", "--resume", "run", "--epochs", "3", cwd=tmp_path)
+
+
 def test_an_edited_checkpoint_or_configuration_is_refused(forks, folder, part):
     (part / "metrics.json").unlink()
     text = (part / "config.toml").read_text()

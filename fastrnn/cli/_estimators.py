@@ -7,6 +7,14 @@ from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
 
 
+def knowing(fitting: Any, **arrays: Any) -> Any:
+    """Return what is to be trained with the fingerprints of data, such as a test set, that must not change either."""
+    from fastrnn._fingerprint import fingerprint
+
+    others = {name.replace("_", " "): fingerprint(array) for name, array in arrays.items()}
+    return fitting._replace(known={**fitting.known, **others})
+
+
 def estimator_parameters(
     parameters: dict[str, Any], optimizers: Mapping[str, Mapping[str, Any]], left_out: tuple[str, ...]
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
-from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._estimators import estimator_parameters, knowing
 from fastrnn.cli._task import Task, start
 
 TASK = "classify"
@@ -116,7 +116,8 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
         check_integer("random_state", parameters["random_state"], 0)
         classifier = make_classifier(parameters)
         dataset = load(parameters)
-        return classifier, dataset, classifier.prepare(dataset.X_train, dataset.y_train)
+        fitting = classifier.prepare(dataset.X_train, dataset.y_train)
+        return classifier, dataset, knowing(fitting, test_x=dataset.X_test, test_y=dataset.y_test)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
 
@@ -170,10 +171,7 @@ def load(parameters: dict[str, Any]) -> Any:
     if possible:
         if stream is None:
             stream = has_to_stream(memory_needed(dataset, parameters))
-        if stream:
-            for _ in dataset.X_test.pieces():  # which checks them; the estimator checks those to train with
-                pass
-        else:
+        if not stream:
             dataset = replace(dataset, X_train=dataset.X_train.load(), X_test=dataset.X_test.load())
     if dataset.classes is not None:
         names = np.array(dataset.classes)

@@ -7,7 +7,7 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
-from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._estimators import estimator_parameters, knowing
 from fastrnn.cli._task import Task, start
 
 TASK = "forecast"
@@ -141,7 +141,7 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
         raise UsageError(str(error)) from error
     forecaster.feature_names_in_ = np.array(divided.columns, dtype=object)
     forecaster.series_column_ = parameters["series_column"]
-    return forecaster, divided, fitting
+    return forecaster, divided, knowing(fitting, series=np.concatenate(divided.values))
 
 
 def load(parameters: dict[str, Any]) -> Any:

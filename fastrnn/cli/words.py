@@ -7,7 +7,7 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
-from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._estimators import estimator_parameters, knowing
 from fastrnn.cli._task import Task, start
 
 TASK = "words"
@@ -112,7 +112,7 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
         validation = None if dataset.x_validation is None else (dataset.x_validation, dataset.y_validation)
         fitting = model.prepare(dataset.x_train, dataset.y_train, validation_data=validation)
         read_contexts(model, parameters["context"])
-        return model, dataset, fitting
+        return model, dataset, knowing(fitting, test_x=dataset.x_test, test_y=dataset.y_test)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
+from fastrnn._fingerprint import derived, fingerprint
 from fastrnn._kernels.chain import Frame
 from fastrnn._kernels.types import Array
 from fastrnn._lazy_array import LazyArray
@@ -182,22 +183,24 @@ class RecurrentEstimator(TrainedEstimator):
         # The first pass over the data, after all checks that need none: it may take long.
         scales = None
         if self.standardize and not again:
-            scales = learn_scales(sequences, training)
+            scales, known = learn_scales(sequences, training)
         else:
-            sequences.check()
+            known = sequences.read_through()
         if not again:
             self.inputs_, self.model_ = scales, model
             lengths = sequences.lengths
             self._learn_scale(targets[training], None if lengths is None else lengths[training])
         x, others = self._standardized(sequences), (self._scaled(targets), sequences.lengths, sample_weight)
-        validation = None
+        validation, data = None, {name: fingerprint(array) for name, array in self._labels().items()}
+        data["training x"] = self._known(x.take(training), known, training)
         if validation_data is not None:
-            validation = self._validation_set(*validation_data)
+            validation, data["validation x"] = self._validation_set(*validation_data)
         elif len(held_out):
             validation = x.take(held_out).ready(), *(None if a is None else a[held_out] for a in others)
+            data["validation x"] = self._known(x.take(held_out), known, held_out)
         y, lengths, weights = (None if a is None else a[training] for a in others)
         self.trainer_, self.validation_rows_ = trainer, held_out
-        return Fitting(trainer, x.take(training).ready(), y, lengths, weights, validation)
+        return Fitting(trainer, x.take(training).ready(), y, lengths, weights, validation, known=data)
 
     # ---- what the classifier and the regressor decide ----------------------------------------------------------------
 
@@ -215,6 +218,10 @@ class RecurrentEstimator(TrainedEstimator):
 
     def _class_weights(self, targets: Array, sample_weight: Array | None) -> Array | None:
         return sample_weight
+
+    def _labels(self) -> dict[str, Array]:
+        """Return what targets stand for, by name, to know it again."""
+        return {}
 
     def _strata(self, targets: Array) -> Array | None:
         """Return the classes by which examples are held out for validation."""
@@ -246,11 +253,15 @@ class RecurrentEstimator(TrainedEstimator):
             raise ValueError("X has 1 sample, expected at least 2: one to train with and one held out for validation")
         return validation_split(n, fraction, streams(seed).split, classes=self._strata(targets), groups=groups)
 
-    def _validation_set(self, X: Any, y: Any) -> tuple[Any, ...]:
+    def _known(self, x: LazyArray, inputs: str, rows: Array | None = None) -> str:
+        """Return the fingerprint of standardised rows of inputs, by that of the inputs."""
+        return derived(x, inputs, rows, *(self.inputs_ or ()))
+
+    def _validation_set(self, X: Any, y: Any) -> tuple[tuple[Any, ...], str]:
         sequences = check_sequences(self, X, reset=False)
         targets = self._scaled(self._learn_targets(y, sequences, again=True))
-        sequences.check()
-        return self._standardized(sequences).ready(), targets, sequences.lengths
+        known, x = sequences.read_through(), self._standardized(sequences)
+        return (x.ready(), targets, sequences.lengths), self._known(x, known)
 
     def _standardized(self, sequences: Inputs) -> LazyArray:
         scales = self.inputs_

@@ -1,6 +1,6 @@
 """What people have, as what the kernels take: arrays (N, T, I) with lengths, standardised by channel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import h5py
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array, validate_data
 
 from fastrnn._checks import check_dtype
+from fastrnn._fingerprint import Fingerprint
 from fastrnn._kernels.types import Array
 from fastrnn._lazy_array import LazyArray
 from fastrnn.data import read_by_blocks
@@ -25,15 +26,14 @@ class Inputs(NamedTuple):
         """The examples in the dtype of the net, checked as they are taken."""
         return self.given.map(self._convert, dtype=self.dtype)
 
-    def pieces(self) -> Iterator[tuple[int, Array]]:
-        """Yield what `x` holds in order, some at a time, with the number of the first of them: a pass over the data."""
+    def read_through(self, visit: Callable[[int, Array], Any] = lambda first, piece: None) -> str:
+        """Check what `x` holds in one pass, and return its fingerprint; `visit` sees each piece, and its first row."""
+        known = Fingerprint(self.given.shape, self.dtype)
         for first, piece in self.given.pieces():
-            yield first, self._convert(piece, self.given.source_rows(slice(first, first + len(piece))))
-
-    def check(self) -> None:
-        """Look all of it through for what is not finite."""
-        for _ in self.pieces():
-            pass
+            values = self._convert(piece, self.given.source_rows(slice(first, first + len(piece))))
+            known.add(values)
+            visit(first, values)
+        return str(known)
 
     def _convert(self, values: Array, numbers: Array) -> Array:
         return check_finite(values, self.dtype, numbers)
@@ -224,18 +224,21 @@ class Standardizer(NamedTuple):
         return values * self.scale + self.mean
 
 
-def learn_scales(sequences: Inputs, training: Array) -> Standardizer:
-    """Learn the scales of the channels from the valid steps of the training rows; all rows are checked in passing."""
+def learn_scales(sequences: Inputs, training: Array) -> tuple[Standardizer, str]:
+    """Learn the scales of the channels from the valid steps of the training rows, and the fingerprint of all rows."""
     given, lengths, _ = sequences
     n, T, I = given.shape
     trains = np.zeros(n, bool)
     trains[training] = True
     moments = Moments(I)
-    for first, piece in sequences.pieces():
+
+    def add(first: int, piece: Array) -> None:
         rows = slice(first, first + len(piece))
         valid = np.ones((len(piece), T), bool) if lengths is None else np.arange(T) < lengths[rows, None]
         moments.add(piece[valid & trains[rows, None]])
-    return Standardizer.of(moments)
+
+    known = sequences.read_through(add)
+    return Standardizer.of(moments), known
 
 
 def check_targets(y: Any, n: int, dtype: Any) -> Array:

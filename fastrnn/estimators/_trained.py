@@ -1,7 +1,8 @@
 """What all estimators share that a `Trainer` trains: training, the seed, and files."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ SHOWN = ("loss", "accuracy", "match")  # how columns of the history end that `pr
 
 
 class Fitting(NamedTuple):
-    """What a call of `fit` trains, and with what: inputs as the net takes them, and the validation set."""
+    """What a call of `fit` trains, and with what: inputs as the net takes them, a validation set, and fingerprints."""
 
     trainer: Trainer
     x: Any
@@ -31,6 +32,7 @@ class Fitting(NamedTuple):
     sample_weight: Array | None = None
     validation: tuple[Any, ...] | None = None
     window: int | None = None
+    known: Mapping[str, str] = MappingProxyType({})
 
 
 class TrainedEstimator(BaseEstimator):
@@ -82,6 +84,7 @@ class TrainedEstimator(BaseEstimator):
                 lengths=fitting.lengths,
                 sample_weight=fitting.sample_weight,
                 window=fitting.window,
+                known=fitting.known,
             )
         finally:
             self._set_history(trainer.history)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastrnn._autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
+from fastrnn._fingerprint import derived
 from fastrnn._kernels import AutoencoderWeights
 from fastrnn._kernels.autoencoder import check_weights
 from fastrnn._kernels.types import Array
@@ -227,8 +228,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             seed=seed,
         )
         low, high = np.inf, -np.inf
-        for _, piece in inputs.pieces():
+
+        def see(first: int, piece: Array) -> None:
+            nonlocal low, high
             low, high = min(low, piece.min()), max(high, piece.max())
+
+        known = inputs.read_through(see)
         if low < 0 or high > 1:
             warnings.warn(
                 f"X has values in {low:g}..{high:g}, of which an autoencoder reconstructs those in 0..1 alone; "
@@ -237,9 +242,13 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             )
         self.trainer_, self.weights_, self.validation_rows_ = trainer, objective.weights, held_out
         self.scaler_: ImageScaler | None = None
-        validation = (x.take(held_out).ready(), None) if len(held_out) else None
-        x_train = x.take(training)
-        return Fitting(trainer, x_train.load() if self.solver == "lbfgs" else x_train.ready(), validation=validation)
+        x_train, validation = x.take(training), None
+        data = {"training x": derived(x_train, known, training)}
+        if len(held_out):
+            validation = (x.take(held_out).ready(), None)
+            data["validation x"] = derived(x.take(held_out), known, held_out)
+        taken = x_train.load() if self.solver == "lbfgs" else x_train.ready()
+        return Fitting(trainer, taken, validation=validation, known=data)
 
     def _summarize(self, fitting: Fitting) -> None:
         with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such

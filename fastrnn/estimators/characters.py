@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._fingerprint import fingerprint
 from fastrnn._kernels.chain import softmax
 from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell
@@ -234,7 +235,8 @@ class CharacterLanguageModel(TrainedEstimator):
             examples = windows_of(training, self.window, self.step)
         self.model_, self.trainer_, self.vocabulary_, self.n_features_in_ = model, trainer, vocabulary, 1
         validation = None if held_out is None else self._examples(held_out)
-        return Fitting(trainer, *examples, validation=validation, window=self._carried_window)
+        known = {"characters": fingerprint(np.array(list(vocabulary)))}
+        return Fitting(trainer, *examples, validation=validation, window=self._carried_window, known=known)
 
     def _divide(self, symbols: Array) -> tuple[Array, Array | None]:
         """Return what is trained with, and the end of the text that is held out."""

@@ -126,6 +126,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
     def _n_outputs(self) -> int:
         return len(self.classes_)
 
+    def _labels(self) -> dict[str, Array]:
+        return {"classes": self.classes_}
+
     def _strata(self, targets: Array) -> Array | None:
         return targets
 

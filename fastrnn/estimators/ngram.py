@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_integer, check_number
+from fastrnn._fingerprint import fingerprint
 from fastrnn._kernels.chain import softmax
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
@@ -260,7 +261,7 @@ class NGramLanguageModel(TrainedEstimator):
         )
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
         self._vocabulary, self.n_features_in_ = vocabulary, order - 1
-        return Fitting(trainer, x, y, validation=validation)
+        return Fitting(trainer, x, y, validation=validation, known={"words": fingerprint(vocabulary.words)})
 
     def _learn_vocabulary(self, texts: Examples | Sentences) -> Vocabulary:
         size = None if self.vocabulary_size is None else check_integer("vocabulary_size", self.vocabulary_size, 2)

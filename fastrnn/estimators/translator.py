@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._fingerprint import fingerprint
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -258,7 +259,8 @@ class SequenceTranslator(TrainedEstimator):
             validation = (own, own_codes, own_lengths)
         elif len(held_out):
             validation = (x[held_out], codes[held_out], lengths[held_out])
-        return Fitting(trainer, x[training], codes[training], lengths[training], validation=validation)
+        known = {"symbols read": fingerprint(source.array), "symbols written": fingerprint(target.array)}
+        return Fitting(trainer, x[training], codes[training], lengths[training], validation=validation, known=known)
 
     def _check_parameters(self) -> None:
         for name in ("epochs", "batch_size", "beam_size"):
