@@ -16,14 +16,14 @@ from fastrnn._lazy_array import LazyArray
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
 from fastrnn.estimators._sequences import Inputs, Standardizer, check_sequences, learn_scales
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Layer, Recurrent
 from fastrnn.memory import choose_checkpoints, parse_bytes
 from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
 from fastrnn.streaming import Streamed
-from fastrnn.training import BatchReport, Trainer
+from fastrnn.training import BatchReport
 
 
 @dataclass(eq=False, repr=False)
@@ -167,19 +167,7 @@ class RecurrentEstimator(TrainedEstimator):
         if limit is not None:
             B, ragged = min(self.batch_size, len(training)), sequences.lengths is not None
             checkpoint_every = choose_checkpoints(model, B, T, limit, ragged=ragged)
-        trainer = Trainer(
-            model,
-            self._loss,
-            self.optimizer,
-            learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            patience=self.patience,
-            callbacks=[print_epoch] if self.verbose else [],
-            seed=seed,
-            n_threads=self.n_threads,
-            checkpoint_every=checkpoint_every,
-        )
+        trainer = make_trainer(self, model, self._loss, seed, checkpoint_every)
         # The first pass over the data, after all checks that need none: it may take long.
         scales = None
         if self.standardize and not again:

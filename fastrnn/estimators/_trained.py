@@ -188,6 +188,23 @@ class TrainedEstimator(BaseEstimator):
         """Take what `_fitted_tree` has stored."""
 
 
+def make_trainer(estimator: Any, model: Any, loss: str, seed: int, checkpoint_every: int | None = None) -> Trainer:
+    """Return the trainer of a net by mini-batches, with the parameters of an estimator that has all of them."""
+    return Trainer(
+        model,
+        loss,
+        estimator.optimizer,
+        learning_rate=estimator.learning_rate if isinstance(estimator.optimizer, str) else None,
+        schedule=estimator.schedule,
+        clip_norm=estimator.clip_norm,
+        patience=estimator.patience,
+        callbacks=[print_epoch] if estimator.verbose else [],
+        seed=seed,
+        n_threads=estimator.n_threads,
+        checkpoint_every=checkpoint_every,
+    )
+
+
 def print_epoch(epoch: int, history: History) -> None:
     """Print a line for the epoch: a callback of the trainer."""
     values = [f"{name.replace('_', ' ')} {history[name][-1]:.4f}" for name in history if name.endswith(SHOWN)]

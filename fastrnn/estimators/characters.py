@@ -15,7 +15,7 @@ from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell
 from fastrnn.data import streams_of, windows_of
 from fastrnn.estimators._characters import check_text, check_vocabulary, encode, learn_vocabulary
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Recurrent
 from fastrnn.model import Sequential, load_model
@@ -217,18 +217,7 @@ class CharacterLanguageModel(TrainedEstimator):
         training, held_out = self._divide(symbols)
         seed = self._seed(state)
         model = self._net(len(vocabulary)).build((None, len(vocabulary)), self.dtype, seed)
-        trainer = Trainer(
-            model,
-            "cross_entropy",
-            self.optimizer,
-            learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            patience=self.patience,
-            callbacks=[print_epoch] if self.verbose else [],
-            seed=seed,
-            n_threads=self.n_threads,
-        )
+        trainer = make_trainer(self, model, "cross_entropy", seed)
         if self.stateful:
             examples = streams_of(training, self.batch_size)
         else:

@@ -13,7 +13,7 @@ from fastrnn._kernels.chain import softmax
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
 from fastrnn.estimators._words import Examples, Sentences, Vocabulary, check_contexts, check_texts
 from fastrnn.history import History
 from fastrnn.layers import Dense, Embedding, Flatten, Gaussian
@@ -247,18 +247,7 @@ class NGramLanguageModel(TrainedEstimator):
         elif len(held_out):
             validation = texts.take(held_out).encode(vocabulary, self.unknown)
         model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), self.dtype, seed)
-        trainer = Trainer(
-            model,
-            "cross_entropy",
-            self.optimizer,
-            learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            patience=self.patience,
-            callbacks=[print_epoch] if self.verbose else [],
-            seed=seed,
-            n_threads=self.n_threads,
-        )
+        trainer = make_trainer(self, model, "cross_entropy", seed)
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
         self._vocabulary, self.n_features_in_ = vocabulary, order - 1
         return Fitting(trainer, x, y, validation=validation, known={"words": fingerprint(vocabulary.words)})

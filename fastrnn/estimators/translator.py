@@ -15,7 +15,7 @@ from fastrnn.cells import Cell
 from fastrnn.decoding import decode
 from fastrnn.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from fastrnn.estimators._symbols import Row, Symbols, check_rows, learn_symbols
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Embedding, Layer, Recurrent
 from fastrnn.splits import validation_split
@@ -237,18 +237,7 @@ class SequenceTranslator(TrainedEstimator):
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
             training, held_out = validation_split(len(questions), fraction, streams(seed).split)
         model = self._net(len(source), len(target) + 1).build((None, len(source)), len(target) + 1, self.dtype, seed)
-        trainer = Trainer(
-            model,
-            "cross_entropy",
-            self.optimizer,
-            learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            patience=self.patience,
-            callbacks=[print_epoch] if self.verbose else [],
-            seed=seed,
-            n_threads=self.n_threads,
-        )
+        trainer = make_trainer(self, model, "cross_entropy", seed)
         self._source, self._target, self.n_features_in_ = source, target, len(source)
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
         x, lengths, codes = self._encode(questions, answers)
