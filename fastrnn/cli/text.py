@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "window": 64,
     "stateful": True,
     "step": 3,
-    "dropout": 0.0,
+    "dropout": 0.2,
     "recurrent_dropout": 0.0,
     "initializer": "xavier",
     "forget_bias": 0.0,
@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "momentum": float,
     "momentum_form": str,
     "schedule": "cosine",
-    "epochs": 10,
+    "epochs": 12,
     "batch_size": 32,
     "validation_fraction": 0.1,
     "patience": 0,
@@ -49,7 +49,7 @@ MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accu
 
 
 @options.shows(
-    cell="lstm", hidden_size="256", layers="2", schedule="cosine", epochs="10", batch_size="32", patience="0",
+    cell="lstm", hidden_size="256", layers="2", dropout="0.2", schedule="cosine", epochs="12", batch_size="32", patience="0",
     learning_rate="0.004; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
 )  # fmt: skip
 def text(

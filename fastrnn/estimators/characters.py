@@ -128,12 +128,12 @@ class CharacterLanguageModel(TrainedEstimator):
     stateful: bool = True
     step: int = 3
     vocabulary: str | None = None
-    dropout: float = 0.0
+    dropout: float = 0.2
     recurrent_dropout: float = 0.0
     optimizer: Any = "adam"
     learning_rate: float = 4e-3
     schedule: Any = "cosine"
-    epochs: int = 10
+    epochs: int = 12
     validation_fraction: float | None = 0.1
     patience: int | None = None
     clip_norm: float | None = 1.0
