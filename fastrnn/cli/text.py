@@ -49,8 +49,8 @@ MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accu
 
 
 @options.shows(
-    cell="lstm", hidden_size="256", layers="2", dropout="0.2", schedule="cosine", epochs="12", batch_size="32", patience="0",
-    learning_rate="0.004; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
+    cell="lstm", hidden_size="256", layers="2", dropout="0.2", schedule="cosine", epochs="12", batch_size="32",
+    patience="0", learning_rate="0.004; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
 )  # fmt: skip
 def text(
     data: Annotated[
