@@ -9,6 +9,7 @@ import numpy as np
 
 from fastrnn._backprop import Backprop
 from fastrnn._checks import check_integer
+from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
 from fastrnn._streams import streams
 from fastrnn.cells import Cell
@@ -238,6 +239,10 @@ class EncoderDecoder:
             raise ValueError(
                 f"y has shape {y.shape} and dtype {y.dtype}, expected symbols: integers ({len(x)}, U), as x has rows"
             )
+        written = np.full(len(y), y.shape[1]) if y_lengths is None else check_lengths(y_lengths, *y.shape)
+        read = np.arange(y.shape[1]) < written[:, None]
+        if (read & ((y < 0) | (y >= self.n_symbols))).any():
+            raise ValueError(f"y holds symbols beyond 0..{self.n_symbols - 1}")
         state, into_encoder = self.encode(x, lengths, **how)
         before = np.empty(y.shape, np.min_scalar_type(self.n_symbols))
         before[:, :1] = self.n_symbols

@@ -70,7 +70,9 @@ class Sampler:
         if self.temperature == 0:
             order, scaled = order[:1], np.zeros(1)
         else:
-            scaled = logits[order].astype(np.float64) / self.temperature
+            shifted = logits[order].astype(np.float64) - float(logits[order[0]])  # or small temperatures overflow
+            with np.errstate(over="ignore"):
+                scaled = shifted / self.temperature
         p = np.exp(log_softmax(scaled))
         if self.top_k is not None:
             p[self.top_k :] = 0

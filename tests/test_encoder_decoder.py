@@ -104,6 +104,9 @@ def test_wrong_use_is_refused():
     for y in (Y[:3], Y[0], Y / 2):
         with pytest.raises(ValueError, match=r"expected symbols: integers \(5, U\)"):
             model.forward(X, y)
+    for symbol in (-1, 4, 256):
+        with pytest.raises(ValueError, match=r"y holds symbols beyond 0\.\.3"):
+            model.forward(X, np.where(np.eye(B, U) > 0, symbol, Y % 4))
     for loss in ("mse", None):
         with pytest.raises(TypeError, match="'cross_entropy' for an EncoderDecoder"):
             Trainer(model, loss)
