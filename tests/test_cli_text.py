@@ -1,6 +1,8 @@
 """``fastrnn-train text`` and ``fastrnn-generate`` as a person runs them."""
 
 import json
+import os
+import signal
 import subprocess
 import tomllib
 
@@ -120,6 +122,24 @@ def test_a_reader_that_leaves_ends_generate_quietly(finished):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+def test_a_terminal_that_lacks_a_character_shows_another(tmp_path, monkeypatch):
+    (tmp_path / "grüße.txt").write_text("grüße an alle, " * 60, encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    run("train", "text", "grüße.txt", *TINY, "--out", "run", cwd=tmp_path)
+    assert (tmp_path / "run" / "metrics.json").exists()
+    assert run("generate", "run", "--prompt", "grüße", "--length", "3", cwd=tmp_path).stdout.startswith("gr??e")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_ctrl_c_ends_generate_without_a_word(finished):
+    arguments = command("generate", finished[0], "--length", "10000000")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, b"")
 
 
 def test_windows_by_themselves(tmp_path):

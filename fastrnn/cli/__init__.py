@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 
 def train() -> None:
@@ -23,6 +24,9 @@ def _run(module: str) -> None:
     """Run an application; what its parser refuses is one line, as all errors are, and so is a signal."""
     from fastrnn.cli._signals import Interrupted, Interrupts
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character gets a question mark
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with Interrupts().caught():
         try:
             from typer.exceptions import TyperException

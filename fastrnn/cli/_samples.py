@@ -36,25 +36,34 @@ def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
         "perplexity": float(np.exp(loss)),
         "accuracy": accuracy,
     }
-    write_samples(model, held_out, folder, console)
+    prompt, samples = write_samples(model, held_out, folder)
     curves = plots.learning_curves(model.history_, model.best_epoch_)
     plots.save(curves, folder.figures / "learning_curves.png")
     plots.save(plots.bits_per_character(model.history_, model.best_epoch_), folder.figures / "bits_per_character.png")
     write_metrics("text", model, len(text) - len(held_out), folder, {"validation": result})
+    show_samples(console, prompt, samples, folder)  # all is written: who reads may leave
     row = (str(len(held_out)), *(f"{value:.4f}" for value in result.values()))
     columns = ("characters", "loss", "bits/char", "perplexity", "accuracy")
     print_results(console, columns, {"validation": row}, model, folder)
 
 
-def write_samples(model: Any, text: str, folder: RunFolder, console: Console) -> None:
-    """Let the model go on from a place in the text at several temperatures; leave files, and show their beginnings."""
+def write_samples(model: Any, text: str, folder: RunFolder) -> tuple[str, dict[float, str]]:
+    """Let the model go on from a place in the text; leave files, and return the place and what follows it."""
     prompt = choose_prompt(text, 1 if model.stateful else model.window, model.random_state)
     folder.samples.mkdir(exist_ok=True)
-    console.print("\nWhat the model writes, from a place in the text that it has not seen", style="bold")
+    samples = {}
     for temperature in TEMPERATURES:
         written = "".join(model.generate(prompt, LENGTH, temperature=temperature, random_state=model.random_state))
         path = folder.samples / f"temperature_{temperature}.txt"
         replace_file(path, (prompt + written + "\n").encode())
+        samples[temperature] = written
+    return prompt, samples
+
+
+def show_samples(console: Console, prompt: str, samples: dict[float, str], folder: RunFolder) -> None:
+    """Print the beginnings."""
+    console.print("\nWhat the model writes, from a place in the text that it has not seen", style="bold")
+    for temperature, written in samples.items():
         console.print(f"\ntemperature {temperature}", style="bold")
         shown = Text(prompt, style="dim").append(written[:SHOWN].rstrip() + " …", style="not dim")
         console.print(shown, soft_wrap=True)

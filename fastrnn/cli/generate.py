@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._signals import Interrupted
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -57,6 +58,9 @@ def generate(
             show("\n")
         except BrokenPipeError:  # who reads has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Interrupted as interrupted:  # what is written so far is all that there is to save
+            show("\n")
+            sys.exit(interrupted.code)
 
 
 def show(text: str) -> None:
