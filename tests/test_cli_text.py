@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_ends_generate_quietly(finished):
 
 
 def test_a_terminal_that_lacks_a_character_shows_another(tmp_path, monkeypatch):
-    (tmp_path / "grüße.txt").write_text("grüße an alle, " * 60, encoding="utf-8")
+    (tmp_path / "grüße.txt").write_text("süße grüße, " * 60, encoding="utf-8")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     run("train", "text", "grüße.txt", *TINY, "--out", "run", cwd=tmp_path)
     assert (tmp_path / "run" / "metrics.json").exists()
