@@ -60,7 +60,7 @@ def main(
         _option(
             _names(DIRECTIONS),
             "infer: forward; train: and backward; step: forward, a call for each step; "
-            "cost: cost and gradient of the autoencoder; epoch: an epoch of the next-word model.",
+            "cost: cost and gradient of the autoencoder; epoch: an epoch of a whole model.",
         ),
     ] = "infer,train,step,cost,epoch",
     engines: Annotated[

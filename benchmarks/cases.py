@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
+from operator import methodcaller
 from typing import Any, ClassVar
 
 import numpy as np
 
+from benchmarks.epochs import EpochProblem, NGramCase, SumsCase, TextCase
 from examples.own_cell import COUPLED, MGU
-from fastrnn import SGD, AutoencoderWeights, Dense, Sequential, Trainer, Weights
+from fastrnn import AutoencoderWeights, Weights
 from fastrnn._kernels.types import Array
 from fastrnn.cells import Cell, get_cell
 from fastrnn.testing import random_weights
 
 RECURRENT = ("rnn", "lstm", "gru")
 OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # as a user writes them; nobody has a kernel or a module of them
-CELLS = (*RECURRENT, *OWN, "autoencoder", "ngram")
+CELLS = (*RECURRENT, *OWN, "autoencoder", *NGramCase.cells, *TextCase.cells, *SumsCase.cells)
 DTYPES = ("float32", "float64")
 
 
@@ -82,31 +84,7 @@ class AutoencoderCase:
         return AutoencoderProblem(cell, self, dtype)
 
 
-@dataclass(frozen=True)
-class NGramCase:
-    """A size of the next-word model: N contexts of T words out of V, D numbers a word, H hidden units, batches of B."""
-
-    name: str
-    N: int
-    T: int
-    V: int
-    D: int
-    H: int
-    B: int
-
-    cells: ClassVar = ("ngram",)
-    axes: ClassVar = ("N", "T", "V", "D", "H", "B")
-    directions: ClassVar = ("epoch",)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({', '.join(str(getattr(self, axis)) for axis in self.axes)})"
-
-    def problem(self, cell: str, dtype: str) -> "NGramProblem":
-        """Return the problem at this size."""
-        return NGramProblem(cell, self, dtype)
-
-
-CASES: dict[str, Case | AutoencoderCase | NGramCase] = {
+CASES: dict[str, Case | AutoencoderCase | NGramCase | TextCase | SumsCase] = {
     case.name: case
     for case in (
         Case("seeds", 32, 150, 3, 128, own=True),
@@ -125,6 +103,8 @@ CASES: dict[str, Case | AutoencoderCase | NGramCase] = {
         AutoencoderCase("patches", 10240, 256, 64),
         AutoencoderCase("minibatch", 128, 256, 64),
         NGramCase("words", 40_000, 3, 250, 32, 256, 200),
+        TextCase("characters", 32 * 64 * 8 + 1, 65, 256, 32, 64),
+        SumsCase("questions", 25 * 128, 128, 128),
     )
 }
 
@@ -187,52 +167,7 @@ class AutoencoderProblem:
         return 10 * self.x.size * self.case.H
 
 
-class NGramProblem:
-    """What every engine gets for an epoch of a next-word model: words, their order, initial weights, and Adam.
-
-    The net is ``softmax(sigmoid(e W1 + b1) W2 + b2)``, e being the rows of E for the T words, side by side. Batches are
-    rows of `order`. Small gradients are all rounding, and Adam takes them for as much as large ones: hence the slack.
-    """
-
-    slack: ClassVar = 10
-    adam: ClassVar = {"learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-
-    def __init__(self, cell: str, case: NGramCase, dtype: str) -> None:
-        rng = np.random.default_rng(0)
-        self.cell, self.case, self.dtype = cell, case, dtype
-        N, T, V, D, H, B = (getattr(case, axis) for axis in case.axes)
-        frequencies = 1 / np.arange(1, V + 1)  # as in language (Zipf 1949)
-        words = rng.choice(V, (N, T + 1), p=frequencies / frequencies.sum())
-        self.x, self.y = np.ascontiguousarray(words[:, :T]), np.ascontiguousarray(words[:, T])
-        self.order = training_order(N, B)
-        shapes = {"E": (V, D), "W1": (T * D, H), "b1": (H,), "W2": (H, V), "b2": (V,)}
-        self.weights = {
-            name: rng.uniform(-0.1, 0.1, shape).astype(dtype) if len(shape) == 2 else np.zeros(shape, dtype)
-            for name, shape in shapes.items()
-        }
-
-    def epoch_operations(self) -> int:
-        """Multiplications and additions of two layers' products: forward, and gradients of weights and of inputs."""
-        case = self.case
-        return 6 * case.N * case.H * (case.T * case.D + case.V)
-
-
-def training_order(N: int, batch_size: int) -> Array:
-    """Return the order of examples in the first epoch of `Trainer`, (batches, batch_size), as its loss sees it."""
-    seen: list[Array] = []
-
-    def loss(
-        y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
-    ) -> tuple[float, Array]:
-        seen.append(target)
-        return 0.0, np.zeros_like(y)
-
-    trainer = Trainer(Sequential([Dense(1)]).build((1,)), loss, SGD(1.0))
-    trainer.fit(np.zeros((N, 1), "float32"), np.arange(N), epochs=1, batch_size=batch_size)
-    return np.stack(seen)
-
-
-AnyProblem = Problem | AutoencoderProblem | NGramProblem
+AnyProblem = Problem | AutoencoderProblem | EpochProblem
 
 # What is timed of an engine, and the operations it takes.
 DIRECTIONS: dict[str, Callable[[Any], int]] = {
@@ -240,7 +175,7 @@ DIRECTIONS: dict[str, Callable[[Any], int]] = {
     "train": Problem.train_operations,
     "step": Problem.infer_operations,
     "cost": AutoencoderProblem.cost_operations,
-    "epoch": NGramProblem.epoch_operations,
+    "epoch": methodcaller("epoch_operations"),
 }
 
 

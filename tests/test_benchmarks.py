@@ -8,7 +8,7 @@ import threadpoolctl
 from benchmarks import process, publish, report
 from benchmarks.agreement import disagreement, truth
 from benchmarks.cases import CASES as SIZES
-from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCase, Case, NGramCase, Problem, pairs
+from benchmarks.cases import CELLS, DIRECTIONS, DTYPES, RECURRENT, AutoencoderCase, Case, Problem, pairs
 from benchmarks.engines import (
     ENGINES,
     OTHERS,
@@ -21,6 +21,7 @@ from benchmarks.engines import (
     numpy_cells,
     numpy_net,
 )
+from benchmarks.epochs import NGramCase, SumsCase, TextCase
 from benchmarks.machine import describe
 from benchmarks.measurement import Measurement, measure
 from benchmarks.process import EngineProcess
@@ -32,6 +33,8 @@ CASES = {
     "step": Case("tiny", 2, 5, 4, 7, directions=("step",)),
     "examples": AutoencoderCase("patches", 12, 6, 5),
     "words": NGramCase("words", 60, 3, 9, 4, 7, 10),
+    "characters": TextCase("characters", 3 * 4 * 5 + 1, 9, 7, 3, 4),
+    "questions": SumsCase("questions", 60, 7, 10),
 }
 PROBLEMS = [pytest.param(cell, case, id=f"{cell}-{name}") for name, case in CASES.items() for cell in case.cells]
 
@@ -129,33 +132,55 @@ def test_a_different_cost_or_gradient_is_found(name):
 def test_cells_have_the_cases_and_directions_of_their_kind():
     assert {cell for cell, _ in pairs()} == set(CELLS)
     assert pairs(directions=["cost"]) == [("autoencoder", "patches"), ("autoencoder", "minibatch")]
-    assert pairs(directions=["epoch"]) == [("ngram", "words")]
+    assert pairs(directions=["epoch"]) == [("ngram", "words"), ("text", "characters"), ("arithmetic", "questions")]
     assert pairs(["lstm"], ["seeds", "patches", "step-16"], ["infer", "cost"]) == [("lstm", "seeds")]
     assert DIRECTIONS["cost"](SIZES["minibatch"].problem("autoencoder", "float32")) == 10 * 128 * 256 * 64
-    assert DIRECTIONS["epoch"](CASES["words"].problem("ngram", "float32")) == 6 * 60 * 7 * (12 + 9)
+    operations = {cell: DIRECTIONS["epoch"](CASES[case].problem(cell, "float32")) for cell, case in EPOCHS}
+    lengths = CASES["questions"].problem("arithmetic", "float32").lengths.sum()
+    written = (CASES["questions"].problem("arithmetic", "float32").y >= 0).sum()
+    assert operations == {
+        "ngram": 6 * 60 * 7 * (12 + 9),
+        "text": 6 * 60 * (3 * 4 * 7 * 7 + 7 * 9),
+        "arithmetic": 6 * ((lengths + written) * 4 * 7 * 7 + written * 7 * 12),
+    }
 
 
-@pytest.mark.parametrize("name", ["loss", "E", "W1", "b1", "W2", "b2"])
-def test_another_loss_or_other_weights_after_an_epoch_are_found(name):
-    problem = CASES["words"].problem("ngram", "float32")
+EPOCHS = [("ngram", "words"), ("text", "characters"), ("arithmetic", "questions")]
+
+
+@pytest.mark.parametrize(("cell", "case"), EPOCHS)
+def test_another_loss_or_other_weights_after_an_epoch_are_found(cell, case):
+    problem = CASES[case].problem(cell, "float32")
     expected = truth(problem)["epoch"]
-    assert list(expected) == ["loss", "E", "W1", "b1", "W2", "b2"]
-    expected[name] = expected[name] + 1e-3
-    assert f"{name} differs" in disagreement(load("numpy", "ngram")(problem, 1).results("epoch"), expected, problem)
+    assert list(expected) == ["loss", *problem.weights]
+    results = load("native", cell)(problem, 1).results("epoch")
+    for name, value in expected.items():
+        assert f"{name} differs" in disagreement(results, expected | {name: value + 1e-3}, problem)
 
 
-def test_an_epoch_takes_every_example_once_and_begins_anew_each_time():
-    problem = CASES["words"].problem("ngram", "float64")
-    assert problem.order.shape == (6, 10)
-    assert sorted(problem.order.ravel()) == list(range(60))
-    job = load("numpy", "ngram")(problem, 1)
+@pytest.mark.parametrize(("cell", "case"), EPOCHS)
+def test_an_epoch_begins_anew_each_time(cell, case):
+    problem = CASES[case].problem(cell, "float64")
+    job = load("native", cell)(problem, 1)
     first, second = (job.results("epoch") for _ in range(2))
     assert all((first[name] == second[name]).all() for name in first)
-    assert not (first["E"] == problem.weights["E"]).all()
+    assert not any((first[name] == value).all() for name, value in problem.weights.items())
+
+
+@pytest.mark.parametrize(("cell", "case"), [("ngram", "words"), ("arithmetic", "questions")])
+def test_an_epoch_takes_every_example_once(cell, case):
+    order = CASES[case].problem(cell, "float64").order
+    assert order.shape == (6, 10)
+    assert sorted(order.ravel()) == list(range(60))
+
+
+def test_a_text_has_whole_windows():
+    with pytest.raises(ValueError, match="streams have 21 characters, expected whole windows of 4"):
+        TextCase("characters", 3 * 21 + 1, 9, 7, 3, 4).problem("text", "float32")
 
 
 def test_who_has_no_other_net_is_left_out():
-    for cell, kind in (("autoencoder", "autoencoders"), ("ngram", "ngrams"), ("mgu", "cells of one's own")):
+    for cell, kind in (("autoencoder", "the autoencoder problems"), ("mgu", "cells of one's own")):
         with pytest.raises(LeftOut, match=f"is not timed with {kind}"):
             load("keras", cell)
     for engines in OTHERS.values():

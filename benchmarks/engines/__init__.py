@@ -35,11 +35,11 @@ class Engine(Protocol):
         """Compute cost and gradient of the sparse autoencoder, in the engine's own layout."""
 
     def epoch(self) -> object:
-        """Train the next-word model for an epoch, from the initial weights, batches and optimizer among it."""
+        """Train a whole model for an epoch, from the initial weights, batches and optimizer among it."""
 
     def results(self, direction: str) -> dict[str, Array]:
         """Return what the direction asks for, in fastrnn's layout: y (B, T, H); of `train` the gradients dWx, dWh, dbx,
-        dbh; of `cost` the cost, dW1, db1, dW2 and db2; of `epoch` the mean loss and the weights E, W1, b1, W2 and b2.
+        dbh; of `cost` the cost, dW1, db1, dW2 and db2; of `epoch` the mean loss and the weights by their names.
         """
 
 
@@ -65,14 +65,16 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
-# And for the next-word model.
+# And for the models that are trained for an epoch.
 NGRAMS = {
-    "native": ("fastrnn_ngram", "Native"),
+    "native": ("fastrnn_epochs", "NativeNGram"),
     "numpy": ("numpy_ngram", "NumpyNGram"),
-    "torch": ("torch_ngram", "TorchNGram"),
-    "torch-compile": ("torch_ngram", "CompiledTorchNGram"),
+    "torch": ("torch_epochs", "TorchNGram"),
+    "torch-compile": ("torch_epochs", "CompiledTorchNGram"),
     "jax": ("jax_ngram", "JaxNGram"),
 }
+TEXTS = {"native": ("fastrnn_epochs", "NativeText"), "torch": ("torch_epochs", "TorchText")}
+SUMS = {"native": ("fastrnn_epochs", "NativeSums"), "torch": ("torch_epochs", "TorchSums")}
 
 # And for cells of one's own.
 OWN_CELLS = {
@@ -82,7 +84,8 @@ OWN_CELLS = {
 }
 
 # By the cells that have engines of their own.
-OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS} | dict.fromkeys(OWN, OWN_CELLS)
+OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS, "text": TEXTS, "arithmetic": SUMS}
+OTHERS |= dict.fromkeys(OWN, OWN_CELLS)
 
 # The engines that people would use in place of fastrnn, and what they import.
 PEERS = {
@@ -104,7 +107,7 @@ def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
     engines = offered(cell)
     if name not in engines:
-        kind = "cells of one's own" if cell in OWN else f"{cell}s"
+        kind = "cells of one's own" if cell in OWN else f"the {cell} problems"
         raise LeftOut(f"is not timed with {kind}")
     module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)

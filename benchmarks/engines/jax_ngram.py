@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.cases import NGramProblem
 from benchmarks.engines.jax_engine import prepare
+from benchmarks.epochs import NGramProblem
 from fastrnn._kernels.types import Array
 
 

@@ -12,7 +12,7 @@
 import numpy as np
 import threadpoolctl
 
-from benchmarks.cases import NGramProblem
+from benchmarks.epochs import NGramProblem
 from fastrnn._kernels.types import Array
 
 CACHE = 1 << 15  # numbers of each vector in one block of the optimizer
