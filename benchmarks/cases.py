@@ -17,7 +17,8 @@ from fastrnn.testing import random_weights
 
 RECURRENT = ("rnn", "lstm", "gru")
 OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # as a user writes them; nobody has a kernel or a module of them
-CELLS = (*RECURRENT, *OWN, "autoencoder", *NGramCase.cells, *TextCase.cells, *SumsCase.cells)
+SEQUENTIAL = (*RECURRENT, *OWN)
+CELLS = (*SEQUENTIAL, "autoencoder", *NGramCase.cells, *TextCase.cells, *SumsCase.cells)
 DTYPES = ("float32", "float64")
 
 
@@ -28,9 +29,7 @@ def equations(cell: str) -> Cell:
 
 @dataclass(frozen=True)
 class Case:
-    """A size: B sequences of T steps, or of `shortest` to T, I inputs, H hidden units, what is timed of it, and whether
-    with cells of one's own, too.
-    """
+    """A size: B sequences of T steps, or of `shortest` to T; I inputs, H hidden units; what is timed of which cells."""
 
     name: str
     B: int
@@ -39,14 +38,9 @@ class Case:
     H: int
     shortest: int | None = None
     directions: tuple[str, ...] = ("infer", "train")
-    own: bool = False
+    cells: tuple[str, ...] = RECURRENT
 
     axes: ClassVar = ("B", "T", "I", "H", "shortest")
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The cells that run at this size."""
-        return (*RECURRENT, *OWN) if self.own else RECURRENT
 
     def __str__(self) -> str:
         steps = self.T if self.shortest is None else f"{self.shortest}..{self.T}"
@@ -87,17 +81,18 @@ class AutoencoderCase:
 CASES: dict[str, Case | AutoencoderCase | NGramCase | TextCase | SumsCase] = {
     case.name: case
     for case in (
-        Case("seeds", 32, 150, 3, 128, own=True),
-        Case("latency", 1, 150, 3, 128, own=True),
+        Case("seeds", 32, 150, 3, 128, cells=SEQUENTIAL),
+        Case("latency", 1, 150, 3, 128, cells=SEQUENTIAL),
         Case("tiny", 1, 1000, 1, 32),
-        Case("narrow", 32, 100, 64, 32, own=True),
-        Case("wide", 64, 100, 128, 512, own=True),
+        Case("narrow", 32, 100, 64, 32, cells=SEQUENTIAL),
+        Case("wide", 64, 100, 128, 512, cells=SEQUENTIAL),
         Case("wider", 64, 50, 500, 500),
-        Case("batch", 128, 50, 256, 256, own=True),
+        Case("batch", 128, 50, 256, 256, cells=SEQUENTIAL),
         Case("long", 8, 5000, 4, 64),
         Case("ragged", 32, 100, 64, 128, shortest=10),
         Case("tails-33", 7, 17, 5, 33),
         Case("tails-50", 6, 3, 36, 50),
+        Case("digits", 32, 8, 8, 64, cells=tuple(OWN)),
         Case("step-16", 1, 200, 3, 16, directions=("step",)),
         Case("step-128", 1, 200, 3, 128, directions=("step",)),
         AutoencoderCase("patches", 10240, 256, 64),
