@@ -30,7 +30,7 @@ from fastrnn import (
 from fastrnn.cli import autoencoder as autoencoder_task
 from fastrnn.cli import classify as classify_task
 from fastrnn.cli._errors import one_line_errors
-from fastrnn.cli._options import unset
+from fastrnn.cli._parameters import unset
 from fastrnn.data import DataError, read_by_blocks
 from fastrnn.data._files import Stored
 from fastrnn.estimators._sequences import Moments, check_sequences, learn_scales

@@ -14,9 +14,9 @@ from commands import command, read_csv, refused, run, waves
 from joblib import cpu_count
 
 from fastrnn import storage
-from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
 from fastrnn.cli._grid import create_runs
+from fastrnn.cli._parameters import read_sweep, unset, write_options, write_value
 from fastrnn.cli._task import Task
 from fastrnn.cli.classify import DEFAULTS, prepare
 from fastrnn.cli.classify import run as classify_run
@@ -122,7 +122,7 @@ def test_another_grid_takes_the_runs_that_it_has(swept, tmp_path):
 def test_overwrite_begins_again(swept, tmp_path):
     folder, _, _ = swept
     shutil.copytree(folder, tmp_path / "sweep")
-    parameters = options.unset(DEFAULTS) | {"random_state": 1}
+    parameters = unset(DEFAULTS) | {"random_state": 1}
     grid = {"hidden_size": [6], "head": [[]]}
     task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
     _, runs = create_runs(task, parameters, grid, tmp_path / "sweep", overwrite=True)
@@ -137,7 +137,7 @@ def test_runs_of_one_name_have_folders_of_their_own(tmp_path):
     task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
     grid = {"data": ["/a/x.h5", "/b/x.h5"]}
     for _ in range(2):  # the second time it finds them
-        _, runs = create_runs(task, options.unset(DEFAULTS), grid, tmp_path / "sweep", overwrite=False)
+        _, runs = create_runs(task, unset(DEFAULTS), grid, tmp_path / "sweep", overwrite=False)
         assert [run.folder.path.name for run in runs] == ["data=x.h5", "data=x.h5-2"]
         assert [run.swept for run in runs] == [{"data": "/a/x.h5"}, {"data": "/b/x.h5"}]
 
@@ -224,16 +224,16 @@ def interrupt(folder, arguments, number, code, after=0):
     ],
 )
 def test_values_have_the_type_of_the_parameter(text, name, values):
-    grid = options.read_sweep([text], "classify", DEFAULTS)
+    grid = read_sweep([text], "classify", DEFAULTS)
     assert grid == {name: values}
     assert [type(value) for value in grid[name]] == [type(value) for value in values]
-    written = f"{name}={','.join(map(options.write_value, values))}"
-    assert options.read_sweep([written], "classify", DEFAULTS) == grid
+    written = f"{name}={','.join(map(write_value, values))}"
+    assert read_sweep([written], "classify", DEFAULTS) == grid
 
 
 def test_switches_are_written_as_options_spell_them():
     values = {"stream": False, "tensorboard": False, "bidirectional": True, "epochs": 3}
-    assert options.write_options(values) == ["--in-memory", "--no-tensorboard", "--bidirectional", "--epochs", "3"]
+    assert write_options(values) == ["--in-memory", "--no-tensorboard", "--bidirectional", "--epochs", "3"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_switches_are_written_as_options_spell_them():
 )
 def test_bad_sweeps_are_one_sentence(texts, message):
     with pytest.raises(UsageError) as caught:
-        options.read_sweep(texts, "classify", DEFAULTS)
+        read_sweep(texts, "classify", DEFAULTS)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
+from fastrnn.cli._parameters import WATCHED
 
 
 def knowing(fitting: Any, **arrays: Any) -> Any:
@@ -29,7 +29,7 @@ def estimator_parameters(
     parameters.update({name: value for name, value in own.items() if parameters[name] is None})
     optimizer, momentum, form = (parameters[name] for name in ("optimizer", "momentum", "momentum_form"))
     decay = parameters.get("weight_decay") or 0.0  # few tasks have it
-    left_out = ("momentum", "momentum_form", "weight_decay", *options.WATCHED, *left_out)
+    left_out = ("momentum", "momentum_form", "weight_decay", *WATCHED, *left_out)
     values = {name: None if value == "none" else value for name, value in parameters.items() if name not in left_out}
     for name in ("validation_fraction", "patience", "clip_norm"):
         values[name] = values[name] or None

@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
 from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._parameters import MAY_CHANGE, REOPENING, WATCHED, read_config, read_sweep, write_value
 from fastrnn.cli._task import Task
 
 Grid = Mapping[str, list[Any]]
@@ -83,20 +83,20 @@ def create_runs(
     if out is not None and RunFolder(out).config.is_file() and not overwrite:
         folder = RunFolder.open(out)
         known += [
-            (options.read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
+            (read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
             for config in sorted(out.glob("*/config.toml"))
         ]
     else:
         folder = RunFolder.create(f"{task.name}-sweep", out, overwrite=overwrite)
     fixed = {name: value for name, value in parameters.items() if name not in grid}
-    lines = [f"{name}={','.join(map(options.write_value, values))}" for name, values in grid.items()]
+    lines = [f"{name}={','.join(map(write_value, values))}" for name, values in grid.items()]
     folder.write_config(task.name, fixed | {"sweep": lines})
 
-    may_change = [name for name in (options.MAY_CHANGE if resumed else options.WATCHED) if name in fixed]
+    may_change = [name for name in (MAY_CHANGE if resumed else WATCHED) if name in fixed]
     runs, taken = [], {run.path for _, run in known}
     for point in points(grid):
         values = parameters | point
-        swept = {name: options.write_value(value) for name, value in point.items()}
+        swept = {name: write_value(value) for name, value in point.items()}
         path = folder.path / ",".join(f"{name}={_readable(value)}" for name, value in swept.items())
         before, run = _find(known, values, may_change, path)
         if run is None:
@@ -106,7 +106,7 @@ def create_runs(
             run.write_config(task.name, values)
         changes = {name: values[name] for name in may_change if before and before[name] != values[name]}
         runs.append(SweptRun(values, swept, run, changes))
-        if not changes.keys() & set(options.REOPENING):
+        if not changes.keys() & set(REOPENING):
             runs[-1].collect()
     return folder, runs
 
@@ -126,13 +126,13 @@ def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out:
     config = RunFolder(out).config
     if not config.is_file():
         return
-    before = options.read_config(config, task.name, task.defaults)
+    before = read_config(config, task.name, task.defaults)
     if "sweep" not in before:
         raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
-    swept = {*grid, *options.read_sweep(before["sweep"], task.name, task.defaults)}
+    swept = {*grid, *read_sweep(before["sweep"], task.name, task.defaults)}
     for name, value in parameters.items():
-        if name not in (*swept, *options.WATCHED) and value != before[name]:
-            old, new = options.write_value(before[name]), options.write_value(value)
+        if name not in (*swept, *WATCHED) and value != before[name]:
+            old, new = write_value(before[name]), write_value(value)
             raise UsageError(
                 f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "
                 f"or --resume {quote(str(out))}"

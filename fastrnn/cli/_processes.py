@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from shlex import quote
 
 from fastrnn.cli._grid import SweptRun
-from fastrnn.cli._options import write_options
+from fastrnn.cli._parameters import write_options
 from fastrnn.cli._signals import Interrupts
 
 CODE = "from fastrnn.cli import train; train()"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
 from fastrnn.cli._folder import RunFolder
+from fastrnn.cli._parameters import MAY_CHANGE, REOPENING, read_config, read_sweep, read_values, write_value
 from fastrnn.cli._task import Task, check_watching
 
 
@@ -17,12 +17,10 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, A
     if given["out"] is not None and given["out"].resolve() != path.resolve():
         raise UsageError(f"--out is {given['out']}, but --resume goes on in {path}; expected the same, or no --out")
     folder = RunFolder.open(path)
-    before = options.read_config(folder.config, task.name, task.defaults)
-    asked = {} if given["config"] is None else options.read_values(given["config"], task.name, task.defaults)
+    before = read_config(folder.config, task.name, task.defaults)
+    asked = {} if given["config"] is None else read_values(given["config"], task.name, task.defaults)
     lines, asked_lines = before.pop("sweep", []), asked.pop("sweep", [])
-    grid, asked_grid = (
-        options.read_sweep(each, task.name, task.defaults) for each in (lines, given["sweep"] or asked_lines)
-    )
+    grid, asked_grid = (read_sweep(each, task.name, task.defaults) for each in (lines, given["sweep"] or asked_lines))
     if asked_grid and asked_grid != grid:
         raise UsageError(
             f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; expected the same"
@@ -35,7 +33,7 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, A
         run_sweep(task, before | changes, grid, path, given["jobs"], resumed=True)
     elif given["jobs"]:
         raise UsageError(f"--jobs is for sweeps, but {path} holds a single run")
-    elif folder.is_finished(before) and not changes.keys() & set(options.REOPENING):
+    elif folder.is_finished(before) and not changes.keys() & set(REOPENING):
         print(f"The run in {path} is finished; its result is in {folder.metrics}.")
     else:
         folder.changes = changes
@@ -51,7 +49,7 @@ def _changes(
         raise UsageError(f"{path}: {swept[0]} is swept; expected no value of its own for it")
     changes = {name: value for name, value in asked.items() if value is not None and value != before[name]}
     for name, value in changes.items():
-        if name not in options.MAY_CHANGE:
-            old, new = options.write_value(before[name]), options.write_value(value)
+        if name not in MAY_CHANGE:
+            old, new = write_value(before[name]), write_value(value)
             raise UsageError(f"{path}: {name} of the run is {old}, but {new} is given; expected the same, or nothing")
     return changes

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError
+from fastrnn.cli._parameters import merge, read_sweep
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def start(task: Task, given: Mapping[str, Any]) -> None:
 
         resume(task, given["resume"], given, chosen)
         return
-    parameters = options.merge(task.name, task.defaults, chosen, config)
+    parameters = merge(task.name, task.defaults, chosen, config)
     configured = parameters.pop("sweep", None)
     check_watching(parameters)
     if sweep or configured:
         from fastrnn.cli._sweep import sweep as run_sweep
 
-        grid = options.read_sweep(sweep or configured, task.name, task.defaults)
+        grid = read_sweep(sweep or configured, task.name, task.defaults)
         twice = [name for name in grid if name in chosen]
         if twice:
             raise UsageError(f"{twice[0]} is given both as an option and in --sweep; expected one of them")

@@ -6,6 +6,7 @@ from typing import Any
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
 from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._parameters import WATCHED
 from fastrnn.cli._task import Task, start
 
 TASK = "arithmetic"
@@ -44,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
 }
 MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character_accuracy")
 

@@ -7,6 +7,7 @@ import typer
 
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli._parameters import WATCHED
 from fastrnn.cli._task import Task, start
 
 TASK = "autoencoder"
@@ -34,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
 }
 MEASURES = tuple(f"train.{name}" for name in ("cost", "psnr", "activation", "reconstruction", "sparsity", "l2"))
 
@@ -91,7 +92,7 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     from fastrnn import SparseAutoencoder
     from fastrnn._checks import check_dtype, check_integer
 
-    left_out = ("data", "key", "stream", *PATCHES, *options.WATCHED)
+    left_out = ("data", "key", "stream", *PATCHES, *WATCHED)
     values = {name: value for name, value in parameters.items() if name not in left_out}
     for name in ("validation_fraction", "patience"):
         values[name] = values[name] or None

@@ -8,6 +8,7 @@ import typer
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
 from fastrnn.cli._estimators import estimator_parameters, knowing
+from fastrnn.cli._parameters import WATCHED, widths
 from fastrnn.cli._task import Task, start
 
 TASK = "classify"
@@ -44,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "stream": bool,
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
     "x_train": str,
     "y_train": str,
     "x_test": str,
@@ -103,7 +104,7 @@ def classify(
     """Train a classifier of sequences, and look at its confusion matrix."""
     given = dict(locals())
     with one_line_errors():
-        given["head"] = options.widths(head)
+        given["head"] = widths(head)
         given["data"] = None if data is None else str(data.resolve())
         start(Task(TASK, DEFAULTS, prepare, run, ("validation.accuracy", "test.accuracy"), draw=draw), given)
 

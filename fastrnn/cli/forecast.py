@@ -8,6 +8,7 @@ import typer
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
 from fastrnn.cli._estimators import estimator_parameters, knowing
+from fastrnn.cli._parameters import WATCHED, split_names, widths
 from fastrnn.cli._task import Task, start
 
 TASK = "forecast"
@@ -54,7 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "memory_limit": "none",
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
 }
 MEASURES = ("validation.mase", "test.mase", "validation.mae", "test.mae", "test.rmse")
 
@@ -117,8 +118,8 @@ def forecast(
     """Train a net that forecasts series, and hold it against forecasts that need none."""
     given = dict(locals())
     with one_line_errors():
-        given["head"] = options.widths(head)
-        given["columns"], given["targets"] = options.names(columns), options.names(targets)
+        given["head"] = widths(head)
+        given["columns"], given["targets"] = split_names(columns), split_names(targets)
         given["data"] = None if data is None else str(data.resolve())
         start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=min, draw=draw), given)
 

@@ -8,6 +8,7 @@ import typer
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
 from fastrnn.cli._estimators import estimator_parameters
+from fastrnn.cli._parameters import WATCHED
 from fastrnn.cli._task import Task, start
 
 TASK = "text"
@@ -43,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
 }
 MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accuracy")
 

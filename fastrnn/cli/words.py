@@ -8,6 +8,7 @@ import typer
 from fastrnn.cli import _options as options
 from fastrnn.cli._errors import UsageError, one_line_errors
 from fastrnn.cli._estimators import estimator_parameters, knowing
+from fastrnn.cli._parameters import WATCHED
 from fastrnn.cli._task import Task, start
 
 TASK = "words"
@@ -42,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "n_threads": int,
     "random_state": 0,
-    **options.WATCHED,
+    **WATCHED,
     "context": [],
 }
 MEASURES = ("validation.loss", "test.loss", "test.accuracy", "test.perplexity")
