@@ -4,7 +4,8 @@ An option that is not given is None, and then is what the configuration file say
 help texts show defaults by `show_default` alone.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
@@ -12,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import typer
 
 Command = TypeVar("Command", bound=Callable[..., None])
-MODEL, TRAINING, RUN, DATA = "Model", "Training", "Run", "Data"
+PANELS = (None, MODEL := "Model", TRAINING := "Training", DATA := "Data", RUN := "Run")  # None: arguments
 LONG: dict[str, str] = {}  # every name of an option: the estimator's name, which an option gives last
 OFF: dict[str, str] = {}  # the option that switches a parameter off
 
@@ -24,15 +25,32 @@ def _option(*names: str, help: str, panel: str, default: str = "", **more: Any) 
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or False, **more)
 
 
-def shows(**defaults: str) -> Callable[[Command], Command]:
-    """Let the help of a command show other defaults than those of the options that it shares with others."""
+def takes(*groups: Mapping[str, Any], **defaults: str) -> Callable[[Command], Command]:
+    """Give a command the options of groups, where it says ``**shared``, and sort all by panel; of two of the same name
+    its own counts. The help shows `defaults` in place of those of options that serve several commands.
+    """
 
     def change(command: Command) -> Command:
+        own = inspect.signature(command).parameters.values()
+        kinds = {name: kind for group in groups for name, kind in group.items()}
+        kinds |= {parameter.name: parameter.annotation for parameter in own if parameter.kind != parameter.VAR_KEYWORD}
         for name, text in defaults.items():
-            kind, option = get_args(command.__annotations__[name])
+            values, option = get_args(kinds[name])
             option = copy(option)
             option.show_default = text
-            command.__annotations__[name] = Annotated[kind, option]
+            kinds[name] = Annotated[values, option]
+        order = sorted(kinds, key=lambda name: PANELS.index(get_args(kinds[name])[1].rich_help_panel))
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=False if get_args(kinds[name])[0] is bool else None,
+                    annotation=kinds[name],
+                )
+                for name in order
+            ]
+        )
         return command
 
     return change
@@ -383,3 +401,40 @@ XTrain = Annotated[str | None, _option("--x-train", help="Name of the training s
 YTrain = Annotated[str | None, _option("--y-train", help="Name of their labels.", panel=DATA)]
 XTest = Annotated[str | None, _option("--x-test", help="Name of the test sequences.", panel=DATA)]
 YTest = Annotated[str | None, _option("--y-test", help="Name of their labels.", panel=DATA)]
+
+# ---- what several tasks have -----------------------------------------------------------------------------------------
+
+OF_RECURRENT = {
+    "cell": Cell,
+    "hidden_size": Hidden,
+    "layers": Layers,
+    "dropout": Dropout,
+    "recurrent_dropout": RecurrentDropout,
+    "initializer": Initializer,
+    "forget_bias": ForgetBias,
+    "dtype": Dtype,
+}
+OF_TRAINING = {
+    "epochs": Epochs,
+    "batch_size": BatchSize,
+    "optimizer": OptimizerName,
+    "learning_rate": LearningRate,
+    "momentum": Momentum,
+    "momentum_form": MomentumForm,
+    "schedule": ScheduleName,
+    "clip_norm": Clip,
+    "validation_fraction": Validation,
+    "patience": Patience,
+}
+OF_RUN = {
+    "out": Out,
+    "random_state": Seed,
+    "n_threads": Threads,
+    "config": Config,
+    "resume": Resume,
+    "overwrite": Overwrite,
+    "checkpoint_minutes": CheckpointMinutes,
+    "tensorboard": TensorBoard,
+    "sweep": Sweep,
+    "jobs": Jobs,
+}

@@ -50,7 +50,8 @@ DEFAULTS: dict[str, Any] = {
 MEASURES = ("validation.accuracy", "test.accuracy", "test.loss", "test.character_accuracy")
 
 
-@options.shows(
+@options.takes(
+    options.OF_RECURRENT, options.OF_TRAINING, options.OF_RUN,
     cell="lstm", embedding="none", reverse="reverse", learning_rate="0.012; sgd 0.5",
     momentum="0.9", momentum_form="nesterov", weight_decay="0.05; sgd 0",
     schedule="cosine", epochs="40", batch_size="128", patience="0",
@@ -59,40 +60,13 @@ def arithmetic(
     digits: options.Digits = None,
     operation: options.Operation = None,
     questions: options.Questions = None,
-    cell: options.Cell = None,
-    hidden_size: options.Hidden = None,
-    layers: options.Layers = None,
     embedding: options.EmbeddingSize = None,
     reverse: options.Reverse = None,
-    dropout: options.Dropout = None,
-    recurrent_dropout: options.RecurrentDropout = None,
-    initializer: options.Initializer = None,
-    forget_bias: options.ForgetBias = None,
-    dtype: options.Dtype = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.OptimizerName = None,
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    momentum_form: options.MomentumForm = None,
     weight_decay: options.WeightDecay = None,
-    schedule: options.ScheduleName = None,
-    clip_norm: options.Clip = None,
-    validation_fraction: options.Validation = None,
-    patience: options.Patience = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Teach a net to add and subtract, from questions and answers as texts; it needs no data."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         start(Task(TASK, DEFAULTS, prepare, run, MEASURES, draw=draw), given)
 

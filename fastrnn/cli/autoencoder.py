@@ -40,7 +40,8 @@ DEFAULTS: dict[str, Any] = {
 MEASURES = tuple(f"train.{name}" for name in ("cost", "psnr", "activation", "reconstruction", "sparsity", "l2"))
 
 
-@options.shows(
+@options.takes(
+    options.OF_RUN,
     hidden_size="64", epochs="400", batch_size="128", momentum="0.9", validation_fraction="0", patience="0",
 )  # fmt: skip
 def autoencoder(
@@ -69,19 +70,10 @@ def autoencoder(
     key: options.Key = None,
     patch_size: options.PatchSize = None,
     n_patches: options.Patches = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Train a sparse autoencoder, and look at the features that it has learned."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         given["data"] = None if data is None else str(data.resolve())
         start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=None, draw=draw), given)

@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+@options.takes(options.OF_RECURRENT, options.OF_TRAINING, options.OF_RUN)
 def classify(
     data: Annotated[
         Path | None,
@@ -62,26 +63,8 @@ def classify(
             show_default=False,
         ),
     ] = None,
-    cell: options.Cell = None,
-    hidden_size: options.Hidden = None,
-    layers: options.Layers = None,
     bidirectional: options.Bidirectional = None,
     head: options.Head = None,
-    dropout: options.Dropout = None,
-    recurrent_dropout: options.RecurrentDropout = None,
-    initializer: options.Initializer = None,
-    forget_bias: options.ForgetBias = None,
-    dtype: options.Dtype = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.OptimizerName = None,
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    momentum_form: options.MomentumForm = None,
-    schedule: options.ScheduleName = None,
-    clip_norm: options.Clip = None,
-    validation_fraction: options.Validation = None,
-    patience: options.Patience = None,
     class_weight: options.ClassWeight = None,
     memory_limit: options.MemoryLimit = None,
     standardize: options.Standardize = None,
@@ -90,19 +73,10 @@ def classify(
     y_train: options.YTrain = None,
     x_test: options.XTest = None,
     y_test: options.YTest = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Train a classifier of sequences, and look at its confusion matrix."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         given["head"] = widths(head)
         given["data"] = None if data is None else str(data.resolve())

@@ -60,7 +60,14 @@ DEFAULTS: dict[str, Any] = {
 MEASURES = ("validation.mase", "test.mase", "validation.mae", "test.mae", "test.rmse")
 
 
-@options.shows(hidden_size="64", learning_rate="0.002; sgd 0.1", validation_fraction="0.1, of what is not to test")
+@options.takes(
+    options.OF_RECURRENT,
+    options.OF_TRAINING,
+    options.OF_RUN,
+    hidden_size="64",
+    learning_rate="0.002; sgd 0.1",
+    validation_fraction="0.1, of what is not to test",
+)
 def forecast(
     data: Annotated[
         Path | None,
@@ -75,26 +82,8 @@ def forecast(
     horizon: options.Horizon = None,
     difference: options.Difference = None,
     return_sequences: options.ManyToMany = None,
-    cell: options.Cell = None,
-    hidden_size: options.Hidden = None,
-    layers: options.Layers = None,
     bidirectional: options.Bidirectional = None,
     head: options.Head = None,
-    dropout: options.Dropout = None,
-    recurrent_dropout: options.RecurrentDropout = None,
-    initializer: options.Initializer = None,
-    forget_bias: options.ForgetBias = None,
-    dtype: options.Dtype = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.OptimizerName = None,
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    momentum_form: options.MomentumForm = None,
-    schedule: options.ScheduleName = None,
-    clip_norm: options.Clip = None,
-    validation_fraction: options.Validation = None,
-    patience: options.Patience = None,
     memory_limit: options.MemoryLimit = None,
     columns: options.Columns = None,
     targets: options.Targets = None,
@@ -104,19 +93,10 @@ def forecast(
     season: options.Season = None,
     test_fraction: options.TestFraction = None,
     standardize: options.Standardize = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Train a net that forecasts series, and hold it against forecasts that need none."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         given["head"] = widths(head)
         given["columns"], given["targets"] = split_names(columns), split_names(targets)

@@ -49,7 +49,8 @@ DEFAULTS: dict[str, Any] = {
 MEASURES = ("validation.loss", "validation.bits_per_character", "validation.accuracy")
 
 
-@options.shows(
+@options.takes(
+    options.OF_RECURRENT, options.OF_TRAINING, options.OF_RUN,
     cell="lstm", hidden_size="256", layers="2", dropout="0.2", schedule="cosine", epochs="12", batch_size="32",
     patience="0", learning_rate="0.004; sgd 1", momentum="0; sgd 0.9", momentum_form="nesterov",
 )  # fmt: skip
@@ -61,40 +62,14 @@ def text(
             show_default=False,
         ),
     ] = None,
-    cell: options.Cell = None,
-    hidden_size: options.Hidden = None,
-    layers: options.Layers = None,
-    dropout: options.Dropout = None,
-    recurrent_dropout: options.RecurrentDropout = None,
-    initializer: options.Initializer = None,
-    forget_bias: options.ForgetBias = None,
-    dtype: options.Dtype = None,
     window: options.CharacterWindow = None,
     stateful: options.Stateful = None,
     step: options.CharacterStep = None,
-    epochs: options.Epochs = None,
     batch_size: options.Streams = None,
-    optimizer: options.OptimizerName = None,
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    momentum_form: options.MomentumForm = None,
-    schedule: options.ScheduleName = None,
-    clip_norm: options.Clip = None,
-    validation_fraction: options.Validation = None,
-    patience: options.Patience = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Train a model of the next character, and let it write."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         given["data"] = None if data is None else str(data.resolve())
         start(Task(TASK, DEFAULTS, prepare, run, MEASURES, best=min, draw=draw), given)

@@ -49,7 +49,8 @@ DEFAULTS: dict[str, Any] = {
 MEASURES = ("validation.loss", "test.loss", "test.accuracy", "test.perplexity")
 
 
-@options.shows(
+@options.takes(
+    options.OF_TRAINING, options.OF_RUN,
     hidden_size="256", optimizer="sgd", learning_rate="0.5; adam 0.004", momentum="0.9", momentum_form="nesterov",
     schedule="cosine", epochs="15", batch_size="200", clip_norm="0", patience="0",
     validation_fraction="0.1, unless DATA has such a set",
@@ -68,32 +69,13 @@ def words(
     order: options.Order = None,
     initializer: options.Initializer = None,
     dtype: options.Dtype = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.OptimizerName = None,
-    learning_rate: options.LearningRate = None,
-    momentum: options.Momentum = None,
-    momentum_form: options.MomentumForm = None,
-    schedule: options.ScheduleName = None,
-    clip_norm: options.Clip = None,
-    validation_fraction: options.Validation = None,
-    patience: options.Patience = None,
     vocabulary_size: options.VocabularySize = None,
     first_index: options.FirstIndex = None,
     context: options.Context = None,
-    out: options.Out = None,
-    random_state: options.Seed = None,
-    n_threads: options.Threads = None,
-    config: options.Config = None,
-    resume: options.Resume = None,
-    overwrite: options.Overwrite = False,
-    checkpoint_minutes: options.CheckpointMinutes = None,
-    tensorboard: options.TensorBoard = None,
-    sweep: options.Sweep = None,
-    jobs: options.Jobs = None,
+    **shared: Any,
 ) -> None:
     """Train a model of the next word, and look at what it expects."""
-    given = dict(locals())
+    given = locals() | shared
     with one_line_errors():
         given["data"] = None if data is None else str(data.resolve())
         given["context"] = context or None
