@@ -216,7 +216,7 @@ def recurrent_backward(
     dx : ndarray (B, T, I) or None
         Gradient of `x`, 0 beyond a row's length; None for symbols.
     dweights : Weights
-        Gradients of the weights; `bh` is None where it was.
+        Gradients of the weights; `bh` is None where it was. That of `Wx` has all rows, also where `x` are symbols.
     dstate : tuple of S ndarrays (B, H)
         Gradient of the initial states.
 

@@ -22,10 +22,13 @@ class Recurrent(Layer):
     """
     Run a cell over sequences.
 
-    Takes (B, T, I), or integers (B, T) in 0..I-1 as the first layer of a model. Gives h of all steps, or of each row's
-    last one; bidirectional, both directions side by side, forward first, and a layer above takes 2H inputs. The state
-    is a tuple over layers, then directions (forward first), of the cell's S arrays (B, H). Parameters are
-    ``"{layer}.{direction}.{Wx|Wh|bx|bh}"``, such as ``"1.backward.Wx"``.
+    Takes (B, T, I), or integers (B, T) in 0..I-1 as the first layer of a model: symbols, each of which picks a row of
+    `Wx`, so that going forward takes no more time and memory for a larger I. An update does go over all of `Wx`: for
+    many thousands of symbols put a lazy `Embedding` first.
+
+    Gives h of all steps, or of each row's last one; bidirectional, both directions side by side, forward first, and a
+    layer above takes 2H inputs. The state is a tuple over layers, then directions (forward first), of the cell's S
+    arrays (B, H). Parameters are ``"{layer}.{direction}.{Wx|Wh|bx|bh}"``, such as ``"1.backward.Wx"``.
 
     Parameters
     ----------
