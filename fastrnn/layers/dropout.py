@@ -70,8 +70,8 @@ class Dropout(Layer):
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         if x.dtype.kind != "f":
             raise TypeError(
-                f"x has dtype {x.dtype}, expected floats: {self!r} cannot drop symbols, but what an Embedding before it "
-                "makes of them"
+                f"x has dtype {x.dtype}, expected floats: {self!r} cannot drop symbols, but what an Embedding before "
+                "it makes of them"
             )
         mask = draw_mask(call, x.shape, self.rate, x.dtype)
 
