@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._examples import Examples, check_examples, without_padding
+from fastrnn._examples import PADDING, Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
 from fastrnn._plan import described
 from fastrnn.layers import ModelState, Recurrent, RowGradient
@@ -69,6 +69,10 @@ class Objective(ABC):
         """Return batches of examples as `gradient` takes them; see `Examples.batches`."""
         return examples.batches(order, batch_size, self.steps, window, skip)
 
+    def has_targets(self, examples: Examples) -> bool:
+        """Is there more than padding to learn from?"""
+        return True
+
     def classes(self, examples: Examples) -> Array | None:
         """Return the class of each example, by which a validation set is held out, or None."""
         return None
@@ -99,9 +103,9 @@ class Supervised(Objective):
         self.loss = loss
         self.n_threads = n_threads
         self.checkpoint_every = checkpoint_every
-        own_steps = any(layer.own_steps for layer in model.layers)
         self.sequences = len(model.output_shape) == 2  # has a target at each step, of x or of its own
-        self.steps = self.sequences and not own_steps
+        self.repeats = next((layer for layer in model.layers if layer.own_steps), None)
+        self.steps = self.sequences and self.repeats is None
         self.count: Callable[..., Any] | None = next((count for known, count in COUNTING if known is loss), None)
         self.measures = ("train_accuracy",) if self.count else ()
 
@@ -123,13 +127,30 @@ class Supervised(Objective):
         return {"model": repr(model), "input_shape": shape, "dtype": dtype, "loss": described(self.loss)}
 
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
-        return check_examples(self.steps, x, y, lengths, sample_weight)
+        examples = check_examples(self.steps, x, y, lengths, sample_weight)
+        own = self.model.output_shape[:1]
+        if self.sequences and self.repeats is not None and examples.y.shape[1:2] != own:
+            expected = f"({len(examples.y)}, {own[0]}) and more: the steps that {self.repeats!r} gives"
+            raise ValueError(f"y has shape {examples.y.shape}, expected {expected}")
+        return examples
+
+    def has_targets(self, examples: Examples) -> bool:
+        if not self.sequences:
+            return True
+        y, lengths = examples.y, examples.lengths if self.steps else None
+        within = True if lengths is None else np.arange(y.shape[1]) < lengths[:, None]
+        return bool(np.any(within & (y != PADDING) if self._may_be_padded and y.ndim == 2 else within))
+
+    @property
+    def _may_be_padded(self) -> bool:
+        """Is -1 padding?"""
+        return self.sequences and self.loss is cross_entropy
 
     def batches(
         self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         for batch in super().batches(examples, order, batch_size, window, skip):
-            yield without_padding(batch) if self.sequences and self.loss is cross_entropy else batch
+            yield without_padding(batch) if self._may_be_padded else batch
 
     def classes(self, examples: Examples) -> Array | None:
         if self.loss is not cross_entropy or self.sequences:
@@ -161,6 +182,8 @@ class Supervised(Objective):
 
     def _compare(self, y: Array, batch: Examples, gradient: bool) -> tuple[float, Array | None, float]:
         """Return the loss, its gradient, and the number of right answers; 0 where the loss knows no such."""
+        if batch.n_steps == 0:  # of nothing a loss of one's own may make NaN
+            return 0.0, np.zeros_like(y) if gradient else None, 0.0
         if self.count:
             return self.count(y, batch.y, batch.mask, batch.weights, gradient=gradient)
         return *self.loss(y, batch.y, batch.mask, batch.weights), 0.0

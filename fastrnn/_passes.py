@@ -30,10 +30,16 @@ class Passes:
             return self._gradient(run, batch, learning_rate)
 
     def update(self, run: Run, batch: Examples, optimizer: Optimizer, learning_rate: float) -> None:
-        """Make one update, unless the loss or the gradient are not finite, and add it up in the run."""
+        """
+        Make one update, unless the loss or the gradient are not finite, and add it up in the run.
+
+        A batch of padding alone makes none, as momentum and weight decay would change weights without a reason; the
+        state of recurrent layers goes on through it.
+        """
         with self._quiet(), self._threads():
             loss, measures = self._gradient(run, batch, learning_rate)
-            update(optimizer, self.objective, run.optimizer, learning_rate)
+            if batch.n_steps:
+                update(optimizer, self.objective, run.optimizer, learning_rate)
         run.add(batch.n_steps, loss, measures, self.objective.state)
 
     def evaluate(

@@ -52,8 +52,12 @@ class TeacherForcing(Objective):
         in_front = np.arange(y.shape[1]) < written.sum(axis=1)[:, None]
         unlike = np.flatnonzero((written != in_front).any(axis=1) | ~written.any(axis=1))
         if len(unlike):
-            raise ValueError(f"y[{unlike[0]}] is {y[unlike[0]]}, expected symbols, and -1 after the last of them alone")
+            expected = "at least one symbol, and -1 after the last one alone"
+            raise ValueError(f"y[{unlike[0]}] is {y[unlike[0]]}, expected {expected}")
         return examples
+
+    def check_window(self, window: int) -> None:
+        raise ValueError(f"window is {window}, but an EncoderDecoder reads sequences as a whole; expected None")
 
     def batches(
         self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0

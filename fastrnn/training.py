@@ -166,7 +166,8 @@ class Trainer:
             Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         y : ndarray (N, ...)
             Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step, where a class
-            of -1 is padding: its step counts in no loss and no accuracy. None for an objective that needs none.
+            of -1 is padding: its step counts in no loss and no accuracy, and a batch of nothing else makes no update.
+            None for an objective that needs none.
         epochs : int
             Number of epochs, with those before `restore`.
         batch_size : int
@@ -205,7 +206,10 @@ class Trainer:
         self._check_window(window)
         run = self._run if self._run is not None and self._continues else self._begin()
         examples = self._objective.check(x, y, lengths, sample_weight)
+        self._check_targets("y", examples)
         training, held_out = self._divide(run, examples, validation)
+        self._check_targets("the part of y to train with", training)
+        self._check_targets("y of the validation set", held_out)
         monitor = self._choose_monitor(held_out is not None)
         plan = Plan(training, held_out, monitor, epochs, batch_size, window, known or {})
         settings = self._settings(run) | self._planned(plan, validation)
@@ -273,6 +277,7 @@ class Trainer:
         check_integer("batch_size", batch_size, 1)
         self._check_window(window)
         examples = self._objective.check(x, y, lengths, sample_weight)
+        self._check_targets("y", examples)
         loss, measures = self._passes.evaluate(examples.take(slice(None)), batch_size, window=window)
         return loss, measures.get("accuracy")
 
@@ -335,6 +340,11 @@ class Trainer:
         if isinstance(self.optimizer, LBFGS):
             raise ValueError(f"window is {window}, but {self.optimizer!r} takes all steps at once; expected None")
         self._objective.check_window(window)
+
+    def _check_targets(self, name: str, examples: Examples | None) -> None:
+        """Refuse a set of which every step is padding: its loss would be 0, the best there is."""
+        if examples is not None and not self._objective.has_targets(examples):
+            raise ValueError(f"{name} has nothing but padding, expected a target at one step at least")
 
     def _go_back(self, run: Run) -> None:
         """Go back to the end of the last epoch."""

@@ -179,13 +179,20 @@ def test_a_run_goes_on_with_the_same_bits():
         (Y / 1.0, TypeError, r"y has shape \(5, 3\) and dtype float64, expected symbols: integers \(N, U\)"),
         (Y[:, 0], TypeError, r"y has shape \(5,\) and dtype int64"),
         (np.where(np.eye(B, U) > 0, V, Y), ValueError, r"y\[0, 0\] is 7, expected a symbol in 0\.\.6, or -1"),
-        (np.where(np.eye(B, U) > 0, -1, Y), ValueError, r"y\[0\] is \[-1 .*and -1 after the last of them alone"),
-        (np.full((B, U), -1), ValueError, r"y\[0\] is \[-1 -1 -1\], expected symbols"),
+        (np.where(np.eye(B, U) > 0, -1, Y), ValueError, r"y\[0\] is \[-1 .*and -1 after the last one alone"),
+        (np.full((B, U), -1), ValueError, r"y\[0\] is \[-1 -1 -1\], expected at least one symbol"),
     ],
 )
 def test_targets_that_cannot_be_are_refused(y, error, message):
     with pytest.raises(error, match=message):
         Trainer(build(), "cross_entropy").fit(X, y, epochs=1)
+
+
+def test_windows_are_refused_by_what_the_user_knows():
+    trainer = Trainer(build(), "cross_entropy")
+    for method, options in ((trainer.fit, {"epochs": 1}), (trainer.evaluate, {})):
+        with pytest.raises(ValueError, match="window is 3, but an EncoderDecoder reads .* expected None"):
+            method(X, PADDED, lengths=LENGTHS, window=3, **options)
 
 
 def test_the_exact_match_is_that_of_greedy_search():
@@ -304,6 +311,14 @@ def test_repeated_vectors_have_steps_of_their_own():
     loss, _ = Trainer(model, "cross_entropy").evaluate(X, PADDED, lengths=LENGTHS, batch_size=2)
     losses = -np.take_along_axis(log_softmax(y), Y[..., None], axis=-1)[..., 0]
     np.testing.assert_allclose(loss, losses[PADDED >= 0].mean(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_targets_of_repeated_vectors_have_their_steps(loss):
+    trainer = Trainer(repeating(), loss)
+    for y in (Y[:, : U - 1], X, Y[:, 0]):
+        with pytest.raises(ValueError, match=rf"y has shape .*, expected \({B}, {U}\) .* RepeatVector\({U}\) gives"):
+            trainer.fit(X, y, epochs=1)
 
 
 def test_gradients_go_back_through_repeated_vectors():
