@@ -63,7 +63,7 @@ Forecast = Callable[[Array, Array], Array]  # of a series (T, C) and origins (n,
 
 def errors_of(forecast: Forecast, forecaster: Any, divided: Divided, spans: list[tuple[int, int]]) -> Errors:
     """Return the errors of a forecast in all series, from every origin whose horizon lies in the steps of the set."""
-    W, H, errors, scales = forecaster.window, forecaster.horizon, [], []
+    W, H, errors, scales = forecaster.window_, forecaster.horizon_, [], []
     learned = next(divided.parts())[1]
     for one, span, (_, learning) in zip(divided.values, spans, learned, strict=True):
         origins = origins_of(*span, W, H)
@@ -76,7 +76,7 @@ def errors_of(forecast: Forecast, forecaster: Any, divided: Divided, spans: list
 
 def report(forecaster: Any, divided: Divided, folder: RunFolder, console: Console) -> None:
     """Evaluate the fitted forecaster on all sets; write metrics and figures, and print a table."""
-    H, targets, season = forecaster.horizon, forecaster.columns_, divided.season
+    H, targets, season = forecaster.horizon_, forecaster.columns_, divided.season
     others: dict[str, Forecast] = {"naive": lambda one, origins: naive(one[:, targets], origins, H)}
     others["seasonal_naive"] = lambda one, origins: seasonal_naive(one[:, targets], origins, H, season)
     spans = dict(divided.parts())
@@ -94,7 +94,7 @@ def report(forecaster: Any, divided: Divided, folder: RunFolder, console: Consol
     draw(forecaster, divided, models, others, folder.figures)
     n_examples = len(sets["train"].errors)
     write_metrics(
-        "forecast", forecaster, n_examples, folder, results, window=forecaster.window, horizon=H, season=season
+        "forecast", forecaster, n_examples, folder, results, window=forecaster.window_, horizon=H, season=season
     )
 
     shown = {name: (of_set, results[name]) for name, of_set in sets.items()}
@@ -148,8 +148,8 @@ def draw(
     measure = "mean absolute error" if len(targets) == 1 else "mean absolute scaled error"
     plots.save(plots.errors_by_step(by_step, measure), figures / "errors_by_step.png")
 
-    one, stop, H = divided.values[0], divided.stops[0], forecaster.horizon
-    origins = np.arange(max(stop, forecaster.window) - 1, len(one) - H, H)[:HORIZONS]
+    one, stop, H = divided.values[0], divided.stops[0], forecaster.horizon_
+    origins = np.arange(max(stop, forecaster.window_) - 1, len(one) - H, H)[:HORIZONS]
     last = drawn[-1]
     forecasts, other = forecaster.backtest(one, origins), others[last](one, origins)
     for old in figures.glob("forecasts*.png"):  # of another choice of targets

@@ -49,7 +49,7 @@ def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
 
 def write_samples(model: Any, text: str, folder: RunFolder) -> tuple[str, dict[float, str]]:
     """Let the model go on from a place in the text; leave files, and return the place and what follows it."""
-    prompt = choose_prompt(text, 1 if model.stateful else model.window, model.random_state)
+    prompt = choose_prompt(text, 1 if model.stateful_ else model.window_, model.random_state)
     folder.samples.mkdir(exist_ok=True)
     samples = {}
     for temperature in TEMPERATURES:

@@ -82,6 +82,6 @@ def load_model(path: Path) -> Any:
 
 def default_prompt(model: Any) -> str:
     """Return what a model goes on from where nothing is given: the end of a line."""
-    if not model.stateful:
-        raise UsageError(f"--prompt is missing: the model reads {model.window} characters before it writes one")
+    if not model.stateful_:
+        raise UsageError(f"--prompt is missing: the model reads {model.window_} characters before it writes one")
     return "\n" if "\n" in model.vocabulary_ else model.vocabulary_[0]

@@ -232,5 +232,5 @@ def next_steps(forecaster: Any, series: Any) -> Rows:
         for name, steps in zip(series.names, forecasts, strict=True)
         for step, values in enumerate(steps, 1)
     ]
-    what = f"{forecaster.horizon} steps after the end of {len(forecasts)} series"
+    what = f"{forecaster.horizon_} steps after the end of {len(forecasts)} series"
     return ["series", "step", *(str(names[column]) for column in forecaster.columns_)], rows, what

@@ -46,7 +46,7 @@ def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     the columns where an estimator is fitted with (N, T), as scikit-learn counts them, and else the I channels. A list
     of equally long rows of numbers is a table (N, T), as elsewhere.
     """
-    dtype = check_dtype(estimator.dtype)
+    dtype = check_dtype(estimator.dtype) if reset else estimator.model_.dtype
     lengths, table = None, False
     if _is_list_of_sequences(X):
         given, lengths = _from_list(X)

@@ -145,10 +145,10 @@ class TrainedEstimator(BaseEstimator):
         """
         check_is_fitted(self, "history_")
         names = getattr(self, "feature_names_in_", None)
-        parameters = self.get_params(deep=False).items()
+        parameters = self.get_params(deep=False) | self._kept_parameters()
         return {
             "kind": type(self).__name__,
-            "parameters": {name: None if name in OF_THE_MACHINE else plain(value) for name, value in parameters},
+            "parameters": {name: None if name in OF_THE_MACHINE else plain(value) for name, value in parameters.items()},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "history": {name: column for name, column in self.history_.items() if name != "seconds"},
@@ -176,6 +176,7 @@ class TrainedEstimator(BaseEstimator):
         estimator.n_features_in_ = tree["n_features_in"]
         if tree["feature_names_in"] is not None:
             estimator.feature_names_in_ = np.array(tree["feature_names_in"], dtype=object)
+        estimator._keep_parameters()
         estimator._set_history(History(tree["history"], tree["best_epoch"]))
         estimator._set_fitted(tree, cells)
         return estimator
@@ -186,6 +187,13 @@ class TrainedEstimator(BaseEstimator):
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
         """Take what `_fitted_tree` has stored."""
+
+    def _keep_parameters(self) -> None:
+        """Note the parameters that the fitted estimator is used with: `set_params` changes them for the next fit."""
+
+    def _kept_parameters(self) -> dict[str, Any]:
+        """Return them by name."""
+        return {}
 
 
 def make_trainer(estimator: Any, model: Any, loss: str, seed: int, checkpoint_every: int | None = None) -> Trainer:

@@ -91,6 +91,8 @@ class CharacterLanguageModel(TrainedEstimator):
     ----------
     vocabulary_ : str
         The characters by number.
+    window_, stateful_ : int, bool
+        The parameters that it was fitted with, and reads with.
     n_features_in_ : int
         1: a character.
     n_iter_ : int
@@ -223,6 +225,7 @@ class CharacterLanguageModel(TrainedEstimator):
         else:
             examples = windows_of(training, self.window, self.step)
         self.model_, self.trainer_, self.vocabulary_, self.n_features_in_ = model, trainer, vocabulary, 1
+        self._keep_parameters()
         validation = None if held_out is None else self._examples(held_out)
         known = {"characters": fingerprint(np.array(list(vocabulary)))}
         return Fitting(trainer, *examples, validation=validation, window=self._carried_window, known=known)
@@ -242,11 +245,11 @@ class CharacterLanguageModel(TrainedEstimator):
 
     def _examples(self, symbols: Array) -> tuple[Array, Array]:
         """Return what a text is evaluated with."""
-        return streams_of(symbols, STREAMS) if self.stateful else windows_of(symbols, self.window)
+        return streams_of(symbols, STREAMS) if self.stateful_ else windows_of(symbols, self.window_)
 
     @property
     def _carried_window(self) -> int | None:
-        return self.window if self.stateful else None
+        return self.window_ if self.stateful_ else None
 
     def _net(self, V: int) -> Sequential:
         recurrent = Recurrent(
@@ -324,8 +327,8 @@ class CharacterLanguageModel(TrainedEstimator):
         return self._write(symbols, length, sampler, np.random.default_rng(random_state))
 
     def _write(self, symbols: Array, length: int, sampler: Sampler, rng: np.random.Generator) -> Iterator[str]:
-        if not self.stateful:
-            read = deque(symbols.tolist(), maxlen=self.window)
+        if not self.stateful_:
+            read = deque(symbols.tolist(), maxlen=self.window_)
             for _ in range(length):
                 read.append(sampler(self._last_logits(np.array(read)), rng))
                 yield self.vocabulary_[read[-1]]
@@ -340,13 +343,13 @@ class CharacterLanguageModel(TrainedEstimator):
 
     def _last_logits(self, symbols: Array) -> Array:
         """Return the logits (V,) of what comes after a text."""
-        read = symbols if self.stateful else symbols[-self.window :]
+        read = symbols if self.stateful_ else symbols[-self.window_ :]
         logits, _ = self.model_.forward(read[None], n_threads=self.n_threads)
-        return logits[0, -1] if self.stateful else logits[0]
+        return logits[0, -1] if self.stateful_ else logits[0]
 
     def _encode_prompt(self, text: Any) -> Array:
         check_is_fitted(self, "model_")
-        symbols, needed = encode(self.vocabulary_, check_text(text)), 1 if self.stateful else self.window
+        symbols, needed = encode(self.vocabulary_, check_text(text)), 1 if self.stateful_ else self.window_
         if len(symbols) < needed:
             what = "1 character" if needed == 1 else f"{needed} characters, which the model reads"
             raise ValueError(f"the text to go on from has {len(symbols)} characters, expected at least {what}")
@@ -376,7 +379,7 @@ class CharacterLanguageModel(TrainedEstimator):
             If the model is not fitted, or the text is too short or has a character that is unknown.
         """
         check_is_fitted(self, "model_")
-        symbols, needed = encode(self.vocabulary_, check_text(X)), 2 if self.stateful else self.window + 1
+        symbols, needed = encode(self.vocabulary_, check_text(X)), 2 if self.stateful_ else self.window_ + 1
         if len(symbols) < needed:
             raise ValueError(f"the text has {len(symbols)} characters, expected at least {needed}")
         trainer = Trainer(self.model_, "cross_entropy", n_threads=self.n_threads)
@@ -408,6 +411,12 @@ class CharacterLanguageModel(TrainedEstimator):
         return -self.evaluate(X)[0]
 
     # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _keep_parameters(self) -> None:
+        self.window_, self.stateful_ = self.window, self.stateful
+
+    def _kept_parameters(self) -> dict[str, Any]:
+        return {"window": self.window_, "stateful": self.stateful_}
 
     def _fitted_tree(self) -> dict[str, Any]:
         return {"model": self.model_.to_tree(), "vocabulary": self.vocabulary_}

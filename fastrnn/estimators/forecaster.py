@@ -63,6 +63,8 @@ class RecurrentForecaster(RecurrentRegressor):
     origin_ : ndarray (C,)
         Means of the training part, which are subtracted first without `difference`.
 
+    window_, horizon_, difference_ : int, int, bool
+        The parameters that it was fitted with, and forecasts with.
     columns_ : ndarray of intp (K,)
         The channels that it forecasts.
     series_column_ : str or None
@@ -153,6 +155,9 @@ class RecurrentForecaster(RecurrentRegressor):
         learning = [len(one) - steps_held_out(len(one), fraction) for one in series]
         self._check_lengths(series, learning)
         again = self.warm_start and hasattr(self, "model_")
+        if again:
+            self._check_same_task()
+        self._keep_parameters()
         if not again:
             self.columns_ = self._find_targets(series[0].shape[1], names)
             self.origin_ = np.concatenate([one[:n] for one, n in zip(series, learning, strict=True)]).mean(axis=0)
@@ -175,6 +180,13 @@ class RecurrentForecaster(RecurrentRegressor):
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         return fitting
+
+    def _check_same_task(self) -> None:
+        """Refuse to go on with a net that forecasts something else."""
+        for name, value in self._kept_parameters().items():
+            if name != "window" and getattr(self, name) != value:
+                what = f"warm_start goes on with a net whose {name} is {value}"
+                raise ValueError(f"{what}, but {getattr(self, name)} is asked for; expected the same")
 
     def _check_lengths(self, series: Series, learning: list[int]) -> None:
         """Refuse series that are too short for a window with its horizon, or have too short an end for validation."""
@@ -218,18 +230,18 @@ class RecurrentForecaster(RecurrentRegressor):
         targets = []
         for one, at in zip(series, origins, strict=True):
             known = at[:, None] + np.arange(1 - W, 1) if self._each_step() else at
-            values = futures(one[:, self.columns_], known, self.horizon)
+            values = futures(one[:, self.columns_], known, self.horizon_)
             values -= self._base(one, known)
             targets.append(values.reshape(*known.shape, -1))
         return x, np.concatenate(targets)
 
     def _inputs(self, series: Array, origins: Array, W: int) -> Array:
         x = windows(series, origins, W)
-        return x - (x[:, :1] if self.difference else self.origin_)
+        return x - (x[:, :1] if self.difference_ else self.origin_)
 
     def _base(self, series: Array, origins: Array) -> Array:
         """Return what is to be added (..., 1, K) to outputs of the net, which are small numbers."""
-        base = series[origins] if self.difference else np.broadcast_to(self.origin_, (*origins.shape, series.shape[1]))
+        base = series[origins] if self.difference_ else np.broadcast_to(self.origin_, (*origins.shape, series.shape[1]))
         return base[..., None, self.columns_]
 
     # ---- using ------------------------------------------------------------------------------------------------------
@@ -259,16 +271,16 @@ class RecurrentForecaster(RecurrentRegressor):
         origins = np.asarray(origins)
         if origins.ndim != 1 or (origins.size and origins.dtype.kind not in "iu"):
             raise TypeError(f"origins has shape {origins.shape} and dtype {origins.dtype}, expected integers (n,)")
-        wrong = origins[(origins < self.window - 1) | (origins >= len(series))]
+        wrong = origins[(origins < self.window_ - 1) | (origins >= len(series))]
         if len(wrong):
-            expected = f"from window - 1 = {self.window - 1} to {len(series) - 1}"
+            expected = f"from window - 1 = {self.window_ - 1} to {len(series) - 1}"
             raise ValueError(f"origins has {wrong[0]}, expected numbers {expected}, the last step")
-        parts = [np.empty((0, self.horizon, len(self.columns_)))]
+        parts = [np.empty((0, self.horizon_, len(self.columns_)))]
         for first in range(0, len(origins), 4096):  # windows of so many are in memory
             at = origins[first : first + 4096].astype(np.intp)
-            y = super().predict(self._inputs(series, at, self.window))
-            y = y[:, -1] if self._each_step() else y
-            parts.append(y.reshape(len(at), self.horizon, -1) + self._base(series, at))
+            y = super().predict(self._inputs(series, at, self.window_))
+            y = y[:, -1] if self._gives_steps() else y
+            parts.append(y.reshape(len(at), self.horizon_, -1) + self._base(series, at))
         return np.concatenate(parts)
 
     def predict(self, X: Any) -> Array:
@@ -318,15 +330,15 @@ class RecurrentForecaster(RecurrentRegressor):
         NotFittedError, TypeError, ValueError
             As `predict`, and if no series is long enough.
         """
-        H, truth, forecasts = self.horizon, [], []
+        H, truth, forecasts = self.horizon_, [], []
         for one in self._check_fitted_with(X):
-            origins = origins_of(0, len(one), self.window, H)
+            origins = origins_of(0, len(one), self.window_, H)
             truth.append(futures(one[:, self.columns_], origins, H) if len(origins) else np.empty((0, H, 1)))
             forecasts.append(self.backtest(one, origins))
         K = len(self.columns_)
         both = [np.concatenate([each.reshape(-1, K) for each in part]) for part in (truth, forecasts)]
         if not len(both[0]):
-            raise ValueError(f"X has no series of {self.window + H} steps or more, as window and horizon take")
+            raise ValueError(f"X has no series of {self.window_ + H} steps or more, as window and horizon take")
         return float(r2_score(*both))
 
     def _check_fitted_with(self, X: Any) -> Series:
@@ -339,15 +351,21 @@ class RecurrentForecaster(RecurrentRegressor):
                 f"X has the columns {', '.join(names)}; expected {', '.join(known)}, as it was fitted with"
             )
         for index, one in enumerate(series):
-            if len(one) < self.window:
+            if len(one) < self.window_:
                 which = "X" if len(series) == 1 else f"X[{index}]"
-                raise ValueError(f"{which} has {len(one)} steps, expected at least {self.window}, the window")
+                raise ValueError(f"{which} has {len(one)} steps, expected at least {self.window_}, the window")
         return series
 
     def _stream(self) -> Streamed:
         raise TypeError("a RecurrentForecaster takes windows, not single steps; expected a RecurrentRegressor")
 
     # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _keep_parameters(self) -> None:
+        self.window_, self.horizon_, self.difference_ = self.window, self.horizon, self.difference
+
+    def _kept_parameters(self) -> dict[str, Any]:
+        return {"window": self.window_, "horizon": self.horizon_, "difference": self.difference_}
 
     def _fitted_tree(self) -> dict[str, Any]:
         own = {"columns": self.columns_, "origin": self.origin_, "series_column": getattr(self, "series_column_", None)}
@@ -356,8 +374,8 @@ class RecurrentForecaster(RecurrentRegressor):
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
         super()._set_fitted(tree, cells)
         self.columns_, self.origin_, self.series_column_ = tree["columns"], tree["origin"], tree["series_column"]
-        if self.model_.output_shape[-1] != self.horizon * len(self.columns_):
-            problem = f"{len(self.columns_)} targets and a horizon of {self.horizon}"
+        if self.model_.output_shape[-1] != self.horizon_ * len(self.columns_):
+            problem = f"{len(self.columns_)} targets and a horizon of {self.horizon_}"
             raise ValueError(f"it has {problem}, but its net {self.model_.output_shape[-1]} outputs")
         if self.model_.input_shape[-1] != len(self.origin_):
             raise ValueError(f"its origin is of {len(self.origin_)} channels, its net takes others")

@@ -52,7 +52,7 @@ class NGramLanguageModel(TrainedEstimator):
         Of learned words, at most so many of the most frequent, `unknown` included; of numbers V itself. None is all.
     unknown : str or None
         The word that stands for those outside of the vocabulary; learned vocabularies begin with it. Where it is None,
-        or not in the vocabulary, such words are refused.
+        or not in the vocabulary, such words are refused; it may change after `fit`.
     optimizer : {"adam", "sgd"} or Optimizer
         A name, or an object such as ``fastrnn.SGD(0.15, momentum=0.85, form="averaged")``, which has its own learning
         rate.

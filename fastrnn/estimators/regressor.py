@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice
 from fastrnn._kernels.chain import Frame
@@ -62,6 +63,10 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         check_choice("return_sequences", self.return_sequences, (False, True))
         return bool(self.return_sequences)
 
+    def _gives_steps(self) -> bool:
+        """Does the fitted net give an output for each step?"""
+        return len(self.model_.output_shape) == 2
+
     def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
         n = len(sequences.given)
         y = check_step_targets(y, sequences) if self._each_step() else check_targets(y, n, np.float64)
@@ -106,7 +111,7 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         y = self._outputs_of(sequences)
         y = y.astype(np.float64) if self.targets_ is None else self.targets_.undo(y)
         y = y.reshape(*y.shape[:-1], *self._target_shape)
-        if not self._each_step() or sequences.lengths is None:
+        if not self._gives_steps() or sequences.lengths is None:
             return y
         return [row[:length] for row, length in zip(y, sequences.lengths.tolist(), strict=True)]
 
@@ -133,7 +138,8 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         NotFittedError, ValueError
             As `predict`, and if `y` is not like the targets it was fitted with.
         """
-        if not self._each_step():
+        check_is_fitted(self, "model_")
+        if not self._gives_steps():
             return float(super().score(X, y, sample_weight))
         sequences = self._checked(X)
         truth, lengths = check_step_targets(y, sequences), sequences.lengths

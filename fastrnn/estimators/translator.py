@@ -54,7 +54,7 @@ class SequenceTranslator(TrainedEstimator):
     source_vocabulary, target_vocabulary : sequence of str or None
         The symbols to read and to write; None learns them from X and y.
     beam_size : int
-        How many of the likeliest beginnings `predict` follows; 1 is greedy search.
+        How many of the likeliest beginnings `predict` follows; 1 is greedy search. It may change after `fit`.
     max_steps : int or None
         Most symbols that `predict` writes, the end included; None is what the longest sequence of y in training has.
     optimizer : {"adam", "sgd"} or Optimizer
@@ -93,6 +93,8 @@ class SequenceTranslator(TrainedEstimator):
         The symbols by number; the decoder's numbers are one more, as 0 is the end.
     reads_texts_ : bool
         Are texts read, rather than lists of words?
+    reverse_ : bool
+        Is what is read turned round, as in training?
     max_steps_ : int
         Most symbols that `predict` writes, the end included.
     n_features_in_ : int
@@ -240,6 +242,7 @@ class SequenceTranslator(TrainedEstimator):
         trainer = make_trainer(self, model, "cross_entropy", seed)
         self._source, self._target, self.n_features_in_ = source, target, len(source)
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
+        self._keep_parameters()
         x, lengths, codes = self._encode(questions, answers)
         self.max_steps_ = self.max_steps or codes.shape[1]
         validation = None
@@ -384,7 +387,7 @@ class SequenceTranslator(TrainedEstimator):
 
     def _read(self, questions: Sequence[Row]) -> tuple[Array, Array]:
         """Return what the encoder takes: numbers (N, T) and lengths (N,)."""
-        return self._source.pad([row[::-1] for row in questions] if self.reverse else questions, 0, 0)
+        return self._source.pad([row[::-1] for row in questions] if self.reverse_ else questions, 0, 0)
 
     def _encode(self, questions: Sequence[Row], answers: Sequence[Row]) -> tuple[Array, Array, Array]:
         """Return what the trainer takes: numbers (N, T), lengths (N,), and targets (N, U) with their ends."""
@@ -400,6 +403,12 @@ class SequenceTranslator(TrainedEstimator):
         return tags
 
     # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _keep_parameters(self) -> None:
+        self.reverse_ = self.reverse
+
+    def _kept_parameters(self) -> dict[str, Any]:
+        return {"reverse": self.reverse_}
 
     def _fitted_tree(self) -> dict[str, Any]:
         sides = {"source": self._source, "target": self._target}
