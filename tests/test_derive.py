@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import fastrnn
-from fastrnn.cells import CELLS, DerivedCell, constant, derive, one, pointwise, positive, relu, sigmoid, tanh, zero
+from fastrnn.cells import CELLS, Cell, DerivedCell, constant, derive, one, pointwise, positive, relu, sigmoid, tanh, zero
 from fastrnn.cells.rnn import RNN_LINEAR
 from fastrnn.testing import TOLERANCES, check_cell, relative_error
 
@@ -115,6 +115,22 @@ def test_what_cannot_be_derived_is_refused(step, message):
         pytest.raises(ValueError, match=rf"cell 'odd': step cannot be differentiated symbolically: .*({message})"),
     ):
         derive("odd", "n", "h", step)
+
+
+@pytest.mark.parametrize("make", [derive, lambda *given: Cell(*given, lambda kept, s, new, d: (d, d, d))])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda ax, ah, s: ((ax[0] if ax[0] > 0 else ah[0],), ()),
+        lambda ax, ah, s: ((max(ax[0], ah[0]),), ()),
+        lambda ax, ah, s: ((ax[0] and s[0],), ()),
+    ],
+    ids=["if", "max", "and"],
+)
+def test_a_branch_is_called_a_branch(step, make):
+    with pytest.raises(ValueError, match="cell 'odd': step branches on a value .*relu and positive") as raised:
+        make("odd", "n", "h", step)
+    assert "ambiguous" not in str(raised.value)
 
 
 def test_a_step_is_checked_as_in_a_cell():

@@ -139,6 +139,11 @@ class Cell:
             with np.errstate(all="ignore"):  # such as a deviation over one unit, which is 0
                 return getattr(self, which)(*(values for _, values in arguments))
         except Exception as error:
+            if "truth value of an array" in str(error):
+                raise ValueError(
+                    f"cell {self.name!r}: {which} branches on a value (if, and, or, max, min); it must be pointwise: "
+                    "relu and positive of fastrnn.cells choose for each number by itself"
+                ) from error
             given = ", ".join(f"{len(values)} {name}" for name, values in arguments)
             raise ValueError(
                 f"cell {self.name!r}: {which} fails for {given} of shape {arguments[-1][1][0].shape} "
