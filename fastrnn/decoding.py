@@ -74,30 +74,39 @@ def decode(
 def _search(
     model: EncoderDecoder, state: Any, N: int, end: int, max_steps: int, K: int, n_threads: int | None
 ) -> tuple[Array, Array]:
-    """Return the best of K hypotheses for each of N initial states, and its log-likelihood."""
+    """
+    Return the best of K hypotheses for each of N initial states, and its log-likelihood.
+
+    They are in the order of their likelihoods, which only fall: where the first one has ended, none overtakes it.
+    """
     V, packed = model.n_symbols, model.decoder.pack()
-    rows = np.arange(N)[:, None]
+    symbols, found = np.full((N, max_steps), -1), np.empty(N)
+    left = np.arange(N)  # what is still searched for
     written = np.full((N, K, max_steps), -1)
     last = np.full((N, K), V)
     scores = np.full((N, K), -np.inf)
     scores[:, 0] = 0.0  # all begin alike, so that one of them is enough
     ended = np.zeros((N, K), bool)
-    state = _rows(state, np.repeat(np.arange(N), K))
+    state = _rows(state, np.repeat(left, K))
     for step in range(max_steps):
         logits, after = model.decoder.forward(last.reshape(-1, 1), state=state, weights=packed, n_threads=n_threads)
-        likelihoods = log_softmax(logits[:, 0]).reshape(N, K, V)
+        likelihoods = log_softmax(logits[:, 0]).reshape(-1, K, V)
         likelihoods[ended] = np.where(np.arange(V) == end, 0.0, -np.inf)  # what has ended stays as it is
-        totals = (scores[:, :, None] + likelihoods).reshape(N, K * V)
+        totals = (scores[:, :, None] + likelihoods).reshape(-1, K * V)
         best = np.argsort(-totals, axis=1, kind="stable")[:, :K]
         parents, last = np.divmod(best, V)
+        rows = np.arange(len(left))[:, None]
         scores = totals[rows, best]
         ended, written = ended[rows, parents], written[rows, parents]
         written[:, :, step] = np.where(ended, -1, last)
         ended |= last == end
-        if ended.all():
+        done = ended[:, 0] | (step == max_steps - 1)
+        symbols[left[done]], found[left[done]] = written[done, 0], scores[done, 0]
+        if done.all():
             break
-        state = _rows(after.state, (rows * K + parents).ravel())
-    return written[:, 0], scores[:, 0]
+        state = _rows(after.state, (rows * K + parents)[~done].ravel())
+        left, written, last, scores, ended = (each[~done] for each in (left, written, last, scores, ended))
+    return symbols, found
 
 
 def _rows(state: Any, rows: Array) -> Any:

@@ -270,6 +270,46 @@ def test_a_wide_beam_finds_the_likeliest_of_all_sequences():
     assert (scores > greedy + 0.01).any()
 
 
+def full_search(model, x, lengths, end, max_steps, K):
+    """Search until all hypotheses have ended, one row at a time; whole sequences are read anew at each step."""
+    beams = [(0.0, ())]
+    for _ in range(max_steps):
+        longer = []
+        for score, symbols in beams:
+            if symbols[-1:] == (end,):
+                longer.append((score, symbols))
+                continue
+            logits, _ = model.forward(x[None], np.array([[*symbols, 0]]), lengths=lengths[None])
+            longer += [(score + p, (*symbols, v)) for v, p in enumerate(log_softmax(logits)[0, -1].tolist())]
+        beams = sorted(longer, key=lambda one: -one[0])[:K]
+    return beams[0]
+
+
+@pytest.mark.parametrize("beam_size", [2, 5, 11])
+@pytest.mark.parametrize("end", [0, 2])
+def test_a_row_is_done_when_its_best_hypothesis_has_ended(beam_size, end):
+    longest = []
+    for seed in range(4):
+        model = sharp(seed)
+        found, scores = decode(model, X, LENGTHS, end=end, max_steps=7, beam_size=beam_size)
+        for row in range(B):
+            score, symbols = full_search(model, X[row], LENGTHS[row], end, 7, beam_size)
+            assert found[row][found[row] >= 0].tolist() == list(symbols)
+            np.testing.assert_allclose(scores[row], score, rtol=1e-9)
+            longest.append(len(symbols))
+    assert min(longest) < max(longest)
+
+
+def test_a_search_takes_no_more_steps_than_it_needs(monkeypatch):
+    model, rows = build(), []
+    model.parameters["decoder.1.b"][2] = 9.0  # all but sure to end at once
+    forward = model.decoder.forward
+    monkeypatch.setattr(model.decoder, "forward", lambda x, **how: rows.append(len(x)) or forward(x, **how))
+    found, _ = decode(model, X, LENGTHS, end=2, max_steps=30, beam_size=6)
+    assert found.tolist() == [[2]] * B
+    assert rows == [6 * B]
+
+
 def test_rows_are_searched_by_themselves(monkeypatch):
     model = sharp()
     together = decode(model, X, LENGTHS, end=2, max_steps=6, beam_size=2)
