@@ -26,6 +26,11 @@ def check_number(name: str, value: Any, interval: str) -> float:
     return float(value)
 
 
+def counted(n: int, what: str) -> str:
+    """Return a number of things, such as ``1 character`` or ``2 characters``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def check_dtype(dtype: Any) -> np.dtype[Any]:
     """Return float32 or float64."""
     try:

@@ -35,7 +35,8 @@ def validation_split(
     Raises
     ------
     TypeError, ValueError
-        If there are too few examples or groups for two parts, or `fraction` is out of range.
+        If there are too few examples or groups for two parts, or `fraction` is out of range, or leaves none to train
+        with.
     """
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
@@ -44,6 +45,9 @@ def validation_split(
     if units < 2:
         what = "example" if groups is None else "group"
         raise ValueError(f"there is {units} {what}, expected at least 2 to hold a validation set out")
+    if np.ceil(fraction * units) == units:
+        what = "examples" if groups is None else "groups"
+        raise ValueError(f"the validation fraction {fraction} holds all {units} {what} out, expected less")
     options: dict[str, Any] = {"n_splits": 1, "test_size": fraction, "random_state": int(rng.integers(2**32))}
     if groups is not None:
         splitter = GroupShuffleSplit(**options)

@@ -177,8 +177,8 @@ def test_a_run_goes_on_with_the_same_bits():
     ("parameters", "text", "error", "message"),
     [
         ({}, ["a", "b"], TypeError, "X has type list, expected a text: a str"),
-        ({}, "aaaaaaa", ValueError, "the text has 1 different characters, expected at least 2"),
-        ({}, "abababa", ValueError, "the text has 1 characters to validate, expected at least 2"),
+        ({}, "aaaaaaa", ValueError, "the text has 1 different character, expected at least 2"),
+        ({}, "abababa", ValueError, "the text has 1 character to validate, expected at least 2"),
         (WINDOWED, "abababababab" * 3, ValueError, "the text has 4 characters to validate, expected at least 8"),
         ({"window": 0}, TEXT, ValueError, "window is 0"),
         ({"step": 0}, TEXT, ValueError, "step is 0"),
@@ -206,7 +206,8 @@ def test_what_cannot_be_read_is_refused(models):
         (lambda: stateful.generate("QUIZ", 5), "character 0 of the text is 'Q', expected one of the 21 of the model"),
         (lambda: stateful.generate("the", -1), "length is -1"),
         (lambda: stateful.generate("the", 5, temperature=-1), "temperature is -1"),
-        (lambda: stateful.evaluate("t"), "the text has 1 characters, expected at least 2"),
+        (lambda: stateful.generate("the", 5, random_state=-1), "random_state is -1, expected at least 0"),
+        (lambda: stateful.evaluate("t"), "the text has 1 character, expected at least 2"),
         (lambda: windowed.evaluate("the cat"), "the text has 7 characters, expected at least 8"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -232,6 +232,8 @@ def test_questions_that_cannot_be_read_are_refused(finished, tmp_path, arguments
         (["--operation", "+,+"], "operation is '+,+'"),
         (["--digits", "10"], "Invalid value for '--digits'"),
         (["--questions", "1"], "Invalid value for '--questions'"),
+        (["--questions", "2"], "questions is 2, expected at least 3"),
+        (["--validation", "0.9999"], "the validation fraction 0.9999 holds all 45 examples out, expected less"),
         (["--config", "bad.toml"], "digits is 0, expected at least 1"),
         (["--hidden", "0"], "hidden_size is 0, expected at least 1"),
         (["--cell", "lsdm"], "lsdm"),

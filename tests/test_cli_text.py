@@ -105,7 +105,8 @@ def test_generate_refuses(finished, tmp_path):
     run("train", "classify", "waves.h5", "--hidden", "3", "--epochs", "1", "--out", "classes", cwd=tmp_path)
     for arguments, message in (
         (["none"], "none"),
-        (["classes"], "holds a RecurrentClassifier, expected a CharacterLanguageModel"),
+        (["classes"], "holds a RecurrentClassifier, expected a model of characters, from fastrnn-train text; "
+         "for this one there is fastrnn-predict classes"),
         ([folder, "--prompt", ""], "the text to go on from has 0 characters"),
         ([folder, "--prompt", "the Cat"], "character 4 of the text is 'C', expected one of the"),
         ([folder, "--top-p", "2"], "top_p is 2.0"),
@@ -113,6 +114,8 @@ def test_generate_refuses(finished, tmp_path):
         ([folder, "--top-k", "0"], "top_k is 0"),
     ):
         assert message in refused("generate", *arguments, cwd=tmp_path)
+    line = refused("predict", folder, "waves.h5", cwd=tmp_path)
+    assert line.endswith(f"holds a model of characters, which writes texts; expected fastrnn-generate {folder}")
 
 
 def test_a_reader_that_leaves_ends_generate_quietly(finished):

@@ -202,6 +202,9 @@ def test_what_is_not_known_is_refused_by_name(fitted):
     for use in (fitted.predict, lambda x: fitted.evaluate(x, Y[:2]), lambda x: fitted.score(x, Y[:2])):
         with pytest.raises(ValueError, match=message):
             use(["ab", "abxz"])
+    alone = SequenceTranslator(hidden_size=2, epochs=1, validation_fraction=None).fit(["a", "aa"], ["B", ""])
+    with pytest.raises(ValueError, match=r"'x' \(X\[0\]\) has 'x', expected the 1 character of the model: a"):
+        alone.predict(["x"])
     with pytest.raises(ValueError, match=r"'AZ' \(y\[0\]\) has 'Z', expected the 4 characters"):
         fitted.evaluate(["a"], ["AZ"])
     assert fitted.score(["a"], ["Z"]) == 0  # a wrong answer, whatever is true

@@ -12,6 +12,7 @@ from fastrnn._files import replace_file
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._progress import Column
 from fastrnn.cli._report import print_results, write_metrics
+from fastrnn.forecasting import steps_held_out
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 PROMPT, LENGTH, SHOWN = 80, 1000, 300  # characters that samples go on from, that are written, and shown of these
@@ -28,7 +29,7 @@ COLUMNS = (
 
 def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
     """Evaluate the fitted model, let it write, leave metrics, samples and figures, and print a table."""
-    held_out = text[len(text) - round(model.validation_fraction * len(text)) :]
+    held_out = text[len(text) - steps_held_out(len(text), model.validation_fraction) :]
     loss, accuracy = model.evaluate(held_out)
     result = {
         "loss": loss,

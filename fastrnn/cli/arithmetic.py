@@ -82,7 +82,7 @@ def prepare(parameters: dict[str, Any]) -> tuple[Any, Any, Any]:
     try:
         seed = check_integer("random_state", parameters["random_state"], 0)
         dataset = arithmetic_questions(
-            check_integer("questions", parameters["questions"], 2),
+            check_integer("questions", parameters["questions"], 3 if parameters["validation_fraction"] else 2),
             digits=parameters["digits"],
             operations=operations,
             test_fraction=TEST_FRACTION,

@@ -73,10 +73,14 @@ def load_model(path: Path) -> Any:
     """Return the model of a run or file."""
     import fastrnn
 
-    path = path / "model.h5" if path.is_dir() else path
-    model = fastrnn.load(path)
+    file = path / "model.h5" if path.is_dir() else path
+    model = fastrnn.load(file)
     if not isinstance(model, fastrnn.CharacterLanguageModel):
-        raise UsageError(f"{path}: holds a {type(model).__name__}, expected a CharacterLanguageModel")
+        from fastrnn.cli.predict import kinds
+
+        kind = type(model).__name__
+        other = f"; for this one there is fastrnn-predict {path}" if kind in kinds() else ""
+        raise UsageError(f"{file}: holds a {kind}, expected a model of characters, from fastrnn-train text{other}")
     return model
 
 

@@ -96,6 +96,8 @@ def load_estimator(model: Path, threads: int | None) -> Any:
 
     path = model / "model.h5" if model.is_dir() else model
     estimator = fastrnn.load(path)
+    if isinstance(estimator, fastrnn.CharacterLanguageModel):
+        raise UsageError(f"{path}: holds a model of characters, which writes texts; expected fastrnn-generate {model}")
     if type(estimator).__name__ not in kinds():
         raise UsageError(f"{path}: holds a {type(estimator).__name__}, expected a {' or '.join(kinds())}")
     return estimator.set_params(n_threads=threads)

@@ -115,7 +115,9 @@ def draw(runs: list[Any], figures: Path) -> None:
 
 def describe(model: Any, text: str, parameters: dict[str, Any]) -> str:
     """Say in a line what is trained on what."""
-    held_out = round(parameters["validation_fraction"] * len(text))
+    from fastrnn.forecasting import steps_held_out
+
+    held_out = steps_held_out(len(text), parameters["validation_fraction"])
     layers = "layer" if parameters["layers"] == 1 else "layers"
     how = (
         f"{parameters['batch_size']} streams in windows of {parameters['window']}"

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn._checks import counted
 from fastrnn._kernels.types import Array
 
 
@@ -18,7 +19,7 @@ def learn_vocabulary(text: str) -> str:
     """Return the characters of a text, in their order in Unicode."""
     vocabulary = "".join(sorted(set(text)))
     if len(vocabulary) < 2:
-        raise ValueError(f"the text has {len(vocabulary)} different characters, expected at least 2")
+        raise ValueError(f"the text has {counted(len(vocabulary), 'different character')}, expected at least 2")
     return vocabulary
 
 

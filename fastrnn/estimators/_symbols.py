@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn._checks import counted
 from fastrnn._kernels.types import Array
 
 Row = Sequence[str]  # a text, whose symbols are its characters, or a list of words
@@ -62,10 +63,8 @@ class Symbols:
             unknown = next((symbol for symbol in row if symbol not in known), None)
             if unknown is not None:
                 listed = f": {' '.join(known)}" if len(known) <= 40 and self.of_texts else ""
-                raise ValueError(
-                    f"{row!r} ({name}[{index}]) has {unknown!r}, expected the {len(self)} {self.kind} of the model"
-                    f"{listed}"
-                )
+                own = counted(len(self), self.kind[:-1])
+                raise ValueError(f"{row!r} ({name}[{index}]) has {unknown!r}, expected the {own} of the model{listed}")
         return found
 
     def pad(self, rows: Sequence[Row], first: int, padding: int) -> tuple[Array, Array]:

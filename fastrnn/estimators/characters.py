@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice, check_integer, check_number
+from fastrnn._checks import check_choice, check_integer, check_number, counted
 from fastrnn._fingerprint import fingerprint
 from fastrnn._kernels.chain import softmax
 from fastrnn._kernels.types import Array
@@ -16,6 +16,7 @@ from fastrnn.cells import Cell
 from fastrnn.data import streams_of, windows_of
 from fastrnn.estimators._characters import check_text, check_vocabulary, encode, learn_vocabulary
 from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
+from fastrnn.forecasting import steps_held_out
 from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Recurrent
 from fastrnn.model import Sequential, load_model
@@ -236,11 +237,11 @@ class CharacterLanguageModel(TrainedEstimator):
         training, held_out = symbols, None
         if self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            first = len(symbols) - round(fraction * len(symbols))
+            first = len(symbols) - steps_held_out(len(symbols), fraction)
             training, held_out = symbols[:first], symbols[first:]
         for name, part in (("to train", training), ("to validate", held_out)):
             if part is not None and len(part) < needed:
-                raise ValueError(f"the text has {len(part)} characters {name}, expected at least {needed}")
+                raise ValueError(f"the text has {counted(len(part), 'character')} {name}, expected at least {needed}")
         return training, held_out
 
     def _examples(self, symbols: Array) -> tuple[Array, Array]:
@@ -324,6 +325,8 @@ class CharacterLanguageModel(TrainedEstimator):
         """
         symbols, sampler = self._encode_prompt(prompt), Sampler(temperature, top_k, top_p)
         check_integer("length", length, 0)
+        if random_state is not None:
+            check_integer("random_state", random_state, 0)
         return self._write(symbols, length, sampler, np.random.default_rng(random_state))
 
     def _write(self, symbols: Array, length: int, sampler: Sampler, rng: np.random.Generator) -> Iterator[str]:
@@ -351,8 +354,8 @@ class CharacterLanguageModel(TrainedEstimator):
         check_is_fitted(self, "model_")
         symbols, needed = encode(self.vocabulary_, check_text(text)), 1 if self.stateful_ else self.window_
         if len(symbols) < needed:
-            what = "1 character" if needed == 1 else f"{needed} characters, which the model reads"
-            raise ValueError(f"the text to go on from has {len(symbols)} characters, expected at least {what}")
+            what = counted(needed, "character") + (", which the model reads" if needed > 1 else "")
+            raise ValueError(f"the text to go on from has {counted(len(symbols), 'character')}, expected at least {what}")
         return symbols
 
     def evaluate(self, X: str, y: None = None) -> tuple[float, float]:
@@ -381,7 +384,7 @@ class CharacterLanguageModel(TrainedEstimator):
         check_is_fitted(self, "model_")
         symbols, needed = encode(self.vocabulary_, check_text(X)), 2 if self.stateful_ else self.window_ + 1
         if len(symbols) < needed:
-            raise ValueError(f"the text has {len(symbols)} characters, expected at least {needed}")
+            raise ValueError(f"the text has {counted(len(symbols), 'character')}, expected at least {needed}")
         trainer = Trainer(self.model_, "cross_entropy", n_threads=self.n_threads)
         loss, accuracy = trainer.evaluate(*self._examples(symbols), window=self._carried_window, batch_size=AT_A_TIME)
         assert accuracy is not None
