@@ -1,5 +1,6 @@
 """``fastrnn-train arithmetic`` as a person runs it: what it leaves, shows and refuses, how it goes on, and its use."""
 
+import io
 import json
 import re
 import subprocess
@@ -8,9 +9,12 @@ import tomllib
 import numpy as np
 import pytest
 from commands import command, read_csv, refused, run
+from rich.console import Console
 
 import fastrnn
-from fastrnn import storage
+from fastrnn import SequenceTranslator, storage
+from fastrnn.cli import _answers
+from fastrnn.cli._folder import RunFolder
 from fastrnn.data import arithmetic_questions, count_carries
 
 TINY = ["--digits", "2", "--questions", "300", "--hidden", "12", "--batch-size", "20", "--weight-decay", "0"]
@@ -24,7 +28,7 @@ def blocks(printed):
         if line.startswith("Held-out questions"):
             rows = []
             for row in lines[start + 1 :]:
-                match = re.fullmatch(r" +(\d+[+-]\d+) = (-?\d+) +([✓✗]) ([-\d]*)", row)
+                match = re.fullmatch(r" +(\d+[+-]\d+) = (-?\d+) +([✓✗]) ([-\d]+|\(nothing\))", row)
                 if match is None:
                     break
                 rows.append(match.groups())
@@ -114,10 +118,61 @@ def test_ten_held_out_questions_are_shown_every_five_epochs_and_in_the_end(finis
             assert mark == ("✓" if answer == truth else "✗")
     first, last = shown.values()
     assert [row[0] for row in first] == [row[0] for row in last]
-    assert [row[3] for row in last] == model.predict([row[0] for row in last])
+    answers = model.predict([row[0] for row in last])
+    assert [row[3] for row in last] == [answer or "(nothing)" for answer in answers]
     assert [row[3] for row in first] != [row[3] for row in last]
-    answers = json.loads((folder / "metrics.json").read_text())["answers"]
-    assert answers == [{"question": q, "truth": t, "answer": a} for q, t, _, a in last]
+    stored = json.loads((folder / "metrics.json").read_text())["answers"]
+    assert [tuple(row.values()) for row in stored] == [
+        (q, t, own) for (q, t, *_), own in zip(last, answers, strict=True)
+    ]
+
+
+def test_the_last_answers_are_shown_once(tmp_path):
+    done = run("train", "arithmetic", *TINY, "--epochs", "10", "--out", "run", cwd=tmp_path)
+    assert list(blocks(done.stdout)) == ["Held-out questions after epoch 5", "Held-out questions in the end"]
+    assert "\n\n\n" not in done.stdout
+    stopped = run("train", "arithmetic", *TINY, "--epochs", "30", "--patience", "4", "--learning-rate", "1e-30",
+                  "--dtype", "float64", "--out", "stopped", cwd=tmp_path).stdout  # fmt: skip
+    epochs = json.loads((tmp_path / "stopped" / "metrics.json").read_text())["epochs"]
+    assert epochs == 5
+    assert len(blocks(stopped)) == 2
+    assert "\n\n\n" not in stopped
+
+
+def test_an_empty_answer_can_be_seen(tmp_path):
+    model = SequenceTranslator(hidden_size=3, epochs=1, random_state=0).fit(["1+1", "2+2"] * 5, [""] * 9 + ["4"])
+    model.model_.parameters["decoder.1.b"][0] = 99  # the end
+    assert model.predict(["1+2"]) == [""]
+    model.save(tmp_path / "model.h5")
+    assert run("predict", "model.h5", "1+2", cwd=tmp_path).stdout == "1+2  (nothing)\n"
+    console = Console(file=io.StringIO(), width=80)
+    _answers.show(console, "title", [{"question": "1+2", "truth": "3", "answer": ""}])
+    assert console.file.getvalue().splitlines()[1:] == ["    1+2 = 3  ✗ (nothing)"]
+
+
+@pytest.mark.parametrize(("encoding", "marks"), [("utf-8", "✗✓"), ("ascii", ("wrong:", "right:"))])
+def test_marks_are_told_apart_on_every_terminal(encoding, marks):
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding=encoding), width=80)
+    rows = [{"question": "1+2", "truth": "3", "answer": answer} for answer in "43"]
+    _answers.show(console, "title", rows)
+    console.file.seek(0)
+    lines = console.file.read().splitlines()[1:]
+    assert lines == [f"    1+2 = 3  {mark} {answer}" for mark, answer in zip(marks, "43", strict=True)]
+
+
+def test_all_is_written_before_it_is_shown(tmp_path):
+    class Leaving(io.StringIO):
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    dataset = arithmetic_questions(40, digits=1, seed=0)
+    model = SequenceTranslator(hidden_size=3, epochs=1, random_state=0)
+    model.fit(dataset.questions_train, dataset.answers_train)
+    folder = RunFolder.create("arithmetic", tmp_path / "run", overwrite=False)
+    with pytest.raises(KeyboardInterrupt):
+        _answers.report(model, dataset, folder, Console(file=Leaving()))
+    assert json.loads(folder.metrics.read_text())["questions"] == 40
+    assert len(list(folder.figures.iterdir())) == 2
 
 
 def test_a_resumed_run_has_the_same_bits_and_shows_the_same(tmp_path):

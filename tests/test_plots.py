@@ -251,13 +251,17 @@ def test_wrong_shares_are_bars_with_their_counts() -> None:
     assert labels == [["0 of 4", "3 of 12"], ["1 of 10", "2 of 5", "0 of 0"], ["5 of 20"]]
 
 
-def test_small_groups_are_pale_and_do_not_make_the_scale() -> None:
+def test_small_groups_are_pale_and_no_bar_is_cut() -> None:
     figure = plots.wrong_shares({"sums": {"carries": {"0": (1, 2), "1": (2, 100), "2": (1, 200), "3": (0, 49)}}})
     (axes,) = figure.axes
-    assert [bar.get_height() for bar in axes.patches] == [0.02, 0.02, 0.005, 0]
-    assert [bar.get_alpha() for bar in axes.patches] == [0.3, 1, 1, 0.3]
-    assert axes.get_ylim() == (0, pytest.approx(0.024))
+    assert [bar.get_height() for bar in axes.patches] == [0.5, 0.02, 0.005, 0]
+    colours = [bar.get_facecolor() for bar in axes.patches]
+    assert colours[0] == colours[3] != colours[1] == colours[2]
+    assert sum(colours[0]) > sum(colours[1])
+    assert axes.get_ylim() == (0, pytest.approx(0.6))
     assert axes.texts[0].get_text() == "1 of 2"
+    assert figure.get_supxlabel() == "pale: fewer than 50 answers"
+    assert plots.wrong_shares({"sums": {"digits": {"1": (1, 50)}}}).get_supxlabel() == ""
 
 
 def test_no_wrong_answers_have_a_scale_too(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The result of arithmetic: some questions with their answers, metrics.json, figures, and a short table."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from rich.text import Text
 from fastrnn import plots
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._progress import Column
+from fastrnn.cli._questions import NOTHING
 from fastrnn.cli._report import print_results, write_metrics
 from fastrnn.data import Arithmetic, count_carries
 
@@ -28,31 +29,48 @@ OPERATIONS = {"+": "sums", "-": "differences"}
 
 def watch(model: Any, dataset: Arithmetic, epoch: int, console: Console) -> None:
     """Print some answers of the test set every few epochs."""
-    if epoch % EVERY == 0:
-        show(console, f"Held-out questions after epoch {epoch}", model, dataset)
+    if _is_shown(model, epoch):
+        console.print()
+        show(console, f"Held-out questions after epoch {epoch}", ask(model, dataset))
         console.print()
 
 
-def show(console: Console, title: str, model: Any, dataset: Arithmetic) -> list[dict[str, str]]:
-    """Print, and return, some questions of the test set with what is true and what is answered, always the same."""
+def _is_shown(model: Any, epoch: int) -> bool:
+    """Are answers shown after this epoch? Those after the last one are the report's."""
+    return epoch % EVERY == 0 and epoch < model.epochs
+
+
+def ask(model: Any, dataset: Arithmetic) -> list[dict[str, str]]:
+    """Return some questions of the test set with what is true and what is answered, always the same."""
     questions, truths = dataset.questions_test, dataset.answers_test
     rows = np.random.default_rng(model.random_state).permutation(len(questions))[:SHOWN]
-    asked, true = [questions[row] for row in rows], [truths[row] for row in rows]
-    answers = model.predict(asked)
-    widths = [max(map(len, column)) for column in (asked, true)]
-    console.print(Text(f"\n{title} (question = truth, answer)", style="bold"), soft_wrap=True)
-    for question, truth, answer in zip(asked, true, answers, strict=True):
-        mark, style = ("✓", "green") if answer == truth else ("✗", "bold red")
-        line = Text(f"{question:>{widths[0] + 4}} = {truth:<{widths[1]}}  ")
-        console.print(line.append(f"{mark} {answer}", style), soft_wrap=True)
+    answers = model.predict([questions[row] for row in rows])
     return [
-        {"question": question, "truth": truth, "answer": answer}
-        for question, truth, answer in zip(asked, true, answers, strict=True)
+        {"question": questions[row], "truth": truths[row], "answer": answer}
+        for row, answer in zip(rows, answers, strict=True)
     ]
 
 
+def show(console: Console, title: str, asked: Sequence[Mapping[str, str]]) -> None:
+    """Print questions with what is true and what is answered."""
+    widths = [max(len(row[name]) for row in asked) for name in ("question", "truth")]
+    console.print(Text(f"{title} (question = truth, answer)", style="bold"), soft_wrap=True)
+    for row in asked:
+        question, truth, answer = row["question"], row["truth"], row["answer"]
+        right = answer == truth
+        line = Text(f"{question:>{widths[0] + 4}} = {truth:<{widths[1]}}  ")
+        line.append(f"{_mark(console, right=right)} {answer or NOTHING}", "green" if right else "bold red")
+        console.print(line, soft_wrap=True)
+
+
+def _mark(console: Console, *, right: bool) -> str:
+    """Return a sign, or a word where the terminal may lack the sign."""
+    marks = ("wrong:", "right:") if console.options.ascii_only else ("✗", "✓")
+    return marks[right]
+
+
 def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console) -> None:
-    """Evaluate the fitted model, show answers, write metrics and figures, and print a short table."""
+    """Evaluate the fitted model, write metrics and figures, and show answers and a short table."""
     held_out = set(model.validation_rows_.tolist())
     pairs = list(zip(dataset.questions_train, dataset.answers_train, strict=True))
     parts = {"train": [pair for row, pair in enumerate(pairs) if row not in held_out]}
@@ -67,12 +85,15 @@ def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console)
         loss, by_character = model.evaluate(questions, truths)
         results[name] = {"loss": loss, "accuracy": sum(right) / len(right), "character_accuracy": by_character}
     results["test"] |= {"wrong_by": wrong_by(questions, right)}  # the last part is the test set
-    shown = show(console, "Held-out questions in the end", model, dataset)
-    _show_wrong(console, questions, truths, answers)
+    shown = ask(model, dataset)
     plots.save(plots.learning_curves(model.history_, model.best_epoch_), folder.figures / "learning_curves.png")
     plots.save(plots.wrong_shares(results["test"]["wrong_by"]), folder.figures / "wrong_answers.png")
 
     write_metrics("arithmetic", model, len(parts["train"]), folder, results, questions=len(dataset), answers=shown)
+    if not _is_shown(model, model.n_iter_):  # else there is an empty line already
+        console.print()
+    show(console, "Held-out questions in the end", shown)
+    _show_wrong(console, questions, truths, answers)
     rows = {
         name: (str(len(parts[name])), *(f"{result[key]:.4f}" for key in ("loss", "accuracy", "character_accuracy")))
         for name, result in results.items()
@@ -83,7 +104,8 @@ def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console)
 def _show_wrong(console: Console, questions: Sequence[str], truths: Sequence[str], answers: Sequence[str]) -> None:
     """Print the first wrong answers of the test set."""
     wrong = [pair for pair in zip(questions, truths, answers, strict=True) if pair[1] != pair[2]]
-    some = ", ".join(f"{question} = {truth} ✗ {answer}" for question, truth, answer in wrong[:4])
+    mark = _mark(console, right=False)
+    some = ", ".join(f"{question} = {truth} {mark} {answer or NOTHING}" for question, truth, answer in wrong[:4])
     said = f"{len(wrong)} of {len(questions)} held-out answers are wrong"
     console.print(f"\n{said}{': ' if some else ''}{some}", highlight=False, markup=False, soft_wrap=True)
 

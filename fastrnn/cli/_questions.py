@@ -6,6 +6,8 @@ from typing import Any
 from fastrnn import SequenceTranslator
 from fastrnn.cli._errors import UsageError
 
+NOTHING = "(nothing)"  # what an empty answer is shown as
+
 
 def are_questions(estimator: Any, data: list[str]) -> bool:
     """Are these what the model reads, rather than the file that holds it?"""
@@ -20,7 +22,7 @@ def show_answers(translator: Any, questions: list[str]) -> None:
         raise UsageError(str(error)) from error
     width = max(len(question) for question, _ in rows)
     for question, answer in rows:
-        print(f"{question:<{width}}  {answer}")
+        print(f"{question:<{width}}  {answer or NOTHING}")
 
 
 def load_lines(path: Path, key: str | None) -> list[str]:

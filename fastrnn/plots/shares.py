@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fastrnn.plots._style import INK, STYLE
+from fastrnn.plots._style import INK, MUTED, STYLE
 
 __all__ = ["wrong_shares"]
 
@@ -19,7 +20,7 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
     """
     Draw the share of wrong answers by what was asked.
 
-    Groups of less than 50 answers are pale, and where there are larger ones, these make the scale.
+    Groups of fewer than 50 answers are pale, and a line below says so: one answer more or less changes their share.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
     if not counts or not all(counts.values()):
         raise ValueError(f"counts is {counts!r}, expected groups of answers")
     every = [group for panels in counts.values() for groups in panels.values() for group in groups.values()]
-    top = max(map(_share, [group for group in every if group[1] >= _FEW] or every))
+    top = max(map(_share, every))
     columns = max(map(len, counts.values()))
     figure = Figure(figsize=(3.9 * columns, 2.6 * len(counts)), layout="constrained")
     grid = figure.subplots(len(counts), columns, squeeze=False, sharey=True)
@@ -48,10 +49,8 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
         for axes in row[len(panels) :]:
             axes.set_visible(False)
         for axes, (key, groups) in zip(row, panels.items(), strict=False):
-            heights = [min(_share(group), top) for group in groups.values()]
-            bars = axes.bar(list(groups), heights, width=0.6, color=colour)
-            for bar, (_, everything) in zip(bars, groups.values(), strict=True):
-                bar.set_alpha(0.3 if everything < _FEW else 1)
+            colours = [_pale(colour) if group[1] < _FEW else colour for group in groups.values()]
+            bars = axes.bar(list(groups), list(map(_share, groups.values())), width=0.6, color=colours)
             labels = [f"{wrong} of {everything}" for wrong, everything in groups.values()]
             axes.bar_label(bars, labels, padding=2, fontsize=8, color=INK)
             axes.set_xlabel(key)
@@ -60,8 +59,14 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
         row[0].set_title(f"Wrong answers: {kind}")
         row[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
         row[0].yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
+    if any(group[1] < _FEW for group in every):
+        figure.supxlabel(f"pale: fewer than {_FEW} answers", x=0.99, ha="right", fontsize=8, color=MUTED)
     grid[0, 0].set_ylim(0, 1.2 * top or 0.01)  # room for the counts; of nothing there is no scale
     return figure
+
+
+def _pale(colour: str) -> tuple[float, ...]:
+    return tuple(1 - 0.35 * (1 - part) for part in to_rgb(colour))
 
 
 def _share(group: Sequence[int]) -> float:
