@@ -2,11 +2,14 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 
 import h5py
 import numpy as np
+
+from fastrnn.cli._folder import RunFolder
 
 FAST = ["--hidden", "12", "--head", "8", "--epochs", "3", "--patience", "0"]
 
@@ -28,6 +31,17 @@ def run(name, *arguments, code=0, cwd=None, timeout=300):
 def read_csv(path):
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def assert_nothing_survives(folder, copy):
+    """A run that is overwritten, by one of any task, leaves no file behind; what people keep beside it stays."""
+    shutil.copytree(folder, copy)
+    mine = [copy / "notes.txt", copy / "figures" / "thesis.png", copy / "samples" / "mine.txt"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    RunFolder.create("classify", copy, overwrite=True)
+    assert sorted(path for path in copy.rglob("*") if path.is_file()) == sorted(mine)
 
 
 def refused(name, *arguments, cwd=None):

@@ -11,7 +11,7 @@ import tomllib
 import h5py
 import numpy as np
 import pytest
-from commands import FAST, command, read_csv, refused, run, waves
+from commands import FAST, assert_nothing_survives, command, read_csv, refused, run, waves
 
 import fastrnn
 from fastrnn import storage
@@ -44,6 +44,10 @@ def test_a_run_leaves_everything(finished):
     config = tomllib.loads((folder / "config.toml").read_text())
     assert config["data"] == str(data.resolve())
     assert (config["task"], config["hidden_size"], config["head"]) == ("classify", 12, [8])
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def test_metrics_are_those_of_the_model(finished):

@@ -8,7 +8,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from commands import command, read_csv, refused, run
+from commands import assert_nothing_survives, command, read_csv, refused, run
 from rich.console import Console
 
 import fastrnn
@@ -63,6 +63,10 @@ def test_a_run_leaves_everything(finished):
     assert (config["task"], config["operation"], config["questions"], config["reverse"]) == (
         "arithmetic", "+,-", 300, True,
     )  # fmt: skip
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def test_metrics_are_those_of_the_stored_model(finished):

@@ -10,7 +10,7 @@ import tomllib
 import h5py
 import numpy as np
 import pytest
-from commands import command, read_csv, refused, run
+from commands import assert_nothing_survives, command, read_csv, refused, run
 
 import fastrnn
 from fastrnn import data, storage
@@ -56,6 +56,10 @@ def test_a_run_leaves_everything(finished):
     ]  # fmt: skip
     config = tomllib.loads((folder / "config.toml").read_text())
     assert (config["task"], config["hidden_size"], config["l2"]) == ("autoencoder", 6, 1e-3)
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def test_metrics_are_those_of_the_stored_model(finished):

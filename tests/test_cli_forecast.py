@@ -7,7 +7,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from commands import command, read_csv, refused, run, waves
+from commands import assert_nothing_survives, command, read_csv, refused, run, waves
 
 import fastrnn
 from fastrnn import data, forecasting, storage
@@ -65,6 +65,10 @@ def test_a_run_leaves_everything(finished):
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
     config = tomllib.loads((folder / "config.toml").read_text())
     assert (config["task"], config["season"], config["learning_rate"], config["targets"]) == ("forecast", 8, 0.002, [])
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def by_hand(forecast, lo, hi):

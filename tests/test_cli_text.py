@@ -8,7 +8,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from commands import command, read_csv, refused, run, waves
+from commands import assert_nothing_survives, command, read_csv, refused, run, waves
 
 import fastrnn
 from fastrnn import storage
@@ -51,6 +51,10 @@ def test_a_run_leaves_everything(finished):
     )
     config = tomllib.loads((folder / "config.toml").read_text())
     assert (config["task"], config["window"], config["stateful"], config["learning_rate"]) == ("text", 20, True, 0.004)
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def test_metrics_and_lines_are_those_of_the_stored_model(finished):

@@ -10,7 +10,7 @@ import tomllib
 import h5py
 import numpy as np
 import pytest
-from commands import command, read_csv, refused, run, waves
+from commands import assert_nothing_survives, command, read_csv, refused, run, waves
 
 import fastrnn
 from fastrnn import data, storage
@@ -81,6 +81,10 @@ def test_a_run_leaves_everything(finished):
     assert (config["task"], config["embedding"], config["order"], config["learning_rate"]) == ("words", 5, 4, 0.5)
     assert config["context"] == ["and then the", "There, A CAT 's on"]
     assert "vocabulary_size" not in config
+
+
+def test_nothing_survives_overwriting(finished, tmp_path):
+    assert_nothing_survives(finished[0], tmp_path / "copy")
 
 
 def test_metrics_are_those_of_the_stored_model(finished):

@@ -6,12 +6,14 @@ import pkgutil
 import re
 import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastrnn
+from fastrnn.cli.train import app
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
@@ -35,6 +37,16 @@ def test_the_first_examples_of_the_readme(tmp_path, monkeypatch, capsys):
         assert len(code.splitlines()) <= 16
         exec(compile(code, "README.md", "exec"), names)
         assert printed in capsys.readouterr().out
+
+
+def test_the_readme_names_every_command_and_task():
+    readme = (ROOT / "README.md").read_text()
+    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    tasks = [command.name for command in app.registered_commands]
+    assert len(commands) >= 3
+    assert len(tasks) >= 6
+    for name in (*commands, *(f"fastrnn-train {task}" for task in tasks)):
+        assert re.search(rf"{name}\b", readme), name
 
 
 def test_the_example_of_a_run_that_goes_on(tmp_path, monkeypatch):

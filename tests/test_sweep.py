@@ -128,9 +128,14 @@ def test_overwrite_begins_again(swept, tmp_path):
     _, runs = create_runs(task, parameters, grid, tmp_path / "sweep", overwrite=True)
     assert [run.folder.path.name for run in runs] == ["hidden_size=6,head=none"]
     assert [run.metrics for run in runs] == [{}]
-    lost = {path.parent.name for path in times(folder) if not (tmp_path / "sweep" / path.relative_to(folder)).exists()}
+    files = [path.relative_to(folder) for path in times(folder)]
+    lost = {path.parts[0] for path in files if not (tmp_path / "sweep" / path).exists()}
     assert lost == {"hidden_size=6,head=none"}
     assert not (runs[0].folder.path / "checkpoint.h5").exists()
+    assert (folder / "results.csv").exists()
+    assert not (tmp_path / "sweep" / "results.csv").exists()
+    assert [path.name for path in (folder / "figures").iterdir()] == ["test_accuracy.png"]
+    assert not list((tmp_path / "sweep" / "figures").iterdir())
 
 
 def test_runs_of_one_name_have_folders_of_their_own(tmp_path):

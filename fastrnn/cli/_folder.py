@@ -17,6 +17,16 @@ from fastrnn.cli._errors import UsageError
 EVENTS = "events.out.tfevents.*"
 CONVERGED = "convergence"
 FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json")
+# What else tasks and sweeps leave: it says of no run that it is there, but goes with one that is overwritten. These are
+# names, and not whole folders, as people keep files of their own beside them.
+OTHERS = (
+    "results.csv", "samples/temperature_[0-9]*.txt",
+    *(f"figures/{name}.png" for name in (
+        "learning_curves", "confusion_matrix_train", "confusion_matrix_test", "patches", "features", "reconstructions",
+        "cost", "next_words", "contexts", "embeddings", "bits_per_character", "wrong_answers", "errors_by_step",
+        "forecasts", "forecasts_[0-9]*_*", "test_accuracy", "test_loss", "test_mae", "validation_loss",
+    )),
+)  # fmt: skip
 
 
 class RunFolder:
@@ -37,7 +47,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
-        """Make the folder; one that holds such files is refused, or loses them."""
+        """Make the folder; one that holds a run is refused, or loses all that tasks leave, and nothing else."""
         run = cls(out or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path}: is a file, expected a folder for the run")
@@ -46,6 +56,8 @@ class RunFolder:
         if held and not overwrite:
             again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
             raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
+        if overwrite:
+            held += [file for pattern in OTHERS for file in run.path.glob(pattern)]
         for file in held:
             file.unlink()
         run.figures.mkdir(parents=True, exist_ok=True)

@@ -152,8 +152,6 @@ def draw(
     origins = np.arange(max(stop, forecaster.window_) - 1, len(one) - H, H)[:HORIZONS]
     last = drawn[-1]
     forecasts, other = forecaster.backtest(one, origins), others[last](one, origins)
-    for old in figures.glob("forecasts*.png"):  # of another choice of targets
-        old.unlink()
     for k, target in list(enumerate(targets))[:DRAWN]:
         channel = one[:, forecaster.columns_[k]]
         title = target if len(divided.values) == 1 else f"{target} of {divided.names[0]}"
