@@ -37,6 +37,22 @@ def test_forecasts_over_truth_and_residuals_below(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
+def test_each_of_several_series_has_panels_of_its_own(tmp_path):
+    parts = {name: (SERIES + shift, ORIGINS, models()) for shift, name in enumerate("abc")}
+    figure = plots.forecasts_of_several(parts)
+    tops, bottoms = figure.axes[::2], figure.axes[1::2]
+    assert [axes.get_title(loc="left") for axes in tops] == list("abc")
+    assert len(bottoms) == 3
+    for shift, top in enumerate(tops):
+        (truth,) = [line for line in top.lines if line.get_label() == "truth"]
+        np.testing.assert_array_equal(truth.get_ydata(), SERIES[10:35] + shift)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "GRU", "naive"]
+    plots.save(figure, tmp_path / "a.png")
+    for wrong in ({}, {"a": (SERIES, ORIGINS, models()), "b": (SERIES, ORIGINS, {"GRU": models()["GRU"]})}):
+        with pytest.raises(ValueError, match="those of the same models were expected"):
+            plots.forecasts_of_several(wrong)
+
+
 def test_one_step_ahead_is_seen():
     figure = plots.forecasts(SERIES, [0, 1], {"GRU": [[1.0], [2.0]]})
     points = [line for line in figure.axes[0].lines if line.get_marker() == "."]

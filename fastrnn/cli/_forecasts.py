@@ -17,7 +17,7 @@ from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._report import print_results, write_metrics
 from fastrnn.forecasting import futures, measures, naive, origins_of, scale_of, seasonal_naive, steps_held_out
 
-HORIZONS, DRAWN = 8, 6  # horizons of the test set in a figure, and targets that have one
+HORIZONS, PANELS, DRAWN = 8, 4, 6  # horizons of the test set and series in a figure, and targets that have one
 
 
 class Divided(NamedTuple):
@@ -148,16 +148,24 @@ def draw(
     measure = "mean absolute error" if len(targets) == 1 else "mean absolute scaled error"
     plots.save(plots.errors_by_step(by_step, measure), figures / "errors_by_step.png")
 
-    one, stop, H = divided.values[0], divided.stops[0], forecaster.horizon_
-    origins = np.arange(max(stop, forecaster.window_) - 1, len(one) - H, H)[:HORIZONS]
-    last = drawn[-1]
-    forecasts, other = forecaster.backtest(one, origins), others[last](one, origins)
+    H, last = forecaster.horizon_, drawn[-1]
+    parts = []  # of each series that is drawn
+    for series, one, stop in list(zip(divided.names, divided.values, divided.stops, strict=True))[:PANELS]:
+        origins = np.arange(max(stop, forecaster.window_) - 1, len(one) - H, H)[:HORIZONS]
+        both = {titles["net"]: forecaster.backtest(one, origins), titles[last]: others[last](one, origins)}
+        parts.append((series, one[:, forecaster.columns_], origins, both))
     for k, target in list(enumerate(targets))[:DRAWN]:
-        channel = one[:, forecaster.columns_[k]]
-        title = target if len(divided.values) == 1 else f"{target} of {divided.names[0]}"
-        named = {titles["net"]: forecasts[:, :, k], titles[last]: other[:, :, k]}
+        of_target = {
+            series: (truth[:, k], origins, {name: model[:, :, k] for name, model in both.items()})
+            for series, truth, origins, both in parts
+        }
+        channel = f"channel {target}" if target.isdigit() else target  # of an array, which has no names
+        if len(divided.values) == 1:
+            figure = plots.forecasts(*of_target[divided.names[0]], channel)
+        else:
+            figure = plots.forecasts_of_several({f"{channel} of {name}": part for name, part in of_target.items()})
         name = "forecasts" if len(targets) == 1 else f"forecasts_{k}_{re.sub(r'[^A-Za-z0-9_-]+', '-', target)}"
-        plots.save(plots.forecasts(channel, origins, named, title), figures / f"{name}.png")
+        plots.save(figure, figures / f"{name}.png")
 
 
 def forecaster_name(forecaster: Any) -> str:

@@ -4,7 +4,7 @@ from fastrnn.plots._style import save
 from fastrnn.plots.classes import confusion_matrix
 from fastrnn.plots.curves import bits_per_character, cost_by_epoch, learning_curves
 from fastrnn.plots.features import feature_grids, features
-from fastrnn.plots.forecasts import errors_by_step, forecasts
+from fastrnn.plots.forecasts import errors_by_step, forecasts, forecasts_of_several
 from fastrnn.plots.images import patches, reconstructions
 from fastrnn.plots.shares import wrong_shares
 from fastrnn.plots.sweeps import sweep
@@ -19,6 +19,7 @@ __all__ = [
     "feature_grids",
     "features",
     "forecasts",
+    "forecasts_of_several",
     "learning_curves",
     "next_words",
     "patches",

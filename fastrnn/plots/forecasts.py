@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from fastrnn.plots._style import INK, MUTED, STYLE
 
-__all__ = ["errors_by_step", "forecasts"]
+__all__ = ["errors_by_step", "forecasts", "forecasts_of_several"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73")  # blue, vermilion and green: distinct for every kind of colour vision
 
@@ -44,6 +45,47 @@ def forecasts(
     ValueError
         When there is no forecast, or the arguments do not belong together.
     """
+    figure = Figure(figsize=(8.8, 5.0), layout="constrained")
+    top = _draw(figure.subfigures(), series, origins, models, title)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside upper right", ncols=len(models) + 1)
+    return figure
+
+
+@rc_context(STYLE)
+def forecasts_of_several(parts: Mapping[str, tuple[ArrayLike, ArrayLike, Mapping[str, ArrayLike]]]) -> Figure:
+    """
+    Draw forecasts over several series, two beside each other.
+
+    Parameters
+    ----------
+    parts : mapping of str to tuple (series, origins, models)
+        By title, what `forecasts` takes; the same models of each.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For each series a panel of values and one of residuals, with scales of their own.
+
+    Raises
+    ------
+    ValueError
+        When there are no series, or arguments do not belong together, as in `forecasts`.
+    """
+    names = {tuple(models) for _, _, models in parts.values()}
+    if len(names) != 1:
+        raise ValueError(f"parts has forecasts of {sorted(names)}, but those of the same models were expected")
+    rows, columns = -(-len(parts) // 2), min(2, len(parts))
+    figure = Figure(figsize=(6.0 * columns, 3.9 * rows + 0.3), layout="constrained")
+    places = figure.subfigures(rows, columns, squeeze=False).ravel()
+    tops = [_draw(place, *part, title) for place, (title, part) in zip(places, parts.items(), strict=False)]
+    figure.legend(*tops[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(names.pop()) + 1)
+    return figure
+
+
+def _draw(
+    figure: SubFigure, series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str
+) -> Axes:
+    """Draw a panel of values and one of residuals, and return the first."""
     values, at = np.asarray(series, float), np.asarray(origins)
     rows = {name: np.asarray(model, float) for name, model in models.items()}
     shapes = {one.shape for one in rows.values()}
@@ -56,7 +98,6 @@ def forecasts(
             f"origins are {at.min()} to {at.max()}, but 0 to T - H - 1 = {len(values) - H - 1} were expected"
         )
     first, last = max(0, int(at[0]) - 2 * H + 1), int(at[-1]) + H
-    figure = Figure(figsize=(8.8, 5.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     steps = np.arange(first, last + 1)
     top.plot(steps, values[steps], color=INK, linewidth=1.2, label="truth", zorder=2)
@@ -84,8 +125,7 @@ def forecasts(
     bottom.set_ylabel("truth less forecast")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     top.set_title(title, parse_math=False)
-    figure.legend(*top.get_legend_handles_labels(), loc="outside upper right", ncols=len(rows) + 1)
-    return figure
+    return top
 
 
 @rc_context(STYLE)
