@@ -1,5 +1,6 @@
 """``fastrnn-train text`` and ``fastrnn-generate`` as a person runs them."""
 
+import io
 import json
 import os
 import signal
@@ -9,9 +10,12 @@ import tomllib
 import numpy as np
 import pytest
 from commands import assert_nothing_survives, command, read_csv, refused, run, waves
+from rich.console import Console
 
 import fastrnn
 from fastrnn import storage
+from fastrnn.cli import _samples
+from fastrnn.cli._folder import RunFolder
 
 TEXT = "the cat sat on the mat,\nthe dog lay on the rug,\nand the mouse ate all of it.\n\n" * 30
 TINY = ["--hidden", "9", "--window", "20", "--batch-size", "6", "--epochs", "3"]
@@ -86,6 +90,13 @@ def test_samples_go_on_from_a_place_in_the_text_that_was_held_out(finished):
         assert "\n" + prompt in TEXT
         assert rest == "".join(model.generate(prompt, 1000, temperature=temperature, random_state=0))
         assert f"\ntemperature {temperature}\n{written[:300]}" in printed
+
+
+def test_a_sample_of_blanks_is_seen(finished):
+    console = Console(file=io.StringIO(), width=80)
+    _samples.show_samples(console, "the cat", {0.2: " \n " * 9, 0.5: " sat "}, RunFolder(finished[0]))
+    assert "the cat(blanks alone) …\n" in console.file.getvalue()
+    assert "the cat sat …\n" in console.file.getvalue()
 
 
 def test_generate_writes_on(finished, tmp_path):

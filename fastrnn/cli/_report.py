@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fastrnn
+from fastrnn._checks import counted
 from fastrnn._kernels import backends
 from fastrnn._kernels.threads import available_threads
 from fastrnn.cli._folder import CONVERGED, RunFolder
@@ -48,7 +49,7 @@ def print_results(
     console.print()
     console.print(table)
     console.print(
-        f"{estimator.n_iter_} epochs in {_seconds(estimator):.1f} s, best {estimator.best_epoch_}; "
+        f"{counted(estimator.n_iter_, 'epoch')} in {_seconds(estimator):.1f} s, best {estimator.best_epoch_}; "
         f"figures in {folder.figures}",
         highlight=False,
         soft_wrap=True,

@@ -66,7 +66,8 @@ def show_samples(console: Console, prompt: str, samples: dict[float, str], folde
     console.print("\nWhat the model writes, from a place in the text that it has not seen", style="bold")
     for temperature, written in samples.items():
         console.print(f"\ntemperature {temperature}", style="bold")
-        shown = Text(prompt, style="dim").append(written[:SHOWN].rstrip() + " …", style="not dim")
+        own = written[:SHOWN].rstrip() or "(blanks alone)"
+        shown = Text(prompt, style="dim").append(f"{own} …", style="not dim")
         console.print(shown, soft_wrap=True)
     console.print(f"\nall of it in {folder.samples}", highlight=False, soft_wrap=True)
 
