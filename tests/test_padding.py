@@ -1,5 +1,7 @@
 """Targets of -1, which are padding: a batch of nothing else changes nothing, and a set of nothing else is refused."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def test_rows_of_padding_alone_change_nothing_and_weigh_nothing(optimizer):
     start = lambda _: seen.append(memory_of(trainer))  # noqa: E731
     trainer = Trainer(build(), "cross_entropy", optimizer, start_callbacks=[start], batch_callbacks=[start])
     history = trainer.fit(X, y, epochs=2, batch_size=1)
-    changed = [before != after for before, after in zip(seen[:-1], seen[1:], strict=True)]
+    changed = [before != after for before, after in pairwise(seen)]
     assert changed.count(False) == 2 * len(EMPTY)
     assert changed.count(True) == 2 * (N - len(EMPTY))
     if isinstance(optimizer, Adam):
@@ -114,13 +116,14 @@ def test_streams_whose_end_is_padding_are_trained_by_their_symbols_alone():
 
 
 def test_a_lazy_table_is_left_alone_too():
-    model = Sequential([Embedding(V, 3, lazy=True), GRU(H, return_sequences=True), Dense(V)]).build((None, V), "float64")
+    layers = Embedding(V, 3, lazy=True), GRU(H, return_sequences=True), Dense(V)
+    model = Sequential(layers).build((None, V), "float64")
     before, y = model.flat_parameters.copy(), np.full((2, T), -1)
     y[0, 0] = 1
     trainer, seen = Trainer(model, "cross_entropy", OPTIMIZERS[0]), []
     trainer.batch_callbacks = (lambda _: seen.append(model.flat_parameters.copy()),)
     trainer.fit(X[:2], y, epochs=1, batch_size=1)
-    changed = [(a != b).any() for a, b in zip([before, *seen[:-1]], seen, strict=True)]
+    changed = [(a != b).any() for a, b in pairwise([before, *seen])]
     assert sorted(changed) == [False, True]
 
 

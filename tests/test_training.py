@@ -472,7 +472,7 @@ def test_split_is_stratified_and_keeps_groups_together():
     assert len(validation_split(20, 0.1, np.random.default_rng(0), classes=rare)[1]) == 2
     with pytest.raises(ValueError, match="there is 1 group, expected at least 2"):
         validation_split(20, 0.1, np.random.default_rng(0), groups=np.zeros(20))
-    with pytest.raises(ValueError, match="the validation fraction 0.96 holds all 20 examples out, expected less"):
+    with pytest.raises(ValueError, match=r"the validation fraction 0\.96 holds all 20 examples out, expected less"):
         validation_split(20, 0.96, np.random.default_rng(0))
     with pytest.raises(ValueError, match="holds all 10 groups out"):
         validation_split(100, 0.95, np.random.default_rng(0), groups=groups)

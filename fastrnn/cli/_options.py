@@ -75,7 +75,9 @@ Resume = Annotated[
         panel=RUN,
     ),
 ]
-Overwrite = Annotated[bool, _option("--overwrite", help="Replace a run that is in the folder already; other files stay.", panel=RUN)]
+Overwrite = Annotated[
+    bool, _option("--overwrite", help="Replace a run that is in the folder already; other files stay.", panel=RUN)
+]
 Seed = Annotated[
     int | None, _option("--seed", "--random-state", help="Seed of all that is random.", panel=RUN, default="0", min=0)
 ]

@@ -145,10 +145,10 @@ class TrainedEstimator(BaseEstimator):
         """
         check_is_fitted(self, "history_")
         names = getattr(self, "feature_names_in_", None)
-        parameters = self.get_params(deep=False) | self._kept_parameters()
+        parameters = (self.get_params(deep=False) | self._kept_parameters()).items()
         return {
             "kind": type(self).__name__,
-            "parameters": {name: None if name in OF_THE_MACHINE else plain(value) for name, value in parameters.items()},
+            "parameters": {name: None if name in OF_THE_MACHINE else plain(value) for name, value in parameters},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "history": {name: column for name, column in self.history_.items() if name != "seconds"},

@@ -354,8 +354,9 @@ class CharacterLanguageModel(TrainedEstimator):
         check_is_fitted(self, "model_")
         symbols, needed = encode(self.vocabulary_, check_text(text)), 1 if self.stateful_ else self.window_
         if len(symbols) < needed:
-            what = counted(needed, "character") + (", which the model reads" if needed > 1 else "")
-            raise ValueError(f"the text to go on from has {counted(len(symbols), 'character')}, expected at least {what}")
+            least = counted(needed, "character") + (", which the model reads" if needed > 1 else "")
+            given = counted(len(symbols), "character")
+            raise ValueError(f"the text to go on from has {given}, expected at least {least}")
         return symbols
 
     def evaluate(self, X: str, y: None = None) -> tuple[float, float]:

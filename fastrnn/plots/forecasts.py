@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
@@ -46,7 +46,7 @@ def forecasts(
         When there is no forecast, or the arguments do not belong together.
     """
     figure = Figure(figsize=(8.8, 5.0), layout="constrained")
-    top = _draw(figure.subfigures(), series, origins, models, title)
+    top = _draw(figure, series, origins, models, title)
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper right", ncols=len(models) + 1)
     return figure
 
@@ -83,7 +83,7 @@ def forecasts_of_several(parts: Mapping[str, tuple[ArrayLike, ArrayLike, Mapping
 
 
 def _draw(
-    figure: SubFigure, series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str
+    figure: FigureBase, series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str
 ) -> Axes:
     """Draw a panel of values and one of residuals, and return the first."""
     values, at = np.asarray(series, float), np.asarray(origins)
