@@ -120,8 +120,11 @@ def test_generate_refuses(finished, tmp_path):
     run("train", "classify", "waves.h5", "--hidden", "3", "--epochs", "1", "--out", "classes", cwd=tmp_path)
     for arguments, message in (
         (["none"], "none"),
-        (["classes"], "holds a RecurrentClassifier, expected a model of characters, from fastrnn-train text; "
-         "for this one there is fastrnn-predict classes"),
+        (
+            ["classes"],
+            "holds a RecurrentClassifier, expected a model of characters, from fastrnn-train text; "
+            "for this one there is fastrnn-predict classes",
+        ),
         ([folder, "--prompt", ""], "the text to go on from has 0 characters"),
         ([folder, "--prompt", "the Cat"], "character 4 of the text is 'C', expected one of the"),
         ([folder, "--top-p", "2"], "top_p is 2.0"),

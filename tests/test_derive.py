@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import fastrnn
-from fastrnn.cells import CELLS, Cell, DerivedCell, constant, derive, one, pointwise, positive, relu, sigmoid, tanh, zero
+from fastrnn.cells import CELLS, DerivedCell, constant, derive, one, pointwise, positive, relu, sigmoid, tanh, zero
 from fastrnn.cells.rnn import RNN_LINEAR
 from fastrnn.testing import TOLERANCES, check_cell, relative_error
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_derived_is_refused(step, message):
         derive("odd", "n", "h", step)
 
 
-@pytest.mark.parametrize("make", [derive, lambda *given: Cell(*given, lambda kept, s, new, d: (d, d, d))])
+@pytest.mark.parametrize("make", [derive, lambda *given: fastrnn.cells.Cell(*given, lambda kept, s, new, d: (d, d, d))])
 @pytest.mark.parametrize(
     "step",
     [
@@ -128,7 +128,7 @@ def test_what_cannot_be_derived_is_refused(step, message):
     ids=["if", "max", "and"],
 )
 def test_a_branch_is_called_a_branch(step, make):
-    with pytest.raises(ValueError, match="cell 'odd': step branches on a value .*relu and positive") as raised:
+    with pytest.raises(ValueError, match=r"cell 'odd': step branches on a value .*relu and positive") as raised:
         make("odd", "n", "h", step)
     assert "ambiguous" not in str(raised.value)
 

@@ -191,7 +191,7 @@ def test_targets_that_cannot_be_are_refused(y, error, message):
 def test_windows_are_refused_by_what_the_user_knows():
     trainer = Trainer(build(), "cross_entropy")
     for method, options in ((trainer.fit, {"epochs": 1}), (trainer.evaluate, {})):
-        with pytest.raises(ValueError, match="window is 3, but an EncoderDecoder reads .* expected None"):
+        with pytest.raises(ValueError, match=r"window is 3, but an EncoderDecoder reads .* expected None"):
             method(X, PADDED, lengths=LENGTHS, window=3, **options)
 
 

@@ -17,7 +17,7 @@ from fastrnn import (
 
 rng = np.random.default_rng(0)
 X, LABELS = rng.normal(size=(12, 6, 2)), np.arange(12) % 3
-SERIES = np.sin(np.arange(90)[:, None] / [3.0, 5.0]) + [10, 3]
+SERIES = np.sin(np.arange(90)[:, None] / [3.0, 5.0]) + np.array([10, 3])
 TEXT = "the cat sat on the mat. " * 9
 WORDS = [line.split() for line in ["the cat sat on the mat", "a dog lay on the rug"] * 4]
 QUESTIONS = ["ab", "ba", "abc", "cab", "bca", "cc"]
