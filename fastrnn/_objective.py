@@ -1,13 +1,14 @@
 """What the trainer makes small: a loss over examples, and its gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastrnn._examples import Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
+from fastrnn._order import file_order
 from fastrnn._plan import described
 from fastrnn.layers import ModelState, Recurrent, RowGradient
 from fastrnn.losses import COUNTING, Loss, cross_entropy
@@ -64,7 +65,7 @@ class Objective(ABC):
         return {"objective": type(self).__qualname__}
 
     def batches(
-        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+        self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         """Return batches of examples as `gradient` takes them; see `Examples.batches`."""
         return examples.batches(order, batch_size, self.steps, window, skip)
@@ -126,7 +127,7 @@ class Supervised(Objective):
         return check_examples(self.steps, x, y, lengths, sample_weight)
 
     def batches(
-        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+        self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         for batch in super().batches(examples, order, batch_size, window, skip):
             yield without_padding(batch) if self.sequences and self.loss is cross_entropy else batch
@@ -134,7 +135,7 @@ class Supervised(Objective):
     def classes(self, examples: Examples) -> Array | None:
         if self.loss is not cross_entropy or self.sequences:
             return None
-        return examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+        return np.asarray(examples.y) if examples.y.ndim == 1 else examples.y.argmax(axis=1)
 
     def check_window(self, window: int) -> None:
         if not self.steps:
@@ -170,7 +171,7 @@ class Supervised(Objective):
     ) -> tuple[float, dict[str, float]]:
         loss, correct, steps, state = 0.0, 0.0, 0, None
         weights = None if window is None else self.model.pack()
-        for batch in self.batches(examples, np.arange(len(examples.x)), batch_size, window):
+        for batch in self.batches(examples, file_order(len(examples.x)), batch_size, window):
             if window is None:
                 y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
             else:

@@ -396,10 +396,9 @@ class Trainer:
         if self.schedule is not None:
             losses = oriented(run.history, plan.monitor or "train_loss")
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
-        stream = generator(run.order)
-        order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
-        training, batch_size, window = plan.training, plan.batch_size, plan.window
-        batches = training.n_batches(order, batch_size, window)
+        stream, training, batch_size, window = generator(run.order), plan.training, plan.batch_size, plan.window
+        order, again = (epoch_order(rng, training.x.shape, training.x.dtype) for rng in (stream, generator(run.order)))
+        batches = training.n_batches(again, batch_size, window)
         for batch in self._objective.batches(training, order, batch_size, window, skip=run.batches):
             self._passes.update(run, batch, optimizer, learning_rate)
             run.seconds = time.perf_counter() - start
@@ -409,7 +408,7 @@ class Trainer:
     def _minimize(self, run: Run, plan: Plan, optimizer: LBFGS) -> None:
         """Do all epochs, each an iteration of an optimizer that takes all examples at once."""
         N = len(plan.training.x)
-        (batch,) = self._objective.batches(plan.training, np.arange(N), N)
+        (batch,) = self._objective.batches(plan.training, [np.arange(N)], N)
         measures: dict[str, float] = {}
 
         def loss_and_gradient() -> tuple[float, Array]:
