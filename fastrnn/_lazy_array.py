@@ -143,6 +143,12 @@ class LazyArray:
             loaded[first : first + len(piece)] = piece
         return loaded
 
+    def in_memory(self) -> Self:
+        """Return an array with the same rows, all of them loaded."""
+        loaded = type(self)(self.load())
+        loaded.known, loaded._block_length = self.known, self._block_length
+        return loaded
+
     def ready(self) -> "Array | Self":
         """Return what training takes: of an array in memory all rows, converted once for all."""
         return self if self.streams else self.load()
@@ -165,10 +171,9 @@ class LazyArray:
         row = max(1, prod(self._source.shape[1:]))
         chunk = getattr(self._source, "chunk_length", 1)
         length = -(-max(1, PIECE // row) // chunk) * chunk  # whole chunks, so that none is decoded twice
-        if self._rows is None:
-            rows, cuts = None, range(length - start % length, stop - start, length)
-        else:
-            rows = self._rows[start:stop]
+        rows = None if self._rows is None else self._rows[start:stop]
+        cuts = [*range(length - start % length, stop - start, length)]
+        if rows is not None:
             near = max(chunk, NEAR // (row * self._source.dtype.itemsize))
             cuts = (np.flatnonzero((np.diff(rows // length) > 0) | (np.diff(rows) > near)) + 1).tolist()
         read = np.empty((stop - start, *self.shape[1:]), self.dtype)

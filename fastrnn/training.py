@@ -142,7 +142,7 @@ class Trainer:
     def fit(
         self,
         x: Rows,
-        y: Array | None,
+        y: Rows | None,
         *,
         epochs: int,
         batch_size: int = 32,
@@ -166,7 +166,8 @@ class Trainer:
             Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         y : ndarray (N, ...)
             Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step, where a class
-            of -1 is padding: its step counts in no loss and no accuracy. None for an objective that needs none.
+            of -1 is padding: its step counts in no loss and no accuracy. None for an objective that needs none. They,
+            too, may be what `fastrnn.data.read_by_blocks` returns.
         epochs : int
             Number of epochs, with those before `restore`.
         batch_size : int
@@ -239,7 +240,7 @@ class Trainer:
     def evaluate(
         self,
         x: Rows,
-        y: Array | None,
+        y: Rows | None,
         *,
         lengths: Array | None = None,
         sample_weight: Array | None = None,

@@ -357,8 +357,8 @@ def test_epochs_are_printed(capsys):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"embedding": 0}, "dimension is 0, expected at least 1"),
-        ({"hidden_size": 0}, "units is 0, expected at least 1"),
+        ({"embedding": 0}, "embedding is 0, expected at least 1"),
+        ({"hidden_size": 0}, "hidden_size is 0, expected at least 1"),
         ({"order": 1}, "order is 1, expected at least 2"),
         ({"order": 3}, r"X has shape \(26, 3\), expected \(N, 2\): 2 words before the next, as order is 3"),
         ({"order": 2}, r"expected \(N, 1\): 1 word before the next"),
