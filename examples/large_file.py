@@ -54,7 +54,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.ngrams:
         write_ngrams(arguments.path, arguments.gigabytes)
-        how = "words {} --stream --embedding 2 --hidden 4 --batch-size 20000 --epochs 1"
+        how = "words {} --stream --embedding 4 --hidden 8 --batch-size 1000 --epochs 1"
     else:
         write_sequences(arguments.path, arguments.gigabytes)
         how = "classify {} --stream --hidden 16 --epochs 1"
