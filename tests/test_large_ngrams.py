@@ -1,8 +1,10 @@
 """N-grams larger than memory: what is read by blocks gives the bits of what lies in memory, for models of words too."""
 
 import re
+import runpy
 import tomllib
 import tracemalloc
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -342,6 +344,15 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, monkeypatch):
         limit.write_text(f"{size}\n")
         assert words_task.load(dict(values)).x_train.streams == streams
         assert words_task.load(values | {"stream": not streams}).y_test.streams != streams
+
+
+def test_the_example_writes_ngrams(tmp_path):
+    script = Path(__file__).parents[1] / "examples" / "large_file.py"
+    runpy.run_path(str(script))["write_ngrams"](tmp_path / "a.h5", 0.001)
+    ngrams = load_ngrams(tmp_path / "a.h5", stream=True)
+    assert [len(array) for array in arrays(ngrams)] == [19048, 19048, 2381, 2381, 2381, 2381]
+    assert (ngrams.x_test.shape[1], ngrams.x_test.dtype, len(ngrams.words)) == (20, np.uint16, 300)
+    np.testing.assert_array_equal(ngrams.y_test.load(), ngrams.x_test.load()[:, -1] % 3)
 
 
 @pytest.mark.parametrize(

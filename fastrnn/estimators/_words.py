@@ -169,7 +169,9 @@ class Examples:
 
     def learn(self, size: int | None, unknown: str | None) -> Vocabulary:
         """Return the vocabulary of these words."""
-        return Vocabulary(vocabulary_of([np.asarray(items).ravel().tolist() for items in (self.x, self.y)], size, unknown))
+        return Vocabulary(
+            vocabulary_of([np.asarray(items).ravel().tolist() for items in (self.x, self.y)], size, unknown)
+        )
 
     def encode(self, vocabulary: Vocabulary, unknown: str | None, *parts: Array) -> list[Numbers]:
         """Return the numbers of parts of the examples by their rows, or of all."""

@@ -49,7 +49,7 @@ class NGramLanguageModel(TrainedEstimator):
     order : int
         Words in an n-gram, the next one included: 4 predicts from three words.
     vocabulary : sequence of str or None
-        The words by number; None learns them from the words of X, or takes what numbers there are.
+        The words by number; None learns them from the words of X, or takes the numbers 0 to the largest there is.
     vocabulary_size : int or None
         Of learned words, at most so many of the most frequent, `unknown` included; of numbers V itself. None is all.
     unknown : str or None
@@ -280,7 +280,7 @@ class NGramLanguageModel(TrainedEstimator):
         if available is not None and needed > available:
             raise ValueError(
                 f"{found}, which makes {V:,} words, and training them takes at least {needed / 1e9:,.0f} GB of memory; "
-                f"expected the numbers of words, 0..V-1, of so many that {available / 1e9:,.0f} GB will do"
+                f"expected numbers 0..V-1 of few enough words for the {available / 1e9:,.0f} GB there are"
             )
 
     def _net(self, V: int) -> Sequential:
@@ -436,7 +436,7 @@ class NGramLanguageModel(TrainedEstimator):
         check_is_fitted(self, "model_")
         (numbers,) = check_texts(X, y, self.n_features_in_ + 1).encode(self._vocabulary, self.unknown)
         trainer = Trainer(self.model_, "cross_entropy", n_threads=self.n_threads)
-        loss, accuracy = trainer.evaluate(*numbers.ready(), batch_size=AT_A_TIME)
+        loss, accuracy = trainer.evaluate(numbers.x, numbers.y, batch_size=AT_A_TIME)
         assert accuracy is not None
         return loss, accuracy
 
