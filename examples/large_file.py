@@ -32,7 +32,7 @@ def write_sequences(path: Path, gigabytes: float, seed: int = 0) -> None:
 
 
 def write_ngrams(path: Path, gigabytes: float, seed: int = 0) -> None:
-    """Write numbers of words, 20 before the next, which the last of them tells; a tenth each to validate and to test."""
+    """Write numbers of words, 20 before the next, which the last of them tells; a tenth each to validate and test."""
     rng = np.random.default_rng(seed)
     n = round(gigabytes * 1e9 / (2 * (BEFORE + 1)))
     with h5py.File(path, "w") as file:

@@ -15,7 +15,7 @@ from commands import refused
 from fastrnn import NGramLanguageModel, Trainer, _lazy_array, _order, data, memory
 from fastrnn._fingerprint import fingerprint
 from fastrnn.cli import words as words_task
-from fastrnn.cli._options import unset
+from fastrnn.cli._parameters import unset
 from fastrnn.data import DataError, load_ngrams, read_by_blocks
 
 N, K, V = 1250, 3, 11
