@@ -1,4 +1,4 @@
-"""Write a file of labelled sequences that is larger than memory, a part at a time, to train on with `--stream`."""
+"""Write a file that is larger than memory, a part at a time, to train on with `--stream`: sequences, or n-grams."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +9,10 @@ import numpy as np
 STEPS, CHANNELS = 250, 64
 CLASSES = ("slow", "fast", "faster")
 PART = 1000  # sequences that are made at a time: 64 MB
+WORDS, BEFORE, AFTER = 300, 20, 3  # words, of which so many are before the next one, which is one of the first three
 
 
-def write(path: Path, gigabytes: float, seed: int = 0) -> None:
+def write_sequences(path: Path, gigabytes: float, seed: int = 0) -> None:
     """Write sequences (N, 250, 64) of float32, sines of three frequencies in noise, and a test set of a tenth."""
     rng = np.random.default_rng(seed)
     n = round(gigabytes * 1e9 / (4 * STEPS * CHANNELS))
@@ -30,11 +31,32 @@ def write(path: Path, gigabytes: float, seed: int = 0) -> None:
         file.attrs["classes"] = CLASSES
 
 
+def write_ngrams(path: Path, gigabytes: float, seed: int = 0) -> None:
+    """Write numbers of words, 20 before the next, which the last of them tells; a tenth each to validate and test."""
+    rng = np.random.default_rng(seed)
+    n = round(gigabytes * 1e9 / (2 * (BEFORE + 1)))
+    with h5py.File(path, "w") as file:
+        for name, size in (("train", n - 2 * (n // 10)), ("val", n // 10), ("test", n // 10)):
+            x = file.create_dataset(f"{name}x", (size, BEFORE), np.uint16)
+            d = file.create_dataset(f"{name}d", (size,), np.uint16)
+            for first in range(0, size, 1000 * PART):
+                part = rng.integers(0, WORDS, (min(1000 * PART, size - first), BEFORE), np.uint16)
+                x[first : first + len(part)] = part
+                d[first : first + len(part)] = part[:, -1] % AFTER
+        file["words"] = [f"word{number}" for number in range(WORDS)]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, help="the HDF5 file to write")
     parser.add_argument("--gigabytes", type=float, default=4.0, help="its size (default: 4)")
+    parser.add_argument("--ngrams", action="store_true", help="n-grams, in place of sequences")
     arguments = parser.parse_args()
-    write(arguments.path, arguments.gigabytes)
+    if arguments.ngrams:
+        write_ngrams(arguments.path, arguments.gigabytes)
+        how = "words {} --stream --embedding 4 --hidden 8 --batch-size 1000 --epochs 1"
+    else:
+        write_sequences(arguments.path, arguments.gigabytes)
+        how = "classify {} --stream --hidden 16 --epochs 1"
     print(f"{arguments.path} is written; to train on it, with less memory than it is large:")
-    print(f"fastrnn-train classify {arguments.path} --stream --hidden 16 --epochs 1")
+    print(f"fastrnn-train {how.format(arguments.path)}")

@@ -1,13 +1,14 @@
 """Examples with their targets, and batches of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastrnn._kernels.checks import check_lengths
 from fastrnn._kernels.types import Array
-from fastrnn._lazy_array import as_rows, select
+from fastrnn._lazy_array import LazyArray, as_rows, select
+from fastrnn._order import divided
 
 PADDING = -1  # a class that is none, in targets by step
 
@@ -18,7 +19,7 @@ class Examples(NamedTuple):
 
     A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step. A batch
     that is a window of its rows' steps says whether they end with it. `y` is None where an objective needs no targets.
-    `x` of a set may be a `LazyArray`, of a batch it is an ndarray.
+    `x` and `y` of a set may be a `LazyArray`, of a batch they are ndarrays.
     """
 
     x: Any
@@ -35,7 +36,8 @@ class Examples(NamedTuple):
 
     def take(self, rows: Array | slice) -> "Examples":
         """Return some of the examples, their weights scaled to the mean 1."""
-        y, lengths, weights = self._rows(rows)
+        y = None if self.y is None else select(self.y, rows)
+        lengths, weights = self._rows(rows)
         if weights is not None:
             if not weights.sum() > 0:
                 raise ValueError("sample_weight is 0 for all examples of a set, expected some above 0")
@@ -43,15 +45,15 @@ class Examples(NamedTuple):
         return Examples(select(self.x, rows), y, lengths, weights)
 
     def batches(
-        self, order: Array, batch_size: int, steps: bool, window: int | None = None, skip: int = 0
+        self, order: Iterable[Array], batch_size: int, steps: bool, window: int | None = None, skip: int = 0
     ) -> Iterator["Examples"]:
         """
         Return batches in an order of rows.
 
         Parameters
         ----------
-        order : ndarray
-            Rows.
+        order : iterable of ndarray
+            Rows, in parts of any length.
         batch_size : int
             How many of them there are in a batch.
         steps : bool
@@ -66,18 +68,21 @@ class Examples(NamedTuple):
         Examples
             A batch.
         """
-        for rows in _parts(order, batch_size):
+        for rows in divided(order, batch_size):
             windows = self._windows(rows, window)[skip:]
             skip = max(0, skip - len(self._windows(rows, window)))
             if not windows:
                 continue
-            batch = Examples(self.x[rows], *self._rows(rows))
+            batch = Examples(self.x[rows], None if self.y is None else self.y[rows], *self._rows(rows))
             for first, last in windows:
                 yield batch._window(first, last, steps)._replace(ends=last == windows[-1][1])
 
-    def n_batches(self, order: Array, batch_size: int, window: int | None = None) -> int:
-        """Return the number of batches."""
-        return sum(len(self._windows(rows, window)) for rows in _parts(order, batch_size))
+    def n_batches(self, order: Iterable[Array], batch_size: int, window: int | None = None) -> int:
+        """Return the number of batches; of the order nothing is taken where all rows have as many windows."""
+        if window is None or self.lengths is None:
+            a_time = 1 if window is None else len(self._windows(np.arange(0), window))
+            return a_time * -(-len(self.x) // batch_size)
+        return sum(len(self._windows(rows, window)) for rows in divided(order, batch_size))
 
     def _windows(self, rows: Array, window: int | None) -> list[tuple[int, int]]:
         """Return the first step of each window of some rows, and the one after its last; all are one for None."""
@@ -94,14 +99,10 @@ class Examples(NamedTuple):
         mask = np.ones((len(x), T), bool) if lengths is None else np.arange(T) < lengths[:, None]
         return Examples(x, self.y[:, first:last], lengths, self.weights, mask)
 
-    def _rows(self, rows: Array | slice) -> tuple[Any, Array | None, Array | None]:
-        """Return targets, lengths and weights of some of the examples."""
-        y, lengths, weights = (None if a is None else a[rows] for a in (self.y, self.lengths, self.weights))
-        return y, lengths, weights
-
-
-def _parts(order: Array, batch_size: int) -> Iterator[Array]:
-    return (order[first : first + batch_size] for first in range(0, len(order), batch_size))
+    def _rows(self, rows: Array | slice) -> tuple[Array | None, Array | None]:
+        """Return lengths and weights of some of the examples."""
+        lengths, weights = (None if a is None else a[rows] for a in (self.lengths, self.weights))
+        return lengths, weights
 
 
 def without_padding(batch: Examples) -> Examples:
@@ -114,13 +115,15 @@ def without_padding(batch: Examples) -> Examples:
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
     """Return arrays that have the same number of examples; what a model or loss takes they check themselves."""
-    x, y = as_rows(x), np.asarray(y)
+    x, y = as_rows(x), as_rows(y)
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I) with at least one example")
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"y has shape {y.shape}, expected ({len(x)}, ...): a target for each example of x")
     if steps and y.shape[1:2] != x.shape[1:2]:
         raise ValueError(f"y has shape {y.shape}, expected {x.shape[:2]} and more: the model gives an output each step")
+    if isinstance(y, LazyArray):
+        y = y.in_blocks_of(x)
     if lengths is not None:
         lengths = check_lengths(lengths, *x.shape[:2])
     if sample_weight is not None:

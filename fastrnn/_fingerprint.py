@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn._kernels.types import Array
-from fastrnn._lazy_array import Rows, as_lazy
+from fastrnn._lazy_array import LazyArray, Rows, as_lazy
 
 
 class Fingerprint:
@@ -47,8 +47,21 @@ def derived(made: Rows, known: str, *arrays: Array | None) -> str:
 
 
 def fingerprint(array: Rows) -> str:
-    """Return the fingerprint of an array of any layout, in memory or not, without a copy of more than a piece of it."""
-    result = Fingerprint(array.shape, array.dtype)
-    for _, piece in as_lazy(array).pieces():
-        result.add(piece)
-    return str(result)
+    """Return the fingerprint of an array of any layout, in memory or not, without a copy of more than a piece of it.
+
+    A `LazyArray` keeps it, and needs no second pass.
+    """
+    lazy = as_lazy(array)
+    if lazy.known is None:
+        result = Fingerprint(lazy.shape, lazy.dtype)
+        for _, piece in lazy.pieces():
+            result.add(piece)
+        lazy.known = str(result)
+    return lazy.known
+
+
+def taken(array: LazyArray, rows: Array) -> LazyArray:
+    """Return some rows, known by the fingerprint of all and by their numbers: it takes no pass over them."""
+    part = array.take(rows)
+    part.known = derived(part, fingerprint(array), rows)
+    return part

@@ -36,6 +36,8 @@ class LazyArray:
         As of the ndarray that `load` returns.
     streams : bool
         Is it read from elsewhere than memory?
+    known : str or None
+        Its fingerprint, where a pass over all rows has taken it already.
     """
 
     def __init__(self, source: Any) -> None:
@@ -43,9 +45,11 @@ class LazyArray:
         self._rows: Array | None = None  # those of the source that this array has, ascending; None for all
         self._conversions: tuple[Conversion, ...] = ()
         self._kept: dict[int, tuple[Array, int]] = {}  # blocks, the last used at the end, and how many rows are to come
+        self._block_length: int | None = None  # of another array
         self.streams = type(source) is not np.ndarray
         self.shape: tuple[int, ...] = source.shape
         self.dtype: np.dtype[Any] = source.dtype
+        self.known: str | None = None
 
     @property
     def ndim(self) -> int:
@@ -70,6 +74,7 @@ class LazyArray:
     def map(self, conversion: Conversion, row_shape: tuple[int, ...] | None = None, dtype: Any = None) -> Self:
         """Return an array whose rows go through one more conversion, which treats each by itself."""
         changed = self._copy()
+        changed.known = None
         changed._conversions = (*self._conversions, conversion)
         if row_shape is not None:
             changed.shape = (len(self), *row_shape)
@@ -80,13 +85,23 @@ class LazyArray:
     def take(self, rows: Array | slice) -> Self:
         """Return an array of some of the rows, in ascending order."""
         changed = self._copy()
+        if isinstance(rows, slice) and rows.indices(len(self)) == (0, len(self), 1):
+            return changed
+        changed.known = None
         changed._rows = self.source_rows(rows)
         changed.shape = (len(changed._rows), *self.shape[1:])
+        return changed
+
+    def in_blocks_of(self, other: "Array | LazyArray") -> Self:
+        """Return an array that is read in blocks of as many rows as another one, to be taken together with that."""
+        changed = self._copy()
+        changed._block_length = _order.block_length(other.shape, other.dtype)
         return changed
 
     def _copy(self) -> Self:
         copy = type(self)(self._source)
         copy._rows, copy._conversions, copy.shape, copy.dtype = self._rows, self._conversions, self.shape, self.dtype
+        copy._block_length, copy.known = self._block_length, self.known
         return copy
 
     # ---- its numbers ------------------------------------------------------------------------------------------------
@@ -105,7 +120,7 @@ class LazyArray:
             return self._convert(self._source[numbers], numbers)
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
-        length = _order.block_length(self.shape, self.dtype)
+        length = self._block_length or _order.block_length(self.shape, self.dtype)
         taken = np.empty((len(rows), *self.shape[1:]), self.dtype)
         blocks = rows // length
         at_hand_first = sorted(dict.fromkeys(blocks.tolist()), key=lambda block: block not in self._kept)
@@ -118,14 +133,20 @@ class LazyArray:
         """Yield all rows in order, some at a time and always as many, with the number of the first of them."""
         length = max(1, PIECE // max(1, prod(self.shape[1:])))
         for first in range(0, len(self), length):
-            rows = slice(first, first + length)
-            yield first, self._read(self.source_rows(rows)) if self.streams else self[rows]
+            stop = min(first + length, len(self))
+            yield first, self._read(first, stop) if self.streams else self[first:stop]
 
     def load(self) -> Array:
         """Return all rows."""
         loaded = np.empty(self.shape, self.dtype)
         for first, piece in self.pieces():
             loaded[first : first + len(piece)] = piece
+        return loaded
+
+    def in_memory(self) -> Self:
+        """Return an array with the same rows, all of them loaded."""
+        loaded = type(self)(self.load())
+        loaded.known, loaded._block_length = self.known, self._block_length
         return loaded
 
     def ready(self) -> "Array | Self":
@@ -138,23 +159,26 @@ class LazyArray:
         if kept is None:
             while len(self._kept) >= _order.WINDOW:
                 del self._kept[next(iter(self._kept))]
-            values = self._read(self.source_rows(slice(block * length, (block + 1) * length)))
+            values = self._read(block * length, min((block + 1) * length, len(self)))
             kept = values, len(values)
         values, left = kept
         if left > n_taken:
             self._kept[block] = values, left - n_taken
         return values
 
-    def _read(self, rows: Array) -> Array:
-        """Return rows of the source, in ascending order, by reading from the first of them to the last."""
+    def _read(self, start: int, stop: int) -> Array:
+        """Return rows from `start` on, before `stop`, by reading the source from the first of them to the last."""
         row = max(1, prod(self._source.shape[1:]))
         chunk = getattr(self._source, "chunk_length", 1)
         length = -(-max(1, PIECE // row) // chunk) * chunk  # whole chunks, so that none is decoded twice
-        near = max(chunk, NEAR // (row * self._source.dtype.itemsize))
-        cuts = np.flatnonzero((np.diff(rows // length) > 0) | (np.diff(rows) > near)) + 1
-        read = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for first, last in pairwise([0, *cuts.tolist(), len(rows)]):
-            numbers = rows[first:last]
+        rows = None if self._rows is None else self._rows[start:stop]
+        cuts = [*range(length - start % length, stop - start, length)]
+        if rows is not None:
+            near = max(chunk, NEAR // (row * self._source.dtype.itemsize))
+            cuts = (np.flatnonzero((np.diff(rows // length) > 0) | (np.diff(rows) > near)) + 1).tolist()
+        read = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        for first, last in pairwise([0, *cuts, stop - start]):
+            numbers = np.arange(start + first, start + last) if rows is None else rows[first:last]
             values = self._source[numbers[0] : numbers[-1] + 1]
             if len(values) > len(numbers):
                 values = values[numbers - numbers[0]]

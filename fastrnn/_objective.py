@@ -1,13 +1,15 @@
 """What the trainer makes small: a loss over examples, and its gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastrnn._examples import PADDING, Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import as_lazy
+from fastrnn._order import file_order
 from fastrnn._plan import described
 from fastrnn.layers import ModelState, Recurrent, RowGradient
 from fastrnn.losses import COUNTING, Loss, cross_entropy
@@ -64,7 +66,7 @@ class Objective(ABC):
         return {"objective": type(self).__qualname__}
 
     def batches(
-        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+        self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         """Return batches of examples as `gradient` takes them; see `Examples.batches`."""
         return examples.batches(order, batch_size, self.steps, window, skip)
@@ -137,9 +139,15 @@ class Supervised(Objective):
     def has_targets(self, examples: Examples) -> bool:
         if not self.sequences:
             return True
-        y, lengths = examples.y, examples.lengths if self.steps else None
-        within = True if lengths is None else np.arange(y.shape[1]) < lengths[:, None]
-        return bool(np.any(within & (y != PADDING) if self._may_be_padded and y.ndim == 2 else within))
+        lengths = examples.lengths if self.steps else None
+        padded = self._may_be_padded and examples.y.ndim == 2
+        if not padded:
+            return lengths is None or bool(lengths.any())
+        for first, y in as_lazy(examples.y).pieces():
+            within = True if lengths is None else np.arange(y.shape[1]) < lengths[first : first + len(y), None]
+            if (within & (y != PADDING)).any():
+                return True
+        return False
 
     @property
     def _may_be_padded(self) -> bool:
@@ -147,7 +155,7 @@ class Supervised(Objective):
         return self.sequences and self.loss is cross_entropy
 
     def batches(
-        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+        self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         for batch in super().batches(examples, order, batch_size, window, skip):
             yield without_padding(batch) if self._may_be_padded else batch
@@ -155,7 +163,7 @@ class Supervised(Objective):
     def classes(self, examples: Examples) -> Array | None:
         if self.loss is not cross_entropy or self.sequences:
             return None
-        return examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+        return np.asarray(examples.y) if examples.y.ndim == 1 else examples.y.argmax(axis=1)
 
     def check_window(self, window: int) -> None:
         if not self.steps:
@@ -193,7 +201,7 @@ class Supervised(Objective):
     ) -> tuple[float, dict[str, float]]:
         loss, correct, steps, state = 0.0, 0.0, 0, None
         weights = None if window is None else self.model.pack()
-        for batch in self.batches(examples, np.arange(len(examples.x)), batch_size, window):
+        for batch in self.batches(examples, file_order(len(examples.x)), batch_size, window):
             if window is None:
                 y = self.model.predict(batch.x, batch.lengths, at_a_time or batch_size, self.n_threads)
             else:

@@ -4,7 +4,7 @@ A sequence all of whose symbols are the likeliest ones after the true symbols be
 follows the same symbols. So the exact match of teacher forcing is that of greedy search, and costs nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from fastrnn._examples import PADDING, Examples, check_examples, without_padding
 from fastrnn._kernels.types import Array
 from fastrnn._objective import Objective
+from fastrnn._order import file_order
 from fastrnn.encoder_decoder import EncoderDecoder
 from fastrnn.losses import count_cross_entropy
 
@@ -40,7 +41,7 @@ class TeacherForcing(Objective):
         return {"model": repr(model), "input_shape": shapes, "dtype": model.dtype.name, "loss": "cross_entropy"}
 
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
-        examples = check_examples(False, x, y, lengths, sample_weight)
+        examples = check_examples(False, x, np.asarray(y), lengths, sample_weight)
         y, V = examples.y, self.model.n_symbols
         if y.ndim != 2 or y.dtype.kind not in "iu":
             raise TypeError(f"y has shape {y.shape} and dtype {y.dtype}, expected symbols: integers (N, U)")
@@ -60,7 +61,7 @@ class TeacherForcing(Objective):
         raise ValueError(f"window is {window}, but an EncoderDecoder reads sequences as a whole; expected None")
 
     def batches(
-        self, examples: Examples, order: Array, batch_size: int, window: int | None = None, skip: int = 0
+        self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
     ) -> Iterator[Examples]:
         for batch in super().batches(examples, order, batch_size, window, skip):
             longest = int((batch.y != PADDING).sum(axis=1).max())
@@ -78,7 +79,7 @@ class TeacherForcing(Objective):
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
     ) -> tuple[float, dict[str, float]]:
         loss, correct, steps, exact = 0.0, 0.0, 0, 0
-        for batch in self.batches(examples, np.arange(len(examples.x)), at_a_time or batch_size):
+        for batch in self.batches(examples, file_order(len(examples.x)), at_a_time or batch_size):
             logits, _ = self._forward(batch)
             value, _, right = count_cross_entropy(logits, batch.y, batch.mask, batch.weights, gradient=False)
             loss += value * batch.n_steps

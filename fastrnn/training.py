@@ -142,7 +142,7 @@ class Trainer:
     def fit(
         self,
         x: Rows,
-        y: Array | None,
+        y: Rows | None,
         *,
         epochs: int,
         batch_size: int = 32,
@@ -167,7 +167,7 @@ class Trainer:
         y : ndarray (N, ...)
             Targets as the loss takes them, also (N, T, ...) for a model that gives an output each step, where a class
             of -1 is padding: its step counts in no loss and no accuracy, and a batch of nothing else makes no update.
-            None for an objective that needs none.
+            None for an objective that needs none. They, too, may be what `fastrnn.data.read_by_blocks` returns.
         epochs : int
             Number of epochs, with those before `restore`.
         batch_size : int
@@ -243,7 +243,7 @@ class Trainer:
     def evaluate(
         self,
         x: Rows,
-        y: Array | None,
+        y: Rows | None,
         *,
         lengths: Array | None = None,
         sample_weight: Array | None = None,
@@ -406,10 +406,9 @@ class Trainer:
         if self.schedule is not None:
             losses = oriented(run.history, plan.monitor or "train_loss")
             learning_rate = self.schedule(learning_rate, epoch, plan.epochs, losses)
-        stream = generator(run.order)
-        order = epoch_order(stream, plan.training.x.shape, plan.training.x.dtype)
-        training, batch_size, window = plan.training, plan.batch_size, plan.window
-        batches = training.n_batches(order, batch_size, window)
+        stream, training, batch_size, window = generator(run.order), plan.training, plan.batch_size, plan.window
+        order, again = (epoch_order(rng, training.x.shape, training.x.dtype) for rng in (stream, generator(run.order)))
+        batches = training.n_batches(again, batch_size, window)
         for batch in self._objective.batches(training, order, batch_size, window, skip=run.batches):
             self._passes.update(run, batch, optimizer, learning_rate)
             run.seconds = time.perf_counter() - start
@@ -419,7 +418,7 @@ class Trainer:
     def _minimize(self, run: Run, plan: Plan, optimizer: LBFGS) -> None:
         """Do all epochs, each an iteration of an optimizer that takes all examples at once."""
         N = len(plan.training.x)
-        (batch,) = self._objective.batches(plan.training, np.arange(N), N)
+        (batch,) = self._objective.batches(plan.training, [np.arange(N)], N)
         measures: dict[str, float] = {}
 
         def loss_and_gradient() -> tuple[float, Array]:

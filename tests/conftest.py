@@ -9,6 +9,7 @@ import pytest
 from forks import Forks
 
 from fastrnn._kernels import native
+from fastrnn.data._files import Stored
 
 
 @pytest.fixture
@@ -49,6 +50,19 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]
         return path
 
     return write_arrays
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The numbers of rows that are read from HDF5 files at a time."""
+    noted, read = [], Stored.__getitem__
+
+    def note(self, rows):
+        noted.append(int(rows.stop - rows.start))
+        return read(self, rows)
+
+    monkeypatch.setattr(Stored, "__getitem__", note)
+    return noted
 
 
 @pytest.fixture(scope="module")

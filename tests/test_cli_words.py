@@ -353,7 +353,7 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
             ["n.h5", "--context", "on the sofa"],
             "--context 'on the sofa': 'sofa' is not among the 12 words of the model",
         ),
-        (["n.h5", "--embedding", "0"], "dimension is 0, expected at least 1"),
+        (["n.h5", "--embedding", "0"], "embedding is 0, expected at least 1"),
         (["n.h5", "--optimizer", "adamm"], "optimizer is 'adamm'"),
         (["n.h5", "--optimizer", "adam", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
         (["n.h5", "--learning-rate", "0"], "learning_rate is 0.0"),
@@ -361,7 +361,7 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
         (["n.h5", "--cell", "gru"], "No such option: --cell"),
         (["n.h5", "--config", "context.toml"], "context.toml: context is [3], expected a list of texts"),
         (["n.h5", "--sweep", "context=a,b"], "context cannot be swept"),
-        (["n.h5", "--sweep", "hidden=5,0"], "units is 0, expected at least 1"),
+        (["n.h5", "--sweep", "hidden=5,0"], "hidden_size is 0, expected at least 1"),
     ],
 )
 def test_refuses_in_one_line_and_leaves_nothing(tmp_path, arguments, message):

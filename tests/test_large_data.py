@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from blocks import assert_same, assert_same_runs, both
 from commands import command, read_csv, refused
 
 from fastrnn import (
@@ -25,14 +26,12 @@ from fastrnn import (
     data,
     memory,
     sparse_autoencoder_cost,
-    storage,
 )
 from fastrnn.cli import autoencoder as autoencoder_task
 from fastrnn.cli import classify as classify_task
 from fastrnn.cli._errors import one_line_errors
 from fastrnn.cli._parameters import unset
 from fastrnn.data import DataError, read_by_blocks
-from fastrnn.data._files import Stored
 from fastrnn.estimators._sequences import Moments, check_sequences, learn_scales
 from fastrnn.history import History
 
@@ -69,16 +68,6 @@ def write(path, layout="contiguous", **arrays):
             options = LAYOUTS[layout] if array.shape[1:] == (T, I) else {}
             file.create_dataset(name, data=array, **options)
     return path
-
-
-def assert_same(got, expected, where=""):
-    """The same bits in two trees, but for the time that it took."""
-    if isinstance(expected, dict):
-        assert got.keys() == expected.keys(), where
-        for name in expected.keys() - {"seconds", "samples_per_second"}:
-            assert_same(got[name], expected[name], f"{where}/{name}")
-    else:
-        np.testing.assert_array_equal(got, expected, err_msg=where)
 
 
 # Estimators -----------------------------------------------------------------------------------------------------------
@@ -276,15 +265,20 @@ def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_four_gigabytes_take_less_than_one_of_memory(tmp_path):
+@pytest.mark.parametrize("form", ["sequences", "ngrams"])
+def test_four_gigabytes_take_less_than_one_of_memory(form, tmp_path):
     if shutil.disk_usage(tmp_path).free < 6e9:
         pytest.skip("needs 6 GB on the disk of temporary files")
     path = tmp_path / "large.h5"
     script = Path(__file__).parents[1] / "examples" / "large_file.py"
     try:
-        subprocess.run([sys.executable, script, path], check=True, timeout=600)
-        arguments = ["classify", path, "--stream", "--hidden", "16", "--epochs", "1", "--out", tmp_path / "run"]
-        process = subprocess.Popen(command("train", *arguments))
+        options = ["--ngrams"] if form == "ngrams" else []
+        subprocess.run([sys.executable, script, path, *options], check=True, timeout=600)
+        arguments = {
+            "sequences": ["classify", path, "--hidden", "16"],
+            "ngrams": ["words", path, "--embedding", "4", "--hidden", "8", "--batch-size", "1000"],
+        }[form]
+        process = subprocess.Popen(command("train", *arguments, "--stream", "--epochs", "1", "--out", tmp_path / "run"))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
@@ -296,39 +290,6 @@ def test_four_gigabytes_take_less_than_one_of_memory(tmp_path):
 
 
 # The command ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """The numbers of rows that are read from files at a time."""
-    noted, read = [], Stored.__getitem__
-
-    def note(self, rows):
-        noted.append(int(rows.stop - rows.start))
-        return read(self, rows)
-
-    monkeypatch.setattr(Stored, "__getitem__", note)
-    return noted
-
-
-def both(task, out, capsys, **parameters):
-    """Run a task by blocks and in memory; return folders and what was printed."""
-    result = []
-    for stream in (True, False):
-        task.run(unset(task.DEFAULTS) | parameters | {"stream": stream}, out / f"stream={stream}")
-        result.append((out / f"stream={stream}", capsys.readouterr().out))
-    return result
-
-
-def assert_same_runs(folders):
-    got, expected = folders
-    assert_same(*(storage.read(folder / "model.h5") for folder in folders))
-    assert_same(*(json.loads((folder / "metrics.json").read_text()) for folder in folders))
-    rows, others = (read_csv(folder / "history.csv") for folder in folders)
-    assert [row | {"seconds": ""} for row in rows] == [row | {"seconds": ""} for row in others]
-    figures = {path.name for path in (expected / "figures").iterdir()}
-    assert {path.name for path in (got / "figures").iterdir()} == figures
-    return figures
 
 
 SMALL = {"hidden_size": 5, "head": [4], "epochs": 2, "batch_size": 9, "patience": 0, "validation_fraction": 0.2}

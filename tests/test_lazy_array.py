@@ -1,5 +1,6 @@
 """Examples that are read as they are taken: in which order, how often, and with which numbers."""
 
+import tracemalloc
 from collections import Counter
 
 import h5py
@@ -8,7 +9,7 @@ import pytest
 
 from fastrnn import GRU, SGD, Dense, Sequential, Trainer, _lazy_array, _order
 from fastrnn._lazy_array import LazyArray
-from fastrnn._order import block_length, epoch_order
+from fastrnn._order import block_length, divided, epoch_order, file_order
 from fastrnn._streams import streams
 from fastrnn.data import DataError, read_by_blocks
 from fastrnn.losses import mse
@@ -46,15 +47,19 @@ def small_blocks(monkeypatch):
 # The order ------------------------------------------------------------------------------------------------------------
 
 
+def whole_order(rng, shape, dtype):
+    return np.concatenate([*epoch_order(rng, shape, dtype)])
+
+
 @pytest.mark.parametrize("n", [1, 7, 8])
 def test_below_one_block_it_is_a_plain_shuffle(n):
     rng, twin = np.random.default_rng(1), np.random.default_rng(1)
-    np.testing.assert_array_equal(epoch_order(rng, (n, WIDE), F4), twin.permutation(n))
+    np.testing.assert_array_equal(whole_order(rng, (n, WIDE), F4), twin.permutation(n))
     assert rng.bit_generator.state == twin.bit_generator.state
 
 
 def test_windows_of_four_blocks_one_after_the_other():
-    order = epoch_order(np.random.default_rng(1), (ROWS, WIDE), F4)
+    order = whole_order(np.random.default_rng(1), (ROWS, WIDE), F4)
     assert sorted(order) == list(range(ROWS))
     blocks, first, seen = order // 8, 0, []
     while first < ROWS:  # twelve blocks of 8 and one of 7: windows of 4, 4, 4 and 1
@@ -71,13 +76,13 @@ def test_windows_of_four_blocks_one_after_the_other():
 
 
 def test_two_blocks_are_shuffled_as_one():
-    starts = {tuple(np.sort(epoch_order(np.random.default_rng(seed), (16, WIDE), F4)[:8])) for seed in range(20)}
+    starts = {tuple(np.sort(whole_order(np.random.default_rng(seed), (16, WIDE), F4)[:8])) for seed in range(20)}
     assert len(starts) == 20
 
 
 def test_it_depends_on_the_stream_the_number_and_the_bytes_alone():
     orders = {
-        (seed, shape, dtype): tuple(epoch_order(np.random.default_rng(seed), shape, np.dtype(dtype)))
+        (seed, shape, dtype): tuple(whole_order(np.random.default_rng(seed), shape, np.dtype(dtype)))
         for seed, shape, dtype in [
             (1, (40, 10), "f4"), (1, (40, 5, 2), "f4"), (1, (40, 5), "f8"), (1, (40, 5), "f4"), (2, (40, 10), "f4"),
         ]
@@ -87,9 +92,42 @@ def test_it_depends_on_the_stream_the_number_and_the_bytes_alone():
     assert len({a, d, e}) == 3
 
 
+def test_short_rows_count_as_long_as_their_numbers():
+    assert block_length((9, 5), np.dtype("u1")) == block_length((9,), np.dtype("u2")) == block_length((9, 2), F4)
+    assert block_length((9, 9), np.dtype("u1")) < block_length((9, 2), F4)
+
+
+def test_an_order_comes_by_windows():
+    parts = [*epoch_order(np.random.default_rng(1), (ROWS, WIDE), F4)]
+    assert sorted(map(len, parts)) in ([7, 32, 32, 32], [8, 31, 32, 32])
+    assert [*epoch_order(np.random.default_rng(1), (0, WIDE), F4)] == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 20, 21, 40])
+@pytest.mark.parametrize("lengths", [[21], [7, 7, 7], [2, 0, 1, 9, 5, 4], [20, 1]])
+def test_an_order_is_divided_whatever_its_parts(size, lengths, monkeypatch):
+    order = np.random.default_rng(size).permutation(21)
+    batches = [*divided(iter(np.split(order, np.cumsum(lengths)[:-1])), size)]
+    assert [len(batch) for batch in batches] == [size] * (21 // size) + [21 % size] * (21 % size > 0)
+    np.testing.assert_array_equal(np.concatenate(batches), order)
+    monkeypatch.setattr(_order, "PART", size)
+    np.testing.assert_array_equal(np.concatenate([*divided(file_order(21), 4)]), np.arange(21))
+
+
+def test_of_an_order_one_window_is_in_memory(monkeypatch):
+    """Of short rows the order is larger than they are, and so never there as a whole; not even two windows are."""
+    monkeypatch.setattr(_order, "BLOCK", 8 * 2**12)
+    tracemalloc.start()
+    total = sum(len(batch) for batch in divided(epoch_order(np.random.default_rng(0), (200_000, 3), np.dtype("u1")), 7))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == 200_000
+    assert peak < 1.5 * 4 * 2**12 * 8
+
+
 def test_rows_longer_than_a_block_are_blocks_of_one():
     assert block_length((9, 10**4), F4) == 1
-    assert sorted(epoch_order(np.random.default_rng(0), (9, 10**4), F4)) == list(range(9))
+    assert sorted(whole_order(np.random.default_rng(0), (9, 10**4), F4)) == list(range(9))
     assert block_length((9, 0), F4) > 1
 
 
@@ -103,7 +141,7 @@ def test_an_epoch_of_the_trainer_takes_this_order():
     model = Sequential([Dense(1)]).build((WIDE,))
     Trainer(model, loss, SGD(1e-9), seed=3).fit(ARRAY, np.arange(ROWS), epochs=2, batch_size=9)
     stream = streams(3).order
-    expected = [epoch_order(stream, ARRAY.shape, F4) for _ in range(2)]
+    expected = [whole_order(stream, ARRAY.shape, F4) for _ in range(2)]
     np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
 
 
@@ -198,7 +236,7 @@ def test_an_epoch_reads_each_block_once(batch_size, held_out):
     source = Source()
     rows = np.sort(np.random.default_rng(0).permutation(ROWS)[held_out:])
     lazy = LazyArray(source).take(rows)
-    order = epoch_order(np.random.default_rng(4), lazy.shape, lazy.dtype)
+    order = whole_order(np.random.default_rng(4), lazy.shape, lazy.dtype)
     for first in range(0, len(order), batch_size):
         batch = order[first : first + batch_size]
         np.testing.assert_array_equal(lazy[batch], ARRAY[rows[batch]])
@@ -232,7 +270,7 @@ def test_four_blocks_are_kept_those_used_last():
 def test_an_epoch_that_begins_within_reads_only_what_is_left():
     source = Source()
     lazy = LazyArray(source)
-    order = epoch_order(np.random.default_rng(4), lazy.shape, lazy.dtype)
+    order = whole_order(np.random.default_rng(4), lazy.shape, lazy.dtype)
     for first in range(50, ROWS, 5):
         lazy[order[first : first + 5]]
     blocks = set(order[50:] // 8)

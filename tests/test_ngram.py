@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import fastrnn
-from fastrnn import SGD, Gaussian, NGramLanguageModel, storage
+from fastrnn import SGD, Gaussian, NGramLanguageModel, memory, storage
 from fastrnn._streams import streams
 from fastrnn.data import ngrams_of
 
@@ -186,6 +186,36 @@ def test_without_a_vocabulary_numbers_stay_numbers():
         plain.predict([[1, 2, 3], [1, 6, 3]])
 
 
+def test_numbers_of_more_words_than_memory_holds_are_named(tmp_path, monkeypatch):
+    x, y = X.copy(), Y.copy()
+    x[19, 2] = y[11] = 2**40
+    for given, found in (((x, Y), r"X\[19\] holds 1099511627776"), ((X, y), r"y\[11\] is 1099511627776")):
+        message = (
+            rf"^{found}, which makes 1,099,511,627,777 words, and training them takes at least [0-9,]+ GB of memory; "
+            r"expected numbers 0\.\.V-1 of few enough words for the \d+ GB there are$"
+        )
+        with pytest.raises(ValueError, match=message):
+            model(vocabulary=None).fit(*given)
+    with pytest.raises(
+        ValueError, match=r"^vocabulary_size is 1099511627776, which makes 1,099,511,627,776 words, and"
+    ):
+        model(vocabulary=None, vocabulary_size=2**40).fit(X, Y)
+    with pytest.raises(ValueError, match=r"^X\[19\] holds 1099511627776, expected the number of a word, 0\.\.6$"):
+        model(vocabulary=None, vocabulary_size=7).fit(x, Y)
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
+    x[19, 2], V_wide = 5000, 5001
+    least = 4 * 8 * V_wide * (D + P + 1)  # weights, gradient, the best weights, those of the last epoch
+    limit.write_text(f"{least}\n")
+    assert len(model(vocabulary=None).fit(x, Y).vocabulary_) == V_wide  # few of which come
+    limit.write_text(f"{least - 1}\n")
+    with pytest.raises(
+        ValueError, match=r"^X\[19\] holds 5000, which makes 5,001 words, and training .* at least 0 GB"
+    ):
+        model(vocabulary=None).fit(x, Y)
+    assert len(model().fit(X, Y).vocabulary_) == 7  # words that are given are in memory already
+
+
 def test_a_learned_vocabulary_has_the_most_frequent_words():
     sentences = [["b", "b", "b", "c"], ["a", "c", "b", "d"], ["e", "c", "a", "b"]]
     learned = model(vocabulary=None).fit(sentences)
@@ -357,8 +387,8 @@ def test_epochs_are_printed(capsys):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"embedding": 0}, "dimension is 0, expected at least 1"),
-        ({"hidden_size": 0}, "units is 0, expected at least 1"),
+        ({"embedding": 0}, "embedding is 0, expected at least 1"),
+        ({"hidden_size": 0}, "hidden_size is 0, expected at least 1"),
         ({"order": 1}, "order is 1, expected at least 2"),
         ({"order": 3}, r"X has shape \(26, 3\), expected \(N, 2\): 2 words before the next, as order is 3"),
         ({"order": 2}, r"expected \(N, 1\): 1 word before the next"),

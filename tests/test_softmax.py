@@ -111,11 +111,37 @@ def test_what_is_not_finite_is_not_hidden(name, dtype, use_backend):
         assert softmax_cross_entropy(y[3:4], np.array([0]), **backend)[0] == np.inf
 
 
-@pytest.mark.parametrize("name", INSTRUCTION_SETS)
-def test_a_row_with_nan_has_no_right_answer(name, use_backend):
-    backend = use_backend(name)
-    y = np.array([[3, np.nan, 1], [np.nan, 3, 1], [3, 2, 1]], "float32")
-    assert softmax_cross_entropy(y, np.array([0, 1, 0]), **backend)[1] == 1
+def is_right(logits, target):
+    """No logit is larger, none before it is as large, and none is NaN."""
+    own = logits[target]
+    return not (
+        any(np.isnan(logits)) or any(other > own for other in logits) or any(other == own for other in logits[:target])
+    )
+
+
+@pytest.mark.parametrize("C", CLASSES)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_right_answers_among_ties_and_what_is_not_finite(name, dtype, C, use_backend):
+    backend, rng = use_backend(name), np.random.default_rng(C)
+    y = rng.integers(-1, 2, (200, C)).astype(dtype)  # all of them tie
+    y[:20] = -np.inf
+    y[20:30] = np.nan
+    target = rng.integers(0, C, 200)
+    for row in range(200):
+        places = rng.integers(0, C, row % 4)
+        y[row, places] = rng.choice([np.inf, -np.inf, np.nan, 1, -0.0], len(places), p=[0.4, 0.2, 0.2, 0.1, 0.1])
+        if len(places) and row % 3:
+            target[row] = places[-1]
+        elif row % 2:
+            target[row] = np.argmax(y[row])
+    expected = [is_right(*pair) for pair in zip(y, target, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        got = [softmax_cross_entropy(y[[row]], target[[row]], **backend)[1] for row in range(200)]
+        assert got == expected
+        assert softmax_cross_entropy(y, target, gradient=False, **backend)[1] == sum(expected)
+    certain = np.isposinf(y[np.arange(200), target])
+    assert 0 < sum(np.array(expected)[certain]) < sum(expected) < 200
 
 
 @pytest.mark.parametrize("name", BACKENDS)

@@ -135,7 +135,7 @@ def cross_entropy(
     exponentials = np.exp(logits)
     sums = exponentials.sum(axis=1)
     loss = scale * ((np.log(sums) - logits[rows, target]) * weights).sum()
-    right = int(np.count_nonzero(y_valid.argmax(axis=1) == target))
+    right = int(np.count_nonzero((y_valid.argmax(axis=1) == target) & ~np.isnan(y_valid).any(axis=1)))
     if not gradient:
         return loss, right, None
     d = exponentials / sums[:, None]

@@ -34,6 +34,14 @@ cdef inline bint is_first(const real* y, Py_ssize_t k) noexcept nogil:
     return True
 
 
+cdef inline bint has_nan(const real* y, Py_ssize_t C) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(C):
+        if y[i] != y[i]:
+            return True
+    return False
+
+
 cdef float64 softmax_row(const real* y, Py_ssize_t C, Py_ssize_t target, float64 weight, real* dy,
                          int64_t* right) noexcept nogil:
     """Return the loss of a row without its weight, count it if the target is right, and leave its gradient."""
@@ -49,9 +57,9 @@ cdef float64 softmax_row(const real* y, Py_ssize_t C, Py_ssize_t target, float64
         sums += e
         if dy:
             vstore(dy + i * LANES, e, C - i * LANES)
-    total = vsum(sums)                                            # where one is NaN, this is
+    total = vsum(sums)                                      # NaN where a logit is, or where the largest is infinite
     own = <float64> y[target] - largest
-    right[0] += y[target] == largest and total == total and is_first(y, target)
+    right[0] += y[target] == largest and is_first(y, target) and (total == total or not has_nan(y, C))
     if dy:
         slope = (dy[target] / total - 1) * weight
         for i in range(vectors):

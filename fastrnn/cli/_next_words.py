@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fastrnn import plots
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray, as_lazy
 from fastrnn.cli._errors import UsageError
 from fastrnn.cli._folder import RunFolder
 from fastrnn.cli._report import print_results, write_metrics
@@ -114,24 +115,25 @@ def _percent(p: float) -> str:
 def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts: list[str]) -> None:
     """Evaluate the fitted model, show what it expects, also after texts, write metrics and figures, print a table."""
     held_out = model.validation_rows_
-    x, y = dataset.x_train, dataset.y_train
-    parts = {"train": (np.delete(x, held_out, axis=0), np.delete(y, held_out))}
+    parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
     if len(held_out):
-        parts["validation"] = (x[held_out], y[held_out])
+        x, y = parts["train"]
+        trained = np.delete(np.arange(len(x)), held_out)
+        parts = {"train": (x.take(trained), y.take(trained)), "validation": (x.take(held_out), y.take(held_out))}
     elif dataset.x_validation is not None:
-        parts["validation"] = (dataset.x_validation, dataset.y_validation)
-    parts["test"] = (dataset.x_test, dataset.y_test)
+        parts["validation"] = (as_lazy(dataset.x_validation), as_lazy(dataset.y_validation))
+    parts["test"] = (as_lazy(dataset.x_test), as_lazy(dataset.y_test))
     results = {}
     for name, part in parts.items():
         loss, accuracy = model.evaluate(*part)
         results[name] = {"loss": loss, "accuracy": accuracy, "perplexity": float(np.exp(loss))}
 
     x, y = parts["test"]
-    some = np.random.default_rng(model.random_state).permutation(len(x))[:CONTEXTS]
-    of_test = list(expect(model, x[some], y[some]))
+    some = np.sort(np.random.default_rng(model.random_state).choice(len(x), min(CONTEXTS, len(x)), replace=False))
+    of_test = list(expect(model, x.take(some).load(), y.take(some).load()))
     show(console, "Likeliest next words in the test set, and the true one", of_test, len(dataset.words))
     own = show_own(console, model, texts)
-    draw(model, parts["train"][1], of_test, own, folder.figures)
+    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own, folder.figures)
 
     shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own)]
     write_metrics("words", model, len(parts["train"][0]), folder, results, next_words=shown)
@@ -142,14 +144,21 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts:
     print_results(console, ("n-grams", "loss", "accuracy", "perplexity"), rows, model, folder)
 
 
-def draw(model: Any, y: Array, of_test: list[Expected], own: list[Expected], figures: Path) -> None:
-    """Leave the figures of a run with the words `y` to train."""
+def count(y: LazyArray, size: int) -> Array:
+    """Return how often each of so many words comes."""
+    counts = np.zeros(size, np.intp)
+    for _, piece in y.pieces():
+        counts += np.bincount(piece, minlength=size)
+    return counts
+
+
+def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], figures: Path) -> None:
+    """Leave the figures of a run in whose training set the words came so often."""
     plots.save(plots.learning_curves(model.history_, model.best_epoch_), figures / "learning_curves.png")
     for name, expected in (("next_words", of_test), ("contexts", own)):
         if expected:
             contexts, words, probabilities, truths = zip(*expected, strict=True)
             true = [truth.word for truth in truths] if expected is of_test else None
             plots.save(plots.next_words(contexts, words, probabilities, true), figures / f"{name}.png")
-    counts = np.bincount(y, minlength=len(model.vocabulary_))
     figure = plots.embedding_map(model.embeddings_, model.vocabulary_, counts)
     plots.save(figure, figures / "embeddings.png")

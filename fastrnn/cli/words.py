@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {  # where these are not set
     "sgd": {"learning_rate": 0.5, "momentum": 0.9, "momentum_form": "nesterov"},
     "adam": {"learning_rate": 4e-3},
 }
-DATA = ("data", "vocabulary_size", "first_index", "context")
+DATA = ("data", "stream", "vocabulary_size", "first_index", "context")
 
 # Parameters by the names of the estimator, as in config.toml; a type stands for one that is not set.
 DEFAULTS: dict[str, Any] = {
@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "patience": 0,
     "clip_norm": 0.0,
     "dtype": "float32",
+    "stream": bool,
     "n_threads": int,
     "random_state": 0,
     **WATCHED,
@@ -59,8 +60,9 @@ def words(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="HDF5 or npz file with trainx, traind, valx, vald, testx, testd and words; or a plain text, of which "
-            "10 % of the sentences are held out as a test set; without it, the English in Python's own manual.",
+            help="HDF5 or npz file with trainx, traind, valx, vald, testx, testd and words; or a plain text, which is "
+            "read as a whole, and of which 10 % of the sentences are held out as a test set; without it, the English "
+            "in Python's own manual.",
             show_default=False,
         ),
     ] = None,
@@ -69,6 +71,7 @@ def words(
     order: options.Order = None,
     initializer: options.Initializer = None,
     dtype: options.Dtype = None,
+    stream: options.Stream = None,
     vocabulary_size: options.VocabularySize = None,
     first_index: options.FirstIndex = None,
     context: options.Context = None,
@@ -104,10 +107,12 @@ def load(parameters: dict[str, Any]) -> Any:
     """Return n-grams, always with a test set; what they say of order and vocabulary goes into the parameters."""
     from fastrnn import data
     from fastrnn._checks import check_number
+    from fastrnn.cli._stream import can_stream
 
     path = parameters["data"]
+    possible = can_stream(path, parameters["stream"])
     if path is not None and Path(path).suffix.lower() in (".h5", ".hdf5", ".npz"):
-        return _load_ngrams(parameters)
+        return _load_ngrams(parameters, possible)
     if parameters["first_index"] is not None:
         raise UsageError("first_index is for files of numbered words; expected none with a text")
     for name, default in (("order", ORDER), ("vocabulary_size", VOCABULARY_SIZE)):
@@ -125,29 +130,53 @@ def load(parameters: dict[str, Any]) -> Any:
     return data.NGrams(x, y, x_validation, y_validation, x_test, y_test, words)
 
 
-def _load_ngrams(parameters: dict[str, Any]) -> Any:
+def _load_ngrams(parameters: dict[str, Any], can_stream: bool) -> Any:
     """Return the n-grams of a file; shorter ones than it has, if order says so."""
     from dataclasses import replace
 
-    from sklearn.model_selection import train_test_split
-
     from fastrnn import data
+    from fastrnn.cli._stream import has_to_stream
 
-    path, order = parameters["data"], parameters["order"]
+    path, stream = parameters["data"], parameters["stream"]
     if parameters["vocabulary_size"] is not None:
         raise UsageError(f"vocabulary_size is for texts, but {path} has words of its own; expected none")
-    dataset: Any = data.load_ngrams(path, first_index=parameters["first_index"])
-    K = dataset.x_train.shape[1]
-    if order is not None and order > K + 1:
-        raise UsageError(f"order is {order}, but {path} has {K} words before the next; expected at most {K + 1}")
-    parameters["order"] = K + 1 if order is None else order
+    options = {"first_index": parameters["first_index"], "order": parameters["order"]}
+    dataset: Any = data.load_ngrams(path, **options, stream=can_stream)
+    parameters["order"] = dataset.x_train.shape[1] + 1
     if dataset.x_test is None:
-        options = {"test_size": TEST_FRACTION, "random_state": parameters["random_state"]}
-        parts = train_test_split(dataset.x_train, dataset.y_train, **options)
-        dataset = replace(dataset, x_train=parts[0], x_test=parts[1], y_train=parts[2], y_test=parts[3])
-    parts = (dataset.x_train, dataset.x_validation, dataset.x_test)
-    x, x_validation, x_test = (part if part is None else part[:, 1 - parameters["order"] :] for part in parts)
-    return replace(dataset, x_train=x, x_validation=x_validation, x_test=x_test)
+        dataset = hold_out_test(dataset, parameters["random_state"])
+    if can_stream and not (has_to_stream(memory_needed(dataset)) if stream is None else stream):
+        return replace(dataset, **{name: array.in_memory() for name, array in arrays_of(dataset).items()})
+    return dataset
+
+
+def hold_out_test(dataset: Any, seed: int) -> Any:
+    """Return the n-grams with a test set out of those to train with."""
+    from dataclasses import replace
+
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    from fastrnn._fingerprint import taken
+    from fastrnn._lazy_array import as_lazy
+
+    parts = train_test_split(np.arange(len(dataset.y_train)), test_size=TEST_FRACTION, random_state=seed)
+    train, test = map(np.sort, parts)  # in the order of the file, which is read in it
+    x, y = as_lazy(dataset.x_train), as_lazy(dataset.y_train)
+    sets = {"x_train": (x, train), "y_train": (y, train), "x_test": (x, test), "y_test": (y, test)}
+    return replace(dataset, **{name: taken(*rows) for name, rows in sets.items()})
+
+
+def arrays_of(dataset: Any) -> dict[str, Any]:
+    """Return the arrays that n-grams have, by name."""
+    names = (f"{axis}_{name}" for name in ("train", "validation", "test") for axis in "xy")
+    return {name: array for name in names if (array := getattr(dataset, name)) is not None}
+
+
+def memory_needed(dataset: Any) -> int:
+    """Return the bytes that all n-grams would take in memory, and once more those that the net sees while it trains."""
+    arrays = arrays_of(dataset)
+    return sum(array.nbytes * (1 if name.endswith("test") else 2) for name, array in arrays.items())
 
 
 def run(parameters: dict[str, Any], out: Path | None, *, overwrite: bool = False, folder: Any = None) -> None:
@@ -173,12 +202,15 @@ def draw(runs: list[Any], figures: Path) -> None:
 
 def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
     """Say in a line what is trained on what."""
+    from fastrnn.cli import _stream
+
     source = parameters["data"] or MANUAL
     validation = held_out if dataset.x_validation is None else len(dataset.x_validation)
     sets = [f"{len(dataset.x_train) - held_out} to train", f"{len(dataset.x_test)} to test"]
     if validation:
         sets.insert(1, f"{validation} to validate")
+    how = _stream.describe(memory_needed(dataset)) if getattr(dataset.x_train, "streams", False) else ""
     return (
         f"{source}: {parameters['order']}-grams of {len(dataset.words)} words, {', '.join(sets[:-1])} and {sets[-1]}, "
-        f"{parameters['embedding']} numbers a word, {parameters['hidden_size']} hidden units"
+        f"{parameters['embedding']} numbers a word, {parameters['hidden_size']} hidden units{how}"
     )

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fastrnn._fingerprint import taken
 from fastrnn._kernels.types import Array
+from fastrnn._lazy_array import LazyArray, Rows, as_lazy
 from fastrnn.data import ngrams_of, vocabulary_of
+from fastrnn.estimators._sequences import as_stored
 
 
 class Vocabulary:
@@ -78,16 +82,13 @@ class Vocabulary:
         TypeError, ValueError
             If one of them is no word, or is not known.
         """
-        dtype, columns = np.min_scalar_type(len(self) - 1), items[:1].size if items.ndim else 1
+        if items.dtype.kind in "iu":
+            return self._check_numbers(place, items)
 
         def error(at: int, expected: str, kind: type[Exception] = ValueError) -> Exception:
-            return kind(f"{place.format(at // columns)} {items.ravel().tolist()[at]!r}, expected {expected}")
+            columns = items[:1].size if items.ndim else 1
+            return kind(f"{place.format(at // columns)} {flat[at]!r}, expected {expected}")
 
-        if items.dtype.kind in "iu":
-            wrong = np.flatnonzero((items < 0) | (items >= len(self)))
-            if len(wrong):
-                raise error(int(wrong[0]), f"the number of a word, 0..{len(self) - 1}")
-            return items.astype(dtype)
         flat = items.ravel().tolist()
         for at, item in enumerate(flat):
             if not isinstance(item, str):
@@ -100,34 +101,86 @@ class Vocabulary:
             if other < 0 or len(flat[at].split()) != 1:  # "in the middle" is no word at all
                 raise error(at, f"one of the {len(self)} words")
         numbers[numbers < 0] = other
-        return numbers.astype(dtype).reshape(items.shape)
+        return numbers.astype(self.dtype).reshape(items.shape)
+
+    def encode_rows(self, place: str, items: Rows, unknown: str | None) -> LazyArray:
+        """Return the numbers of words, or numbers as they are, checked as they are taken; see `encode`."""
+        if not isinstance(items, LazyArray):
+            return LazyArray(self.encode(place, items, unknown))
+        numbers = items.map(partial(self._check_numbers, place), dtype=self.dtype)
+        if items.dtype == self.dtype:
+            numbers.known = items.known
+        return numbers
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest dtype of the numbers."""
+        return np.min_scalar_type(len(self) - 1)
+
+    def _check_numbers(self, place: str, items: Array, rows: Array | None = None) -> Array:
+        """Return numbers of words, those of some rows, in the smallest dtype; refuse others."""
+        wrong = np.argwhere((items < 0) | (items >= len(self)))
+        if len(wrong):
+            at = tuple(wrong[0].tolist())
+            row = 0 if not at else at[0] if rows is None else rows[at[0]]
+            raise ValueError(f"{place.format(row)} {items[at]}, expected the number of a word, 0..{len(self) - 1}")
+        return items.astype(self.dtype)
+
+
+class Numbers(NamedTuple):
+    """Words before (N, K) and next words (N,) by their numbers, which are checked as they are taken."""
+
+    x: LazyArray
+    y: LazyArray
+
+    def take(self, rows: Array) -> Self:
+        """Return some of the examples."""
+        return type(self)(taken(self.x, rows), taken(self.y, rows))
+
+    def ready(self) -> tuple[Rows, Rows]:
+        """Return what a trainer takes."""
+        return self.x.ready(), self.y.ready()
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Contexts (N, K) and the words after them (N,), as arrays of words or of numbers."""
+    """Contexts (N, K) and the words after them (N,): numbers, which may lie in a file, or words."""
 
-    x: Array
-    y: Array
+    x: Rows
+    y: Rows
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, rows: Array) -> "Examples":
-        """Return some of the examples."""
-        return Examples(self.x[rows], self.y[rows])
+    @property
+    def has_numbers(self) -> bool:
+        """Are they numbers?"""
+        return self.x.dtype.kind in "iu"
+
+    def largest(self) -> tuple[int, str]:
+        """Return the largest number, and where it is."""
+        largest, found = -1, ""
+        for place, items in self._placed():
+            for first, piece in as_lazy(items).pieces():
+                if piece.max() > largest:
+                    row = first + np.unravel_index(piece.argmax(), piece.shape)[0]
+                    largest, found = int(piece.max()), f"{place.format(row)} {piece.max()}"
+        return largest, found
 
     def learn(self, size: int | None, unknown: str | None) -> Vocabulary:
-        """Return the vocabulary of these words; of numbers as many as there are, or `size`."""
-        if self.x.dtype.kind not in "iu":
-            return Vocabulary(vocabulary_of([self.x.ravel().tolist(), self.y.tolist()], size, unknown))
-        if size is not None:
-            return Vocabulary(size)
-        return Vocabulary(max(2, int(self.x.max()) + 1, int(self.y.max()) + 1))
+        """Return the vocabulary of these words."""
+        return Vocabulary(
+            vocabulary_of([np.asarray(items).ravel().tolist() for items in (self.x, self.y)], size, unknown)
+        )
 
-    def encode(self, vocabulary: Vocabulary, unknown: str | None) -> tuple[Array, Array]:
-        """Return the numbers of the words before (N, K) and of the next words (N,)."""
-        return vocabulary.encode("X[{}] holds", self.x, unknown), vocabulary.encode("y[{}] is", self.y, unknown)
+    def encode(self, vocabulary: Vocabulary, unknown: str | None, *parts: Array) -> list[Numbers]:
+        """Return the numbers of parts of the examples by their rows, or of all."""
+        numbers = Numbers(*(vocabulary.encode_rows(place, items, unknown) for place, items in self._placed()))
+        return [numbers.take(rows) for rows in parts] or [numbers]
+
+    def _placed(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
+        """Return both arrays with how errors begin."""
+        return ("X[{}] holds", self.x), ("y[{}] is", self.y)
 
 
 @dataclass(frozen=True)
@@ -140,20 +193,17 @@ class Sentences:
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def take(self, rows: Array) -> "Sentences":
-        """Return some of the sentences."""
-        return Sentences([self.sentences[row] for row in rows], self.order)
-
     def learn(self, size: int | None, unknown: str | None) -> Vocabulary:
         """Return the vocabulary of these words."""
         return Vocabulary(vocabulary_of(self.sentences, size, unknown))
 
-    def encode(self, vocabulary: Vocabulary, unknown: str | None) -> tuple[Array, Array]:
-        """Return the numbers of the words before (N, K) and of the next words (N,)."""
+    def encode(self, vocabulary: Vocabulary, unknown: str | None, *parts: Array) -> list[Numbers]:
+        """Return the numbers of the n-grams of parts of the sentences, or of all."""
         if not vocabulary.has_words:
             raise TypeError("X holds sentences, but the model was fitted with numbers alone")
         words: list[Any] = vocabulary.words.tolist()
-        return ngrams_of(self.sentences, words, self.order, unknown)
+        texts = [[self.sentences[row] for row in rows] for rows in parts] or [self.sentences]
+        return [Numbers(*map(as_lazy, ngrams_of(some, words, self.order, unknown))) for some in texts]
 
 
 def check_texts(X: Any, y: Any, order: int) -> Examples | Sentences:
@@ -163,17 +213,25 @@ def check_texts(X: Any, y: Any, order: int) -> Examples | Sentences:
 
 def _check_examples(X: Any, y: Any, K: int) -> Examples:
     try:
-        x, y = np.asarray(X), np.asarray(y)
+        x, y = _as_rows(X), _as_rows(y)
     except ValueError:  # rows of unequal lengths
         raise ValueError(f"X has rows of unequal lengths, expected {_words(K)} in each, as order is {K + 1}") from None
     if x.ndim != 2 or x.shape[1] != K or not len(x):
         raise ValueError(f"X has shape {x.shape}, expected (N, {K}): {_words(K)} before the next, as order is {K + 1}")
-    y = y[:, 0] if y.shape == (len(x), 1) else y
+    if y.shape == (len(x), 1):
+        y = y.map(lambda values, _: values[:, 0], ()) if isinstance(y, LazyArray) else y[:, 0]
     if y.shape != (len(x),):
         raise ValueError(f"y has shape {y.shape}, expected ({len(x)},): the next word for each row of X")
     if (x.dtype.kind in "iu") != (y.dtype.kind in "iu"):
         raise TypeError(f"X has dtype {x.dtype} but y {y.dtype}, expected words in both, or numbers")
     return Examples(x, y)
+
+
+def _as_rows(items: Any) -> Rows:
+    """Return numbers, which may lie in a file, as they are taken, and anything else as an array."""
+    stored = as_stored(items)
+    array = np.asarray(items) if stored is None or stored.dtype.kind not in "iu" else stored
+    return as_lazy(array) if array.dtype.kind in "iu" else array
 
 
 def _check_sentences(X: Any, order: int) -> Sentences:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_integer, check_number
+from fastrnn._checks import check_dtype, check_integer, check_number
 from fastrnn._fingerprint import fingerprint
 from fastrnn._kernels.chain import softmax
 from fastrnn._kernels.types import Array
@@ -17,12 +17,14 @@ from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
 from fastrnn.estimators._words import Examples, Sentences, Vocabulary, check_contexts, check_texts
 from fastrnn.history import History
 from fastrnn.layers import Dense, Embedding, Flatten, Gaussian
+from fastrnn.memory import available_bytes
 from fastrnn.model import Sequential, load_model
 from fastrnn.splits import validation_split
 from fastrnn.training import BatchReport, Trainer
 
 VECTORS = Gaussian(0.5)  # initial ones: smaller ones learn slowly, larger ones stay what they were
 AT_A_TIME = 1024  # contexts whose probabilities of all words are in memory together
+COPIES = 4  # of the weights, that training has at the least: they, the gradient, the best and those of the last epoch
 
 
 @dataclass(eq=False, repr=False)
@@ -47,7 +49,7 @@ class NGramLanguageModel(TrainedEstimator):
     order : int
         Words in an n-gram, the next one included: 4 predicts from three words.
     vocabulary : sequence of str or None
-        The words by number; None learns them from the words of X, or takes what numbers there are.
+        The words by number; None learns them from the words of X, or takes the numbers 0 to the largest there is.
     vocabulary_size : int or None
         Of learned words, at most so many of the most frequent, `unknown` included; of numbers V itself. None is all.
     unknown : str or None
@@ -170,9 +172,10 @@ class NGramLanguageModel(TrainedEstimator):
         ----------
         X : array-like (N, order - 1), or list of sentences
             The words before, as words or numbers; or, without `y`, sentences as lists of words, of which every run of
-            `order` words is an example.
+            `order` words is an example. Numbers in an h5py.Dataset (or a mapped array, numpy.memmap) are read by
+            blocks, with the same result; memory need not hold them.
         y : array-like (N,), optional
-            The next words, as X has them.
+            The next words, as X has them; such a dataset, too.
         validation_data : tuple (X, y), optional
             A validation set, in place of `validation_fraction`; y is None for sentences.
         callbacks : iterable of callable
@@ -224,41 +227,61 @@ class NGramLanguageModel(TrainedEstimator):
             If data or a parameter cannot be used; the message names it.
         """
         order = check_integer("order", self.order, 2)
-        check_integer("epochs", self.epochs, 1)
-        check_integer("batch_size", self.batch_size, 1)
+        for name in ("embedding", "hidden_size", "epochs", "batch_size"):
+            check_integer(name, getattr(self, name), 1)
         if self.n_threads is not None:
             check_integer("n_threads", self.n_threads, 1)
         if self.unknown is not None and not isinstance(self.unknown, str):
             raise TypeError(f"unknown is {self.unknown!r}, expected a word or None")
+        dtype = check_dtype(self.dtype)
         seed = self._seed(state)
         texts = check_texts(X, y, order)
-        vocabulary = self._learn_vocabulary(texts)
-        training, held_out = np.arange(len(texts)), np.arange(0)
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-                raise ValueError(f"validation_data has type {type(validation_data).__name__}, expected a tuple (X, y)")
-        elif self.validation_fraction:
+        if validation_data is not None and (not isinstance(validation_data, tuple | list) or len(validation_data) != 2):
+            raise ValueError(f"validation_data has type {type(validation_data).__name__}, expected a tuple (X, y)")
+        vocabulary = self._learn_vocabulary(texts, dtype)
+        parts: tuple[Array, ...] = ()
+        if validation_data is None and self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            training, held_out = validation_split(len(texts), fraction, streams(seed).split)
-        x, y = texts.take(training).encode(vocabulary, self.unknown)
-        validation = None
-        if validation_data is not None:
-            validation = check_texts(*validation_data, order).encode(vocabulary, self.unknown)
-        elif len(held_out):
-            validation = texts.take(held_out).encode(vocabulary, self.unknown)
-        model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), self.dtype, seed)
+            parts = validation_split(len(texts), fraction, streams(seed).split)
+        model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), dtype, seed)
         trainer = make_trainer(self, model, "cross_entropy", seed)
-        self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
+        others = None if validation_data is None else check_texts(*validation_data, order)
+        # The first pass over the data, after all checks that need none: it may take long.
+        sets = texts.encode(vocabulary, self.unknown, *parts)
+        sets += [] if others is None else others.encode(vocabulary, self.unknown)
+        known = {"words": fingerprint(vocabulary.words)}
+        for name, numbers in zip(("training", "validation"), sets, strict=False):
+            known |= {f"{name} x": fingerprint(numbers.x), f"{name} y": fingerprint(numbers.y)}
+        (x, targets), *validation = (numbers.ready() for numbers in sets)
+        self.model_, self.trainer_ = model, trainer
+        self.validation_rows_ = parts[1] if parts else np.arange(0)
         self._vocabulary, self.n_features_in_ = vocabulary, order - 1
-        return Fitting(trainer, x, y, validation=validation, known={"words": fingerprint(vocabulary.words)})
+        return Fitting(trainer, x, targets, validation=validation[0] if validation else None, known=known)
 
-    def _learn_vocabulary(self, texts: Examples | Sentences) -> Vocabulary:
+    def _learn_vocabulary(self, texts: Examples | Sentences, dtype: np.dtype[Any]) -> Vocabulary:
         size = None if self.vocabulary_size is None else check_integer("vocabulary_size", self.vocabulary_size, 2)
-        if self.vocabulary is None:
+        if self.vocabulary is not None:
+            if size is not None:
+                raise ValueError(f"vocabulary_size is {size}, but vocabulary has the words; expected None")
+            return Vocabulary(self.vocabulary)
+        if not isinstance(texts, Examples) or not texts.has_numbers:
             return texts.learn(size, self.unknown)
-        if size is not None:
-            raise ValueError(f"vocabulary_size is {size}, but vocabulary has the words; expected None")
-        return Vocabulary(self.vocabulary)
+        found = f"vocabulary_size is {size}"
+        if size is None:
+            largest, found = texts.largest()
+            size = max(2, largest + 1)
+        self._check_size(size, dtype, found)
+        return Vocabulary(size)
+
+    def _check_size(self, V: int, dtype: np.dtype[Any], found: str) -> None:
+        """Refuse a vocabulary that no memory of this machine holds: it comes of numbers that are none of words."""
+        per_word = dtype.itemsize * (self.embedding + self.hidden_size + 1)
+        needed, available = COPIES * V * per_word, available_bytes()
+        if available is not None and needed > available:
+            raise ValueError(
+                f"{found}, which makes {V:,} words, and training them takes at least {needed / 1e9:,.0f} GB of memory; "
+                f"expected numbers 0..V-1 of few enough words for the {available / 1e9:,.0f} GB there are"
+            )
 
     def _net(self, V: int) -> Sequential:
         is_normal = self.initializer == "gaussian" or isinstance(self.initializer, Gaussian)
@@ -411,9 +434,9 @@ class NGramLanguageModel(TrainedEstimator):
             If the model is not fitted, or data cannot be used.
         """
         check_is_fitted(self, "model_")
-        x, y = check_texts(X, y, self.n_features_in_ + 1).encode(self._vocabulary, self.unknown)
+        (numbers,) = check_texts(X, y, self.n_features_in_ + 1).encode(self._vocabulary, self.unknown)
         trainer = Trainer(self.model_, "cross_entropy", n_threads=self.n_threads)
-        loss, accuracy = trainer.evaluate(x, y, batch_size=AT_A_TIME)
+        loss, accuracy = trainer.evaluate(numbers.x, numbers.y, batch_size=AT_A_TIME)
         assert accuracy is not None
         return loss, accuracy
 
