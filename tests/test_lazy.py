@@ -302,7 +302,7 @@ class Batches:
 
     def update(self, x, y):
         examples = self.objective.check(x, y)
-        (batch,) = examples.batches(np.arange(len(x)), len(x), steps=False)
+        (batch,) = examples.batches([np.arange(len(x))], len(x), steps=False)
         self.passes.update(self.run, batch, self.optimizer, 0.01)
 
 
