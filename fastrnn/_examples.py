@@ -73,15 +73,16 @@ class Examples(NamedTuple):
             skip = max(0, skip - len(self._windows(rows, window)))
             if not windows:
                 continue
-            batch = Examples(self.x[rows], None if self.y is None else self.y[rows], *self._rows(rows))
+            y = None if self.y is None else self.y[rows]
+            batch = Examples(self.x[rows], y, *self._rows(rows))
             for first, last in windows:
                 yield batch._window(first, last, steps)._replace(ends=last == windows[-1][1])
 
     def n_batches(self, order: Iterable[Array], batch_size: int, window: int | None = None) -> int:
         """Return the number of batches; of the order nothing is taken where all rows have as many windows."""
         if window is None or self.lengths is None:
-            a_time = 1 if window is None else len(self._windows(np.arange(0), window))
-            return a_time * -(-len(self.x) // batch_size)
+            of_each = 1 if window is None else len(self._windows(np.arange(0), window))
+            return of_each * -(-len(self.x) // batch_size)
         return sum(len(self._windows(rows, window)) for rows in divided(order, batch_size))
 
     def _windows(self, rows: Array, window: int | None) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from fastrnn._kernels.types import Array
 
 BLOCK = 64 * 2**20  # bytes of consecutive examples that are read together
 WINDOW = 4  # blocks whose examples are shuffled among each other, and are in memory together
-LEAST = np.dtype(np.intp).itemsize  # bytes that an example counts for at least, as its number takes them
+LEAST = 8  # bytes that an example counts for at least, as its number in an order takes them
 PART = 2**20  # rows of an order that is no shuffled one
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastrnn import GRU, SGD, Dense, Sequential, Trainer, _lazy_array, _order
+from fastrnn._fingerprint import fingerprint
 from fastrnn._lazy_array import LazyArray
 from fastrnn._order import block_length, divided, epoch_order, file_order
 from fastrnn._streams import streams
@@ -245,6 +246,41 @@ def test_an_epoch_reads_each_block_once(batch_size, held_out):
     assert set(source.times.values()) == {1}
     assert set(rows) <= set(source.times)
     assert max(stop - start for start, stop in source.reads) <= 3
+
+
+def test_targets_are_read_in_the_blocks_of_the_inputs():
+    """Their own blocks would be longer, and of these a window has more than are kept."""
+    target = Source(np.arange(ROWS))
+    y = LazyArray(target).map(lambda values, _: values % 2).take(np.arange(3, ROWS))
+    x, seen = ARRAY[3:], []
+
+    def loss(y, target, mask=None, sample_weight=None):
+        seen.append(target)
+        return mse(y, target[:, np.newaxis], mask, sample_weight)
+
+    model = Sequential([Dense(1)]).build((WIDE,))
+    trainer = Trainer(model, loss, SGD(1e-9), seed=3)
+    trainer.fit(x, y, epochs=1, batch_size=9, known={"training y": "known"})
+    order = whole_order(streams(3).order, x.shape, F4)
+    np.testing.assert_array_equal(np.concatenate(seen), (order + 3) % 2)
+    assert target.times == Counter(range(3, ROWS))
+    assert block_length(y.shape, y.dtype) > block_length(x.shape, F4)
+
+
+def test_a_fingerprint_is_taken_once():
+    source = Source()
+    lazy = LazyArray(source)
+    known = fingerprint(lazy)
+    assert known == fingerprint(ARRAY)
+    for same in (lazy, lazy.take(slice(None)), lazy.in_blocks_of(ARRAY[:, :1]), lazy.in_memory()):
+        assert fingerprint(same) == known
+    assert source.times == dict.fromkeys(range(ROWS), 2)  # to be known, and to be in memory
+    for other, expected in (
+        (lazy.take(slice(1, None)), ARRAY[1:]),
+        (lazy.take(np.arange(5)), ARRAY[:5]),
+        (lazy.map(lambda values, _: 2 * values), 2 * ARRAY),
+    ):
+        assert fingerprint(other) == fingerprint(expected) != known
 
 
 def test_a_pass_in_order_keeps_one_block_at_a_time():
