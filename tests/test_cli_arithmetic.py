@@ -8,7 +8,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from commands import assert_nothing_survives, command, read_csv, refused, run
+from commands import Leaving, assert_nothing_survives, command, read_csv, refused, run
 from rich.console import Console
 
 import fastrnn
@@ -165,10 +165,6 @@ def test_marks_are_told_apart_on_every_terminal(encoding, marks):
 
 
 def test_all_is_written_before_it_is_shown(tmp_path):
-    class Leaving(io.StringIO):
-        def write(self, text):
-            raise KeyboardInterrupt
-
     dataset = arithmetic_questions(40, digits=1, seed=0)
     model = SequenceTranslator(hidden_size=3, epochs=1, random_state=0)
     model.fit(dataset.questions_train, dataset.answers_train)

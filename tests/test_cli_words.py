@@ -10,10 +10,13 @@ import tomllib
 import h5py
 import numpy as np
 import pytest
-from commands import assert_nothing_survives, command, read_csv, refused, run, waves
+from commands import Leaving, assert_nothing_survives, command, read_csv, refused, run, waves
+from rich.console import Console
 
 import fastrnn
-from fastrnn import data, storage
+from fastrnn import NGramLanguageModel, data, storage
+from fastrnn.cli import _next_words
+from fastrnn.cli._folder import RunFolder
 
 TINY = ["--embedding", "5", "--hidden", "7", "--epochs", "3", "--batch-size", "20"]
 WORDS = ["a", "cat", "dog", "sat", "on", "the", "mat", "and", "then", "ran", ".", "'s"]
@@ -61,6 +64,18 @@ def finished(tmp_path_factory):
     arguments = ["ngrams.h5", *TINY, "--context", "and then the", "--context", "There, A CAT 's on", "--out", "run"]
     done = run("train", "words", *arguments, cwd=folder)
     return folder / "run", folder / "ngrams.h5", parts, done.stdout
+
+
+def test_all_is_written_before_it_is_shown(tmp_path):
+    ngrams(tmp_path / "ngrams.h5")
+    dataset = data.load_ngrams(tmp_path / "ngrams.h5")
+    model = NGramLanguageModel(embedding=3, hidden_size=4, epochs=1, vocabulary=dataset.words, random_state=0)
+    model.fit(dataset.x_train, dataset.y_train)
+    folder = RunFolder.create("words", tmp_path / "run", overwrite=False)
+    with pytest.raises(KeyboardInterrupt):
+        _next_words.report(model, dataset, folder, Console(file=Leaving()), ["a cat sat"])
+    assert len(json.loads(folder.metrics.read_text())["next_words"]) == 6
+    assert (folder.figures / "next_words.png").exists()
 
 
 def test_a_run_leaves_everything(finished):

@@ -91,16 +91,19 @@ def show(console: Console, title: str, expected: Iterable[Expected], size: int) 
         console.print(line, soft_wrap=True)
 
 
-def show_own(console: Console, model: Any, texts: list[str]) -> list[Expected]:
-    """Print, and return, the likeliest words after contexts of one's own."""
-    if not texts:
-        return []
+def expect_after(model: Any, texts: list[str]) -> tuple[list[Expected], list[str]]:
+    """Return what the model expects after contexts of one's own, and what is to be said of words that are not known."""
     x, notes = read_contexts(model, texts)
-    expected = list(expect(model, x))
-    show(console, "Likeliest next words", expected, len(model.vocabulary_))
+    return list(expect(model, x)), notes
+
+
+def show_own(console: Console, own: tuple[list[Expected], list[str]], size: int) -> None:
+    """Print what `expect_after` returned."""
+    expected, notes = own
+    if expected:
+        show(console, "Likeliest next words", expected, size)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
-    return expected
 
 
 def _short(word: str, width: int) -> str:
@@ -113,7 +116,9 @@ def _percent(p: float) -> str:
 
 
 def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts: list[str]) -> None:
-    """Evaluate the fitted model, show what it expects, also after texts, write metrics and figures, print a table."""
+    """Evaluate the fitted model, write metrics and figures, and then show what it expects, also after texts, and how good
+    it is.
+    """
     held_out = model.validation_rows_
     parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
     if len(held_out):
@@ -131,12 +136,13 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts:
     x, y = parts["test"]
     some = np.sort(np.random.default_rng(model.random_state).choice(len(x), min(CONTEXTS, len(x)), replace=False))
     of_test = list(expect(model, x.take(some).load(), y.take(some).load()))
-    show(console, "Likeliest next words in the test set, and the true one", of_test, len(dataset.words))
-    own = show_own(console, model, texts)
-    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own, folder.figures)
+    own = expect_after(model, texts)
+    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own[0], folder.figures)
 
-    shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own)]
+    shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own[0])]
     write_metrics("words", model, len(parts["train"][0]), folder, results, next_words=shown)
+    show(console, "Likeliest next words in the test set, and the true one", of_test, len(dataset.words))
+    show_own(console, own, len(dataset.words))
     rows = {
         name: (str(len(parts[name][0])), *(f"{value:.4f}" for value in result.values()))
         for name, result in results.items()

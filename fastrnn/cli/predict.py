@@ -108,11 +108,11 @@ def show_contexts(model: Path, estimator: Any, contexts: list[str]) -> None:
     from rich.console import Console
 
     from fastrnn import NGramLanguageModel
-    from fastrnn.cli._next_words import show_own
+    from fastrnn.cli._next_words import expect_after, show_own
 
     if not isinstance(estimator, NGramLanguageModel):
         raise UsageError(f"{model}: holds a {type(estimator).__name__}, but --context is for models of words")
-    show_own(Console(), estimator, contexts)
+    show_own(Console(), expect_after(estimator, contexts), len(estimator.vocabulary_))
 
 
 def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
