@@ -139,15 +139,17 @@ class Supervised(Objective):
     def has_targets(self, examples: Examples) -> bool:
         if not self.sequences:
             return True
-        lengths = examples.lengths if self.steps else None
-        padded = self._may_be_padded and examples.y.ndim == 2
-        if not padded:
-            return lengths is None or bool(lengths.any())
-        for first, y in as_lazy(examples.y).pieces():
-            within = True if lengths is None else np.arange(y.shape[1]) < lengths[first : first + len(y), None]
-            if (within & (y != PADDING)).any():
-                return True
-        return False
+        steps = np.full(len(examples.x), examples.y.shape[1])
+        if self.steps and examples.lengths is not None:
+            steps = examples.lengths
+        if examples.weights is not None:
+            steps = steps * (examples.weights > 0)
+        if not self._may_be_padded or examples.y.ndim != 2:
+            return bool(steps.any())
+        return any(
+            ((np.arange(y.shape[1]) < steps[first : first + len(y), None]) & (y != PADDING)).any()
+            for first, y in as_lazy(examples.y).pieces()
+        )
 
     @property
     def _may_be_padded(self) -> bool:

@@ -344,7 +344,8 @@ class Trainer:
     def _check_targets(self, name: str, examples: Examples | None) -> None:
         """Refuse a set of which every step is padding: its loss would be 0, the best there is."""
         if examples is not None and not self._objective.has_targets(examples):
-            raise ValueError(f"{name} has nothing but padding, expected a target at one step at least")
+            counting = "" if examples.weights is None else " where sample_weight is not 0"
+            raise ValueError(f"{name} has nothing but padding{counting}, expected a target at one step at least")
 
     def _go_back(self, run: Run) -> None:
         """Go back to the end of the last epoch."""

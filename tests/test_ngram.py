@@ -191,8 +191,9 @@ def test_numbers_of_more_words_than_memory_holds_are_named(tmp_path, monkeypatch
     x[19, 2] = y[11] = 2**40
     for given, found in (((x, Y), r"X\[19\] holds 1099511627776"), ((X, y), r"y\[11\] is 1099511627776")):
         message = (
-            rf"^{found}, which makes 1,099,511,627,777 words, and training them takes at least [0-9,]+ GB of memory; "
-            r"expected numbers 0\.\.V-1 of few enough words for the \d+ GB there are$"
+            rf"^{found}, which makes 1,099,511,627,777 words, and training them with embedding {D} "
+            rf"and hidden_size {P} takes at least [0-9,]+ GB of memory; expected numbers 0\.\.V-1 of fewer words, or a "
+            r"smaller net, for the \d+ GB there are$"
         )
         with pytest.raises(ValueError, match=message):
             model(vocabulary=None).fit(*given)

@@ -142,6 +142,13 @@ def test_a_loss_of_ones_own_is_not_asked_about_nothing():
     assert np.isfinite(trainer.evaluate(x, y, lengths=lengths, batch_size=1)[0])
 
 
+def test_targets_that_do_not_count_are_none():
+    y, weights = np.full_like(Y, -1), np.ones(N)
+    y[2], weights[2] = Y[2], 0
+    with pytest.raises(ValueError, match="y has nothing but padding where sample_weight is not 0, expected a target"):
+        Trainer(build(), "cross_entropy").fit(X, y, epochs=1, sample_weight=weights)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", LBFGS()], ids=["adam", "lbfgs"])
 def test_a_set_of_padding_alone_is_refused(optimizer):
     model, nothing = build(), np.full_like(Y, -1)

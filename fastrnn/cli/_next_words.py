@@ -116,7 +116,7 @@ def _percent(p: float) -> str:
 
 
 def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts: list[str]) -> None:
-    """Evaluate the fitted model, write metrics and figures, then show what it expects, also after texts, and a table."""
+    """Evaluate the fitted model, write metrics and figures, then show what it expects, after texts too, and a table."""
     held_out = model.validation_rows_
     parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
     if len(held_out):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fastrnn._checks import counted
 from fastrnn._fingerprint import taken
 from fastrnn._kernels.types import Array
 from fastrnn._lazy_array import LazyArray, Rows, as_lazy
@@ -212,12 +213,13 @@ def check_texts(X: Any, y: Any, order: int) -> Examples | Sentences:
 
 
 def _check_examples(X: Any, y: Any, K: int) -> Examples:
+    wide = counted(K, "word")
     try:
         x, y = _as_rows(X), _as_rows(y)
     except ValueError:  # rows of unequal lengths
-        raise ValueError(f"X has rows of unequal lengths, expected {_words(K)} in each, as order is {K + 1}") from None
+        raise ValueError(f"X has rows of unequal lengths, expected {wide} in each, as order is {K + 1}") from None
     if x.ndim != 2 or x.shape[1] != K or not len(x):
-        raise ValueError(f"X has shape {x.shape}, expected (N, {K}): {_words(K)} before the next, as order is {K + 1}")
+        raise ValueError(f"X has shape {x.shape}, expected (N, {K}): {wide} before the next, as order is {K + 1}")
     if y.shape == (len(x), 1):
         y = y.map(lambda values, _: values[:, 0], ()) if isinstance(y, LazyArray) else y[:, 0]
     if y.shape != (len(x),):
@@ -261,9 +263,6 @@ def check_contexts(X: Any, K: int) -> tuple[Array, bool]:
         if np.ndim(row) != 1:
             raise ValueError(f"context {index} is {row!r}, expected a list of words")
         if len(row) < K:
-            raise ValueError(f"context {index} has {_words(len(row))}, expected {K} or more, as order is {K + 1}")
+            words = counted(len(row), "word")
+            raise ValueError(f"context {index} has {words}, expected {K} or more, as order is {K + 1}")
     return np.asarray([row[-K:] for row in rows]), alone
-
-
-def _words(n: int) -> str:
-    return "1 word" if n == 1 else f"{n} words"

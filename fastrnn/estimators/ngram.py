@@ -279,8 +279,9 @@ class NGramLanguageModel(TrainedEstimator):
         needed, available = COPIES * V * per_word, available_bytes()
         if available is not None and needed > available:
             raise ValueError(
-                f"{found}, which makes {V:,} words, and training them takes at least {needed / 1e9:,.0f} GB of memory; "
-                f"expected numbers 0..V-1 of few enough words for the {available / 1e9:,.0f} GB there are"
+                f"{found}, which makes {V:,} words, and training them with embedding {self.embedding} and hidden_size "
+                f"{self.hidden_size} takes at least {needed / 1e9:,.0f} GB of memory; expected numbers 0..V-1 of fewer "
+                f"words, or a smaller net, for the {available / 1e9:,.0f} GB there are"
             )
 
     def _net(self, V: int) -> Sequential:
