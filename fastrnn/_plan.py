@@ -74,7 +74,8 @@ def check_same(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse what is not as it was when the run began."""
     for name in now | before:
         if before.get(name) != now.get(name):
-            raise ResumeError(f"{name} of the run is {before.get(name)}, but {now.get(name)} is given")
+            why = ", and the schedule depends on it" if name == "epochs" else ""
+            raise ResumeError(f"{name} of the run is {before.get(name)}, but {now.get(name)} is given{why}")
 
 
 def check_end(history: History, monitor: str | None, epochs: int, patience: int | None) -> None:

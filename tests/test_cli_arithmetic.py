@@ -242,6 +242,8 @@ def test_a_run_answers_questions(finished, tmp_path):
     answers = model.predict(questions)
     printed = run("predict", folder, *questions, cwd=tmp_path).stdout
     assert printed == f"5+61   {answers[0]}\n12-77  {answers[1]}\n"
+    assert not (tmp_path / "predictions.csv").exists()
+    assert run("predict", folder, *questions, "--out", "own.csv", cwd=tmp_path).stdout == printed
     (tmp_path / "questions.txt").write_text("5+61\n\n12-77\n", encoding="utf-8")
     printed = run("predict", folder, "questions.txt", "--threads", "1", cwd=tmp_path).stdout
     assert printed == "predictions.csv: 2 answers\n"
@@ -249,6 +251,7 @@ def test_a_run_answers_questions(finished, tmp_path):
     assert [(row["row"], row["question"], row["answer"]) for row in rows] == [
         ("0", "5+61", answers[0]), ("1", "12-77", answers[1])
     ]  # fmt: skip
+    assert read_csv(tmp_path / "own.csv") == rows
 
 
 def test_a_model_of_words_is_asked_by_words(tmp_path):
@@ -264,10 +267,11 @@ def test_a_model_of_words_is_asked_by_words(tmp_path):
         (["1*2"], "'1*2' (X[0]) has '*', expected the 12 characters of the model: + - 0 1 2 3 4 5 6 7 8 9"),
         (["1+2", ""], "X[1] is empty"),
         (["bad.txt"], "bad.txt: '1:2' (X[1]) has ':'"),
-        (["none.txt"], "'none.txt' (X[0]) has 'n'"),
+        (["none.txt"], "8 9; and there is no file 'none.txt'"),
         (["blank.txt"], "blank.txt: has no questions; expected one a line"),
         (["latin.txt"], "latin.txt: is not text in UTF-8 (byte 1)"),
         (["bad.txt", "--key", "x"], "--key x is for files of arrays"),
+        (["1+2", "--key", "x"], "--key x is for files, but DATA are questions"),
         ([], "DATA is missing"),
         (["1+2", "--context", "1+2"], "--context is for models of words"),
     ],
@@ -286,8 +290,7 @@ def test_questions_that_cannot_be_read_are_refused(finished, tmp_path, arguments
         (["--operation", "*"], "operation is '*', expected +, - or both, as +,-"),
         (["--operation", "+,+"], "operation is '+,+'"),
         (["--digits", "10"], "Invalid value for '--digits'"),
-        (["--questions", "1"], "Invalid value for '--questions'"),
-        (["--questions", "2"], "questions is 2, expected at least 3"),
+        (["--questions", "2"], "Invalid value for '--questions'"),
         (["--validation", "0.9999"], "the validation fraction 0.9999 holds all 45 examples out, expected less"),
         (["--config", "bad.toml"], "digits is 0, expected at least 1"),
         (["--hidden", "0"], "hidden_size is 0, expected at least 1"),

@@ -206,7 +206,8 @@ def test_epochs_that_decide_the_schedule_stay(forks, folder, tmp_path):
     forks.run("train", *arguments, cwd=folder)
     before = contents(tmp_path / "run")
     line = forks.refused("train", "classify", "--resume", tmp_path / "run", "--epochs", "4", cwd=folder)
-    assert line == f"error: {tmp_path / 'run'}: cannot go on: epochs of the run is 3, but 4 is given"
+    why = "epochs of the run is 3, but 4 is given, and the schedule depends on it"
+    assert line == f"error: {tmp_path / 'run'}: cannot go on: {why}"
     assert contents(tmp_path / "run") == before
 
 

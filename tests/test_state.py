@@ -206,7 +206,7 @@ class Ending(Halving):
 )  # fmt: skip
 def test_epochs_change_unless_the_schedule_depends_on_them(tmp_path, schedule, depends):
     if depends:
-        with pytest.raises(ResumeError, match="epochs of the run is 3, but 4 is given"):
+        with pytest.raises(ResumeError, match="epochs of the run is 3, but 4 is given, and the schedule depends on it"):
             resumed(tmp_path, {"schedule": schedule}, {}, {}, {"epochs": 4})
     else:
         assert resumed(tmp_path, {"schedule": schedule}, {}, {}, {"epochs": 4}).history.n_epochs == 4

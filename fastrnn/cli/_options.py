@@ -70,8 +70,8 @@ Resume = Annotated[
     Path | None,
     _option(
         "--resume",
-        help="Go on with the run in this folder. Needs nothing else; --epochs, --patience, --threads, --memory-limit, "
-        "--stream, --context, --checkpoint-minutes and --tensorboard may be given anew.",
+        help="Go on with the run in this folder. Needs nothing else; epochs (unless the schedule depends on them), "
+        "patience, threads, and how the run is saved, shown or its data read may be given anew.",
         panel=RUN,
     ),
 ]
@@ -396,7 +396,7 @@ Questions = Annotated[
         help="How many distinct ones, 10 % of them held out as a test set; all there are, where these are fewer.",
         panel=DATA,
         default="50000",
-        min=2,
+        min=3,
     ),
 ]
 XTrain = Annotated[str | None, _option("--x-train", help="Name of the training sequences in DATA.", panel=DATA)]

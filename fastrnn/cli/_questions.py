@@ -14,15 +14,18 @@ def are_questions(estimator: Any, data: list[str]) -> bool:
     return isinstance(estimator, SequenceTranslator) and not (len(data) == 1 and Path(data[0]).is_file())
 
 
-def show_answers(translator: Any, questions: list[str]) -> None:
-    """Print what a model answers, a line for each question."""
+def show_answers(translator: Any, questions: list[str]) -> tuple[list[str], list[list[str]], str]:
+    """Print what a model answers, a line for each question; return what `answers` does."""
     try:
-        _, rows, _ = answers(translator, questions)
+        result = answers(translator, questions)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        hint = "" if len(questions) > 1 else f"; and there is no file {questions[0]!r}"
+        raise UsageError(f"{error}{hint}") from error
+    _, rows, _ = result
     width = max(len(question) for question, _ in rows)
     for question, answer in rows:
         print(f"{question:<{width}}  {answer or NOTHING}")
+    return result
 
 
 def load_lines(path: Path, key: str | None) -> list[str]:

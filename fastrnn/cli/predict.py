@@ -26,15 +26,16 @@ def predict(
         ),
     ] = None,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--out",
             help="CSV file: row, prediction, and a probability for each class; of an autoencoder row, mean squared "
             "error of the reconstruction, and the activation of each hidden unit; of a model of words row, context, "
             "next word, its probability, and the ten likeliest words with theirs; of a forecaster row, series, step "
             "after its end, and a value for each target; of a model that writes answers row, question and answer.",
+            show_default="predictions.csv; none for questions themselves",
         ),
-    ] = Path("predictions.csv"),
+    ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Name of the array in DATA.", show_default=False)] = None,
     context: Annotated[
         list[str] | None,
@@ -62,10 +63,15 @@ def predict(
         from fastrnn.cli._questions import are_questions, show_answers
 
         if are_questions(estimator, data):
-            show_answers(estimator, data)
+            if key is not None:
+                raise UsageError(f"--key {key} is for files, but DATA are questions")
+            columns, rows, _ = show_answers(estimator, data)
+            if out is not None:
+                write_rows(out, columns, rows)
         elif len(data) > 1:
             raise UsageError(f"DATA is {' '.join(data)!r}, expected one file")
         else:
+            out = out or Path("predictions.csv")
             print(f"{out}: {run(estimator, Path(data[0]), out, key)}")
 
 
@@ -115,13 +121,22 @@ def show_contexts(model: Path, estimator: Any, contexts: list[str]) -> None:
     show_own(Console(), expect_after(estimator, contexts), len(estimator.vocabulary_))
 
 
-def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
-    """Write what the estimator makes of the data, and say what it is."""
+def write_rows(out: Path, columns: list[str], rows: list[list[str]]) -> None:
+    """Write a CSV file."""
     import csv
     import io
 
     from fastrnn._files import replace_file
 
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", *columns])
+    writer.writerows([index, *row] for index, row in enumerate(rows))
+    replace_file(out, text.getvalue().encode())
+
+
+def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
+    """Write what the estimator makes of the data, and say what it is."""
     load, tabulate = kinds()[type(estimator).__name__]
     X = load(estimator, data, key)
     try:
@@ -129,11 +144,7 @@ def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
     except (TypeError, ValueError) as error:
         named = str(error).startswith(f"{data}: ")  # of what is found as the file is read
         raise UsageError(str(error) if named else f"{data}: {error}") from error
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", *columns])
-    writer.writerows([index, *row] for index, row in enumerate(rows))
-    replace_file(out, text.getvalue().encode())
+    write_rows(out, columns, rows)
     return what
 
 

@@ -32,7 +32,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
+        raise DataError(f"{path}: is a folder; expected a file" if path.is_dir() else f"{path}: there is no such file")
     with reading(str(path)):
         raw = path.read_bytes()
     try:

@@ -126,7 +126,7 @@ def _load_csv(path: Path, columns: Sequence[str], time_column: str | None, serie
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     if len(rows) < 2:
-        raise DataError(f"{path}: has {len(rows)} lines that are not empty; expected the names of columns, and rows")
+        raise DataError(f"{path}: has {len(rows) or 'no'} line with values; expected the names of columns, and rows")
     header = [name.strip() for name in rows[0][1]]
     if all(map(_is_number, header)):
         raise DataError(f"{path}: line 1 holds numbers; expected the names of the columns")
@@ -178,7 +178,8 @@ def _numbers(path: Path, name: str, texts: Sequence[str], lines: np.ndarray) -> 
     if len(wrong):
         text = texts[wrong[0]].strip()
         problem = repr(text) if text else "empty"
-        raise DataError(f"{path}: line {lines[wrong[0]]}, column {name!r} is {problem}; expected a finite number")
+        hint = "" if not text or _is_number(text) else ", or another choice of columns, time column and series column"
+        raise DataError(f"{path}: line {lines[wrong[0]]}, column {name!r} is {problem}; expected a finite number{hint}")
     return values
 
 

@@ -33,9 +33,9 @@ class CharacterLanguageModel(TrainedEstimator):
     """
     Predict the next character of a text from those before it (Sutskever et al. 2011; Karpathy 2015).
 
-    Characters go straight into recurrent layers, whose kernel reads a row of weights for each: nothing grows with the
-    alphabet. A long text is cut into `batch_size` parallel streams, which are read window by window; the state at the
-    end of one is where the next begins, and gradients go back to the beginning of the window (truncated
+    Characters go straight into recurrent layers, whose kernel reads a row of weights for each: they never become
+    one-hot vectors. A long text is cut into `batch_size` parallel streams, which are read window by window; the state
+    at the end of one is where the next begins, and gradients go back to the beginning of the window (truncated
     backpropagation through time). With ``stateful=False`` each window of `window` characters is an example by itself,
     with the one character after it, as in many exercises.
 
