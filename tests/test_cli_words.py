@@ -347,7 +347,7 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
     [
         (["none.h5"], "none.h5: there is no such file"),
         (["none.txt"], "none.txt: there is no such file"),
-        (["."], "there is no such file"),
+        (["."], ": is a folder; expected a file"),
         (["waves.h5"], "waves.h5: has no 'trainx', but 'trX', 'trY', 'tstX', 'tstY'"),
         (["bad.h5"], "bad.h5: 'trainx' is 13 in row 2, column 1"),
         (["short.txt"], "short.txt: the text has only 1 sentence; expected at least 3"),

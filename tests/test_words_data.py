@@ -253,10 +253,10 @@ def test_texts_that_cannot_be_used(raw: bytes, message: str, tmp_path: Path) -> 
 
 
 def test_text_that_is_not_there(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "text.txt"):
+    for path, message in ((tmp_path, "is a folder; expected a file"), (tmp_path / "text.txt", "there is no such file")):
         with pytest.raises(DataError) as caught:
             load_text(path)
-        assert str(caught.value) == f"{path}: there is no such file"
+        assert str(caught.value) == f"{path}: {message}"
 
 
 def test_shakespeare(data_folder: Path) -> None:
