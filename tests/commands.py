@@ -1,14 +1,19 @@
 """The commands as a person runs them, and a small file of sequences for them."""
 
+import atexit
 import csv
 import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import h5py
 import numpy as np
+from forks import Forks
 
 from fastrnn.cli._folder import RunFolder
 
@@ -29,12 +34,35 @@ def command(name, *arguments, **options):
 
 
 def run(name, *arguments, code=0, cwd=None, timeout=300):
-    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run(
-        command(name, *arguments), capture_output=True, text=True, cwd=cwd, env=environment, timeout=timeout
-    )
+    """Run a command: forked from a process that has imported everything, where the environment is as it was."""
+    if hasattr(os, "fork") and _environment() == _ENVIRONMENT:
+        _forks().start(name, *arguments, cwd=cwd or Path.cwd())
+        forked = _forks().wait(timeout)
+        done = subprocess.CompletedProcess([name, *arguments], forked.code, forked.out, forked.err)
+    else:
+        environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+        done = subprocess.run(
+            command(name, *arguments), capture_output=True, text=True, cwd=cwd, env=environment, timeout=timeout
+        )
     assert done.returncode == code, done.stdout + done.stderr
     return done
+
+
+def _environment():
+    """Return the variables that tests may have set; those left out pytest and scikit-learn set."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "KMP_"))}
+
+
+_ENVIRONMENT = _environment()
+
+
+@cache
+def _forks():
+    folder = tempfile.TemporaryDirectory()
+    forks = Forks(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(forks.close)
+    return forks
 
 
 def read_csv(path):

@@ -13,8 +13,10 @@ from pathlib import Path
 
 SERVER = """if True:
     import io, json, os, resource, sys, warnings
-    from fastrnn.cli import predict, train  # the functions, before the modules of the same names
-    import fastrnn.data, fastrnn.cli.train, fastrnn.cli.predict, fastrnn.cli._classes, fastrnn.cli._features
+    from fastrnn.cli import generate, predict, train  # the functions, before the modules of the same names
+    import fastrnn.data, fastrnn.cli.generate, fastrnn.cli.train, fastrnn.cli.predict
+    import fastrnn.cli._answers, fastrnn.cli._classes, fastrnn.cli._features, fastrnn.cli._forecasts
+    import fastrnn.cli._next_words, fastrnn.cli._samples
     import fastrnn.cli._resume, fastrnn.cli._sweep, fastrnn.cli._training, fastrnn.plots
     import scipy.optimize, sklearn.datasets, sklearn.model_selection
 
@@ -39,7 +41,7 @@ SERVER = """if True:
         sys.argv = [f"fastrnn-{wanted['command']}", *wanted["arguments"]]
         code = 1
         try:
-            {"train": train, "predict": predict}[wanted["command"]]()
+            {"train": train, "predict": predict, "generate": generate}[wanted["command"]]()
         except SystemExit as exit:
             code = exit.code or 0
         except BaseException:
@@ -88,13 +90,13 @@ class Forks:
         self._server.stdin.flush()
         self._child = int(self._server.stdout.readline())
 
-    def wait(self):
+    def wait(self, seconds=LIMIT):
         """Wait for the end of the command, which is killed if it does not come."""
-        ready, _, _ = select.select([self._server.stdout], [], [], LIMIT)
+        ready, _, _ = select.select([self._server.stdout], [], [], seconds)
         if not ready:
             self.send(signal.SIGKILL)
         code = int(self._server.stdout.readline())
-        assert ready, f"this took more than {LIMIT} s"
+        assert ready, f"this took more than {seconds} s"
         return Done(code, self._out.read_text(), self._err.read_text())
 
     def run(self, command, *arguments, cwd, code=0, limit=None):
