@@ -3,6 +3,7 @@
 All begin at the same weights, take the same batches, and make their updates by Adam.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -85,7 +86,7 @@ class SumsCase(EpochCase):
         return SumsProblem(cell, self, dtype)
 
 
-class EpochProblem:
+class EpochProblem(ABC):
     """What every engine gets for an epoch: inputs `x`, targets `y`, initial weights by name, and Adam's settings.
 
     Small gradients are all rounding, and Adam takes them for as much as large ones: hence the slack.
@@ -101,9 +102,9 @@ class EpochProblem:
     y: Array
     weights: dict[str, Array]
 
+    @abstractmethod
     def epoch_operations(self) -> int:
         """Multiplications and additions of the products: forward, and gradients of weights and of inputs."""
-        raise NotImplementedError
 
 
 class NGramProblem(EpochProblem):

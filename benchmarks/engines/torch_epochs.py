@@ -1,5 +1,6 @@
 """Whole models in PyTorch, eager mode, as its users write them: the fused Adam, and batches by index."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastrnn import Weights
 from fastrnn._kernels.types import Array
 
 
-class TorchEpoch:
+class TorchEpoch(ABC):
     """An epoch from the initial weights on: `parameters` are those of `initial`, and each of `losses` an update."""
 
     initial: list[torch.Tensor]
@@ -25,9 +26,9 @@ class TorchEpoch:
         self.problem: Any = problem
         self.x, self.y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
 
+    @abstractmethod
     def losses(self) -> Iterator[tuple[torch.Tensor, int | torch.Tensor]]:
         """Yield the loss of each batch, and its weight in the mean."""
-        raise NotImplementedError
 
     def epoch(self) -> torch.Tensor:
         with torch.no_grad():
@@ -50,9 +51,9 @@ class TorchEpoch:
     def results(self, direction: str) -> dict[str, Array]:
         return {"loss": self.epoch().numpy()} | self.weights()
 
+    @abstractmethod
     def weights(self) -> dict[str, Array]:
         """Return the weights in fastrnn's layout."""
-        raise NotImplementedError
 
 
 class TorchNGram(TorchEpoch):
@@ -104,9 +105,9 @@ class TorchLSTMs(TorchEpoch):
         last = [problem.weights["W"].T, problem.weights["b"]]
         self.initial = [torch.from_numpy(np.ascontiguousarray(matrix)) for matrix in (*matrices, *last)]
 
+    @abstractmethod
     def modules(self, dtype: torch.dtype) -> list[torch.nn.LSTM]:
         """Return the modules, whose parameters are those of the LSTMs in their order."""
-        raise NotImplementedError
 
     def weights(self) -> dict[str, Array]:
         arrays = iter([parameter.detach().numpy() for parameter in self.parameters])
