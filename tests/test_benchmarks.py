@@ -159,6 +159,16 @@ def test_another_loss_or_other_weights_after_an_epoch_are_found(cell, case):
 
 
 @pytest.mark.parametrize(("cell", "case"), EPOCHS)
+def test_gradients_are_clipped_in_an_epoch(cell, case):
+    problem = CASES[case].problem(cell, "float64")
+    free = truth(problem)["epoch"]
+    problem.clip_norm = 0.1  # which acts
+    expected, results = truth(problem)["epoch"], load("native", cell)(problem, 1).results("epoch")
+    assert disagreement(results, expected, problem) is None
+    assert disagreement(results, free, problem) is not None
+
+
+@pytest.mark.parametrize(("cell", "case"), EPOCHS)
 def test_an_epoch_begins_anew_each_time(cell, case):
     problem = CASES[case].problem(cell, "float64")
     job = load("native", cell)(problem, 1)
