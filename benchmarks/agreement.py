@@ -8,7 +8,7 @@ from benchmarks.cases import AnyProblem, AutoencoderProblem, Problem, equations
 from benchmarks.epochs import EpochProblem
 from benchmarks.plain_epochs import plain_epoch
 from fastrnn import AutoencoderWeights, Weights, recurrent_backward, recurrent_forward, sparse_autoencoder_cost
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.testing import TOLERANCES, relative_error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.epochs import EpochProblem, NGramCase, SumsCase, TextCase
 from examples.own_cell import COUPLED, MGU
 from fastrnn import AutoencoderWeights, Weights
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 from fastrnn.testing import random_weights
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastrnn import SGD, Dense, Sequential, Trainer, Weights
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells import get_cell
 from fastrnn.data import arithmetic_questions
 from fastrnn.testing import random_weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
 from fastrnn import recurrent_backward, recurrent_forward
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 Epoch = tuple[float, dict[str, Array]]
 

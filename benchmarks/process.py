@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.cases import AnyProblem
 from benchmarks.engines import LeftOut, load
 from benchmarks.timing import timed
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 PATIENCE = 60  # seconds that an engine may take to answer, to compile what it compiles among them
 

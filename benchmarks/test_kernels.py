@@ -11,7 +11,7 @@ from benchmarks.cases import CASES, DIRECTIONS, AnyProblem, pairs
 from benchmarks.engines import Engine, LeftOut, installed, load
 from benchmarks.machine import refuse_slow_blas
 from benchmarks.timing import pinned
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 @pytest.fixture(scope="module", autouse=True)

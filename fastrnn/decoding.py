@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from fastrnn._checks import check_integer
-from fastrnn._kernels.types import Array
-from fastrnn.encoder_decoder import EncoderDecoder
+from fastrnn._kernels.softmax import log_softmax
+from fastrnn._typing import Array
+from fastrnn.models.encoder_decoder import EncoderDecoder
 
 AT_A_TIME = 1024  # hypotheses that are in the net together
 
@@ -114,21 +115,3 @@ def _rows(state: Any, rows: Array) -> Any:
     if isinstance(state, np.ndarray):
         return state[rows]
     return None if state is None else tuple([_rows(own, rows) for own in state])
-
-
-def log_softmax(logits: Array) -> Array:
-    """
-    Return the logarithms of probabilities.
-
-    Parameters
-    ----------
-    logits : ndarray (..., V)
-        Logits.
-
-    Returns
-    -------
-    ndarray (..., V)
-        Natural logarithms, float64.
-    """
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

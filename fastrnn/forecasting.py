@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 __all__ = [
     "find_season", "futures", "measures", "naive", "origins_of", "scale_of", "seasonal_naive", "steps_held_out",

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice
 from fastrnn._kernels import softmax_cross_entropy
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class Loss(Protocol):

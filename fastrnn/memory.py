@@ -15,7 +15,7 @@ from fastrnn._kernels import backends
 from fastrnn._kernels.memory import net_bytes
 from fastrnn.cells.rnn import RNN_LINEAR
 from fastrnn.layers import Dense, Embedding, Layer, Recurrent
-from fastrnn.model import Sequential
+from fastrnn.models.sequential import Sequential
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_number
 from fastrnn._kernels import adam_update, sgd_update, sum_of_squares
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 FORMS = ("classical", "nesterov", "averaged")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn._checks import check_integer, check_number
-from fastrnn._kernels.types import Array
-from fastrnn.decoding import log_softmax
+from fastrnn._kernels.softmax import log_softmax
+from fastrnn._typing import Array
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fastrnn._files import replace_file
+from fastrnn._atomic import replace_file
 
 __all__ = ["StorageError", "read", "write"]
 

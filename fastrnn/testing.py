@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastrnn._kernels import Weights, backends, recurrent_backward, recurrent_forward, reference
-from fastrnn._kernels.steps import Steps
-from fastrnn._kernels.types import Array, Run
+from fastrnn._kernels.ragged import Steps
+from fastrnn._kernels.types import Run
+from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 
 SIZES = (3, 5, 4, 7)  # B, T, I, H: all distinct and above 1

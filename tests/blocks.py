@@ -6,7 +6,7 @@ import numpy as np
 from commands import read_csv
 
 from fastrnn import storage
-from fastrnn.cli._parameters import unset
+from fastrnn.cli.options.parameters import unset
 
 
 def assert_same(got, expected, where=""):

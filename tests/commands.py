@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from forks import Forks
 
-from fastrnn.cli._folder import RunFolder
+from fastrnn.cli.run.folder import RunFolder
 
 
 class Leaving(io.StringIO):

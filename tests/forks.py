@@ -15,9 +15,13 @@ SERVER = """if True:
     import io, json, os, resource, sys, warnings
     from fastrnn.cli import generate, predict, train  # the functions, before the modules of the same names
     import fastrnn.data, fastrnn.cli.generate, fastrnn.cli.train, fastrnn.cli.predict
-    import fastrnn.cli._answers, fastrnn.cli._classes, fastrnn.cli._features, fastrnn.cli._forecasts
-    import fastrnn.cli._next_words, fastrnn.cli._samples
-    import fastrnn.cli._resume, fastrnn.cli._sweep, fastrnn.cli._training, fastrnn.plots
+    from fastrnn.cli.tasks.arithmetic import report
+    from fastrnn.cli.tasks.autoencoder import report
+    from fastrnn.cli.tasks.classify import report
+    from fastrnn.cli.tasks.forecast import report
+    from fastrnn.cli.tasks.text import report
+    from fastrnn.cli.tasks.words import report
+    import fastrnn.cli.resume, fastrnn.cli.sweep.sweep, fastrnn.cli.run.training, fastrnn.plots
     import scipy.optimize, sklearn.datasets, sklearn.model_selection
 
     figure = fastrnn.plots.confusion_matrix([[3, 1], [1, 2]], ["a", "b"], "fonts are read here")

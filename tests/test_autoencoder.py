@@ -18,10 +18,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastrnn
 from fastrnn import AutoencoderWeights, SparseAutoencoder, sparse_autoencoder_cost, storage
-from fastrnn._autoencoder import AutoencoderObjective
-from fastrnn._lbfgs import LBFGS
-from fastrnn._streams import streams
+from fastrnn._random import streams
 from fastrnn.training import DivergenceError, Trainer
+from fastrnn.training.autoencoder import AutoencoderObjective
+from fastrnn.training.lbfgs import LBFGS
 
 N, F, H = 23, 6, 4
 X = np.random.default_rng(0).uniform(0.1, 0.9, (N, F))

@@ -13,8 +13,8 @@ from rich.console import Console
 
 import fastrnn
 from fastrnn import SequenceTranslator, storage
-from fastrnn.cli import _answers
-from fastrnn.cli._folder import RunFolder
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.tasks.arithmetic import report as arithmetic_report
 from fastrnn.data import arithmetic_questions, count_carries
 
 TINY = ["--digits", "2", "--questions", "300", "--hidden", "12", "--batch-size", "20", "--weight-decay", "0"]
@@ -150,7 +150,7 @@ def test_an_empty_answer_can_be_seen(tmp_path):
     model.save(tmp_path / "model.h5")
     assert run("predict", "model.h5", "1+2", cwd=tmp_path).stdout == "1+2  (nothing)\n"
     console = Console(file=io.StringIO(), width=80)
-    _answers.show(console, "title", [{"question": "1+2", "truth": "3", "answer": ""}])
+    arithmetic_report.show(console, "title", [{"question": "1+2", "truth": "3", "answer": ""}])
     assert console.file.getvalue().splitlines()[1:] == ["    1+2 = 3  ✗ (nothing)"]
 
 
@@ -158,7 +158,7 @@ def test_an_empty_answer_can_be_seen(tmp_path):
 def test_marks_are_told_apart_on_every_terminal(encoding, marks):
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding=encoding), width=80)
     rows = [{"question": "1+2", "truth": "3", "answer": answer} for answer in "43"]
-    _answers.show(console, "title", rows)
+    arithmetic_report.show(console, "title", rows)
     console.file.seek(0)
     lines = console.file.read().splitlines()[1:]
     assert lines == [f"    1+2 = 3  {mark} {answer}" for mark, answer in zip(marks, "43", strict=True)]
@@ -170,7 +170,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.questions_train, dataset.answers_train)
     folder = RunFolder.create("arithmetic", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        _answers.report(model, dataset, folder, Console(file=Leaving()))
+        arithmetic_report.report(model, dataset, folder, Console(file=Leaving()))
     assert json.loads(folder.metrics.read_text())["questions"] == 40
     assert len(list(folder.figures.iterdir())) == 2
 

@@ -14,8 +14,8 @@ from rich.console import Console
 
 import fastrnn
 from fastrnn import storage
-from fastrnn.cli import _samples
-from fastrnn.cli._folder import RunFolder
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.tasks.text import report as text_report
 
 TEXT = "the cat sat on the mat,\nthe dog lay on the rug,\nand the mouse ate all of it.\n\n" * 30
 TINY = ["--hidden", "9", "--window", "20", "--batch-size", "6", "--epochs", "3"]
@@ -94,7 +94,7 @@ def test_samples_go_on_from_a_place_in_the_text_that_was_held_out(finished):
 
 def test_a_sample_of_blanks_is_seen(finished):
     console = Console(file=io.StringIO(), width=80)
-    _samples.show_samples(console, "the cat", {0.2: " \n " * 9, 0.5: " sat "}, RunFolder(finished[0]))
+    text_report.show_samples(console, "the cat", {0.2: " \n " * 9, 0.5: " sat "}, RunFolder(finished[0]))
     assert "the cat(blanks alone) …\n" in console.file.getvalue()
     assert "the cat sat …\n" in console.file.getvalue()
 

@@ -15,8 +15,8 @@ from rich.console import Console
 
 import fastrnn
 from fastrnn import NGramLanguageModel, data, storage
-from fastrnn.cli import _next_words
-from fastrnn.cli._folder import RunFolder
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.tasks.words import report as words_report
 
 TINY = ["--embedding", "5", "--hidden", "7", "--epochs", "3", "--batch-size", "20"]
 WORDS = ["a", "cat", "dog", "sat", "on", "the", "mat", "and", "then", "ran", ".", "'s"]
@@ -73,7 +73,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.x_train, dataset.y_train)
     folder = RunFolder.create("words", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        _next_words.report(model, dataset, folder, Console(file=Leaving()), ["a cat sat"])
+        words_report.report(model, dataset, folder, Console(file=Leaving()), ["a cat sat"])
     assert len(json.loads(folder.metrics.read_text())["next_words"]) == 6
     assert (folder.figures / "next_words.png").exists()
 

@@ -6,7 +6,7 @@ from differences import assert_gradient
 
 from fastrnn.layers import GRU, Call, Dense, Embedding, Flatten, Gaussian
 from fastrnn.layers.description import describe, rebuild
-from fastrnn.model import Sequential
+from fastrnn.models.sequential import Sequential
 
 B, T, V, D = 5, 4, 6, 3
 RNG = np.random.default_rng(0)

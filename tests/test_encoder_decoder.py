@@ -6,7 +6,8 @@ import pytest
 
 import fastrnn
 from fastrnn import GRU, LSTM, SGD, Dense, Dropout, Embedding, EncoderDecoder, RepeatVector, Sequential, Trainer
-from fastrnn.decoding import decode, log_softmax
+from fastrnn._kernels.softmax import log_softmax
+from fastrnn.decoding import decode
 from fastrnn.losses import cross_entropy
 
 B, T, I, U, V, H = 5, 4, 6, 3, 7, 8

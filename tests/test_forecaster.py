@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 
 import fastrnn
 from fastrnn import RecurrentForecaster, forecasting
-from fastrnn.estimators._sequences import Standardizer
+from fastrnn.estimators.inputs.sequences import Standardizer
 
 W, H, C = 7, 3, 2
 SMALL = {"window": W, "horizon": H, "hidden_size": 6, "head": (5,), "epochs": 2, "random_state": 0}

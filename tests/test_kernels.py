@@ -8,7 +8,7 @@ from kernels import BACKENDS, INSTRUCTION_SETS, SIZES, Problem
 
 import fastrnn
 from fastrnn import Weights, pack, recurrent_backward, recurrent_forward
-from fastrnn._kernels.steps import row_shares
+from fastrnn._kernels.ragged import row_shares
 from fastrnn.cells import CELLS
 from fastrnn.testing import TOLERANCES, relative_error
 

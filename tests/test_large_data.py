@@ -16,24 +16,16 @@ import pytest
 from blocks import assert_same, assert_same_runs, both
 from commands import command, read_csv, refused
 
-from fastrnn import (
-    RecurrentClassifier,
-    RecurrentRegressor,
-    SparseAutoencoder,
-    _autoencoder,
-    _lazy_array,
-    _order,
-    data,
-    memory,
-    sparse_autoencoder_cost,
-)
-from fastrnn.cli import autoencoder as autoencoder_task
-from fastrnn.cli import classify as classify_task
-from fastrnn.cli._errors import one_line_errors
-from fastrnn.cli._parameters import unset
-from fastrnn.data import DataError, read_by_blocks
-from fastrnn.estimators._sequences import Moments, check_sequences, learn_scales
-from fastrnn.history import History
+from fastrnn import RecurrentClassifier, RecurrentRegressor, SparseAutoencoder, data, memory, sparse_autoencoder_cost
+from fastrnn.cli.errors import one_line_errors
+from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.tasks.autoencoder import command as autoencoder_task
+from fastrnn.cli.tasks.classify import command as classify_task
+from fastrnn.data import DataError, lazy_array, read_by_blocks
+from fastrnn.data import blocks as data_blocks
+from fastrnn.estimators.inputs.sequences import Moments, check_sequences, learn_scales
+from fastrnn.training import autoencoder
+from fastrnn.training.history import History
 
 N, T, I = 110, 6, 3
 PIECE = 5 * T * I
@@ -47,10 +39,10 @@ LAYOUTS = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 12 sequences, which are read 5 at a time."""
-    monkeypatch.setattr(_order, "BLOCK", 12 * T * I * 4)
-    monkeypatch.setattr(_lazy_array, "PIECE", PIECE)
-    monkeypatch.setattr(_lazy_array, "NEAR", 1)
-    monkeypatch.setattr(_autoencoder, "AT_A_TIME", 7 * T * I)
+    monkeypatch.setattr(data_blocks, "BLOCK", 12 * T * I * 4)
+    monkeypatch.setattr(lazy_array, "PIECE", PIECE)
+    monkeypatch.setattr(lazy_array, "NEAR", 1)
+    monkeypatch.setattr(autoencoder, "AT_A_TIME", 7 * T * I)
 
 
 def sequences(n=N, seed=0):
@@ -245,8 +237,8 @@ def flat(values, numbers):
 
 def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
     """The small form of the slow test below: all that Python and NumPy allocate, against the size of the data."""
-    monkeypatch.setattr(_order, "BLOCK", 2**17)
-    monkeypatch.setattr(_lazy_array, "PIECE", 2**13)
+    monkeypatch.setattr(data_blocks, "BLOCK", 2**17)
+    monkeypatch.setattr(lazy_array, "PIECE", 2**13)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(4000, 50, 10)), rng.integers(0, 2, 4000)
     path = write(tmp_path / "a.h5", X=X)
@@ -412,7 +404,7 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, capsys, monkeypatch):
     values = unset(classify_task.DEFAULTS) | SMALL | {"data": str(path)}
     for size, streams in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
-        assert isinstance(classify_task.load(values).X_train, _lazy_array.LazyArray) == streams
+        assert isinstance(classify_task.load(values).X_train, lazy_array.LazyArray) == streams
         assert isinstance(classify_task.load(values | {"stream": not streams}).X_test, np.ndarray) == streams
     values = unset(autoencoder_task.DEFAULTS)
     values |= {"data": str(write(tmp_path / "b.h5", data=X[:, :, 0])), "solver": "adam"}

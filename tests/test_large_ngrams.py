@@ -12,11 +12,13 @@ import pytest
 from blocks import assert_same, assert_same_runs, both
 from commands import refused
 
-from fastrnn import NGramLanguageModel, Trainer, _lazy_array, _order, data, memory
-from fastrnn._fingerprint import fingerprint
-from fastrnn.cli import words as words_task
-from fastrnn.cli._parameters import unset
-from fastrnn.data import DataError, load_ngrams, read_by_blocks
+from fastrnn import NGramLanguageModel, Trainer, data, memory
+from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.tasks.words import command as words_task
+from fastrnn.data import DataError, lazy_array, load_ngrams, read_by_blocks
+from fastrnn.data import blocks as data_blocks
+from fastrnn.data.fingerprint import fingerprint
+from fastrnn.training import shuffle
 
 N, K, V = 1250, 3, 11
 WORDS = [f"w{number}" for number in range(V)]
@@ -34,10 +36,10 @@ SMALL = {"embedding": 3, "hidden_size": 4, "epochs": 2, "batch_size": 90}
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 100 examples, of which an epoch takes four at a time, and which are read 30 at a time."""
-    monkeypatch.setattr(_order, "BLOCK", 100 * 8)
-    monkeypatch.setattr(_order, "PART", 70)
-    monkeypatch.setattr(_lazy_array, "PIECE", 30 * K)
-    monkeypatch.setattr(_lazy_array, "NEAR", 1)
+    monkeypatch.setattr(data_blocks, "BLOCK", 100 * 8)
+    monkeypatch.setattr(shuffle, "PART", 70)
+    monkeypatch.setattr(lazy_array, "PIECE", 30 * K)
+    monkeypatch.setattr(lazy_array, "NEAR", 1)
 
 
 def model(**parameters):
@@ -162,9 +164,9 @@ def test_resumed_within_an_epoch_whatever_the_mode(tmp_path):
 
 def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
     """Of ten times as many short rows neither they, nor their targets, nor their order are in memory as a whole."""
-    monkeypatch.setattr(_order, "BLOCK", 8 * 10**4)
-    monkeypatch.setattr(_order, "PART", 10**4)
-    monkeypatch.setattr(_lazy_array, "PIECE", 10**4)
+    monkeypatch.setattr(data_blocks, "BLOCK", 8 * 10**4)
+    monkeypatch.setattr(shuffle, "PART", 10**4)
+    monkeypatch.setattr(lazy_array, "PIECE", 10**4)
     x = np.random.default_rng(0).integers(0, V, (10**6, K), "u1")
     values = unset(words_task.DEFAULTS) | SMALL | {"batch_size": 5000, "epochs": 1}
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastrnn.training.step import initial_state, update
 
 from fastrnn import storage
-from fastrnn._lbfgs import LBFGS
-from fastrnn._objective import Supervised
-from fastrnn._passes import Passes
-from fastrnn._run import Run
-from fastrnn._streams import streams
-from fastrnn._updates import initial_state, update
+from fastrnn._random import streams
 from fastrnn.layers import GRU, LSTM, Dense, Embedding, Flatten, Gaussian, RowGradient
 from fastrnn.losses import cross_entropy, get_loss
-from fastrnn.model import Sequential, load_model
+from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.optimizers import SGD, Adam
 from fastrnn.training import DivergenceError, Trainer
+from fastrnn.training.lbfgs import LBFGS
+from fastrnn.training.objectives import Supervised
+from fastrnn.training.state import Run
+from fastrnn.training.step import Passes
 
 N, T, V, D, H, C = 23, 4, 30, 3, 5, 2
 RNG = np.random.default_rng(0)

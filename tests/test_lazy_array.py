@@ -7,13 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
-from fastrnn import GRU, SGD, Dense, Sequential, Trainer, _lazy_array, _order
-from fastrnn._fingerprint import fingerprint
-from fastrnn._lazy_array import LazyArray
-from fastrnn._order import block_length, divided, epoch_order, file_order
-from fastrnn._streams import streams
-from fastrnn.data import DataError, read_by_blocks
+from fastrnn import GRU, SGD, Dense, Sequential, Trainer
+from fastrnn._random import streams
+from fastrnn.data import DataError, lazy_array, read_by_blocks
+from fastrnn.data import blocks as data_blocks
+from fastrnn.data.blocks import block_length
+from fastrnn.data.fingerprint import fingerprint
+from fastrnn.data.lazy_array import LazyArray
 from fastrnn.losses import mse
+from fastrnn.training import shuffle
+from fastrnn.training.shuffle import divided, epoch_order, file_order
 
 F4 = np.dtype("f4")
 ROWS, WIDE = 103, 5
@@ -40,9 +43,9 @@ class Source:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 8 rows of 5 numbers, which are read 3 rows at a time."""
-    monkeypatch.setattr(_order, "BLOCK", 8 * WIDE * 4 + 7)
-    monkeypatch.setattr(_lazy_array, "PIECE", 3 * WIDE)
-    monkeypatch.setattr(_lazy_array, "NEAR", 2 * WIDE * 4)
+    monkeypatch.setattr(data_blocks, "BLOCK", 8 * WIDE * 4 + 7)
+    monkeypatch.setattr(lazy_array, "PIECE", 3 * WIDE)
+    monkeypatch.setattr(lazy_array, "NEAR", 2 * WIDE * 4)
 
 
 # The order ------------------------------------------------------------------------------------------------------------
@@ -111,13 +114,13 @@ def test_an_order_is_divided_whatever_its_parts(size, lengths, monkeypatch):
     batches = [*divided(iter(np.split(order, np.cumsum(lengths)[:-1])), size)]
     assert [len(batch) for batch in batches] == [size] * (21 // size) + [21 % size] * (21 % size > 0)
     np.testing.assert_array_equal(np.concatenate(batches), order)
-    monkeypatch.setattr(_order, "PART", size)
+    monkeypatch.setattr(shuffle, "PART", size)
     np.testing.assert_array_equal(np.concatenate([*divided(file_order(21), 4)]), np.arange(21))
 
 
 def test_of_an_order_one_window_is_in_memory(monkeypatch):
     """Of short rows the order is larger than they are, and so never there as a whole; not even two windows are."""
-    monkeypatch.setattr(_order, "BLOCK", 8 * 2**12)
+    monkeypatch.setattr(data_blocks, "BLOCK", 8 * 2**12)
     tracemalloc.start()
     total = sum(len(batch) for batch in divided(epoch_order(np.random.default_rng(0), (200_000, 3), np.dtype("u1")), 7))
     peak = tracemalloc.get_traced_memory()[1]
@@ -321,7 +324,7 @@ def test_chunks_are_read_whole_where_they_can_be():
 
 
 def test_rows_far_apart_are_read_alone(monkeypatch):
-    monkeypatch.setattr(_lazy_array, "PIECE", 50 * WIDE)
+    monkeypatch.setattr(lazy_array, "PIECE", 50 * WIDE)
     source, rows = Source(), np.array([3, 5, 8, 48, 50, 51, 90])  # at most two apart are read together
     np.testing.assert_array_equal(LazyArray(source).take(rows).load(), ARRAY[rows])
     assert source.reads == [(3, 6), (8, 9), (48, 49), (50, 52), (90, 91)]  # 50 is in another piece than 48

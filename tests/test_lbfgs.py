@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 from threadpoolctl import threadpool_limits
 
-from fastrnn._lbfgs import LBFGS
+from fastrnn.training.lbfgs import LBFGS
 
 
 def run(function, start, iterations=1000, memory=10, state=None):

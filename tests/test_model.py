@@ -11,7 +11,7 @@ from differences import assert_gradient
 from fastrnn import cells, storage
 from fastrnn.layers import GRU, LSTM, RNN, Dense, Dropout, Gaussian, Recurrent
 from fastrnn.losses import get_loss
-from fastrnn.model import Sequential, load_model
+from fastrnn.models.sequential import Sequential, load_model
 
 B, T, I = 3, 5, 4
 LENGTHS = np.array([3, 5, 1])

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import fastrnn
 from fastrnn import SGD, Gaussian, NGramLanguageModel, memory, storage
-from fastrnn._streams import streams
+from fastrnn._random import streams
 from fastrnn.data import ngrams_of
 
 V, K, D, P, N = 7, 3, 5, 4, 26

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fastrnn import GRU, LSTM, SGD, Adam, Dense, Embedding, Sequential, Trainer
-from fastrnn._lbfgs import LBFGS
 from fastrnn.data.characters import streams_of
 from fastrnn.losses import cross_entropy
+from fastrnn.training.lbfgs import LBFGS
 
 N, T, V, H, WINDOW = 6, 12, 5, 7, 4
 rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from kernels import Problem
 from fastrnn import recurrent_forward
 from fastrnn._kernels import pool
 from fastrnn.layers import LSTM, Dense
-from fastrnn.model import Sequential
+from fastrnn.models.sequential import Sequential
 from fastrnn.training import Trainer
 
 LARGE = (pool.SMALL // 4 + 2,)

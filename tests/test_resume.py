@@ -15,7 +15,7 @@ import pytest
 from commands import read_csv, waves
 
 from fastrnn import storage
-from fastrnn.history import History
+from fastrnn.training.history import History
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and forks are POSIX")
 CLASSIFY = [

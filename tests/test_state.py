@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from fastrnn import RecurrentClassifier, RecurrentRegressor, SparseAutoencoder, storage
-from fastrnn._fingerprint import Fingerprint, fingerprint
-from fastrnn._lazy_array import as_lazy
-from fastrnn._lbfgs import LBFGS
+from fastrnn.data.fingerprint import Fingerprint, fingerprint
+from fastrnn.data.lazy_array import as_lazy
 from fastrnn.layers import GRU, LSTM, Dense
 from fastrnn.losses import cross_entropy
-from fastrnn.model import Sequential
+from fastrnn.models.sequential import Sequential
 from fastrnn.optimizers import SGD, Adam
 from fastrnn.schedules import CosineSchedule, PlateauSchedule, StepSchedule
 from fastrnn.training import ResumeError, Trainer
+from fastrnn.training.lbfgs import LBFGS
 
 N, T, I, C = 23, 6, 4, 3
 RNG = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_a_fingerprint_is_of_shape_dtype_and_bytes():
 def test_neither_blocks_nor_the_layout_in_memory_matter(monkeypatch):
     long = np.arange(5000.0).reshape(-1, 5)[:, ::2]  # not contiguous
     at_once = fingerprint(long.copy())
-    monkeypatch.setattr("fastrnn._lazy_array.PIECE", 700)
+    monkeypatch.setattr("fastrnn.data.lazy_array.PIECE", 700)
     assert len(list(as_lazy(long).pieces())) == 5
     assert fingerprint(long) == at_once
     assert fingerprint(np.asfortranarray(X)) == fingerprint(X)
@@ -61,7 +61,7 @@ def test_neither_blocks_nor_the_layout_in_memory_matter(monkeypatch):
 
 def test_fingerprints_are_taken_once_when_a_run_begins(monkeypatch):
     taken = []
-    monkeypatch.setattr("fastrnn._plan.fingerprint", lambda array: taken.append(array.shape) or "1")
+    monkeypatch.setattr("fastrnn.training.resume.fingerprint", lambda array: taken.append(array.shape) or "1")
     trainer = Trainer(build(), "cross_entropy")
     trainer.callbacks = (lambda epoch, history: trainer.state() and taken.append(epoch),)
     trainer.fit(X, Y, epochs=3)

@@ -14,12 +14,12 @@ from commands import command, read_csv, refused, run, waves
 from joblib import cpu_count
 
 from fastrnn import storage
-from fastrnn.cli._errors import UsageError
-from fastrnn.cli._grid import create_runs
-from fastrnn.cli._parameters import read_sweep, unset, write_options, write_value
-from fastrnn.cli._task import Task
-from fastrnn.cli.classify import DEFAULTS, prepare
-from fastrnn.cli.classify import run as classify_run
+from fastrnn.cli.errors import UsageError
+from fastrnn.cli.options.parameters import read_sweep, unset, write_options, write_value
+from fastrnn.cli.sweep.grid import create_runs
+from fastrnn.cli.tasks.classify.command import DEFAULTS, prepare
+from fastrnn.cli.tasks.classify.command import run as classify_run
+from fastrnn.cli.tasks.task import Task
 
 TINY = ["--hidden", "5", "--head", "none", "--epochs", "2", "--patience", "0"]
 GRID = ["--sweep", "hidden=6,4", "--sweep", "head=none,8x4"]

@@ -7,15 +7,15 @@ import pytest
 
 from fastrnn import storage
 from fastrnn._kernels.threads import choose_threads
-from fastrnn._streams import streams
-from fastrnn.history import History
+from fastrnn._random import streams
 from fastrnn.layers import GRU, LSTM, RNN, Dense
 from fastrnn.losses import cross_entropy, mse
-from fastrnn.model import Sequential
+from fastrnn.models.sequential import Sequential
 from fastrnn.optimizers import SGD, Adam
 from fastrnn.schedules import PlateauSchedule
-from fastrnn.splits import validation_split
 from fastrnn.training import DivergenceError, Trainer
+from fastrnn.training.history import History
+from fastrnn.training.splits import validation_split
 
 N, T, I, C = 23, 6, 4, 3
 RNG = np.random.default_rng(0)

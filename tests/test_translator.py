@@ -10,9 +10,10 @@ from sklearn.model_selection import GridSearchCV
 
 import fastrnn
 from fastrnn import GRU, Adam, Dense, EncoderDecoder, Gaussian, SequenceTranslator, Trainer, storage
-from fastrnn._streams import streams
-from fastrnn.decoding import decode, log_softmax
-from fastrnn.splits import validation_split
+from fastrnn._kernels.softmax import log_softmax
+from fastrnn._random import streams
+from fastrnn.decoding import decode
+from fastrnn.training.splits import validation_split
 
 RNG = np.random.default_rng(0)
 X = ["".join(RNG.choice(list("abcde"), RNG.integers(1, 6))) for _ in range(90)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fastrnn import GRU, LSTM, SGD, Dense, Dropout, Sequential, Trainer
-from fastrnn._lbfgs import LBFGS
 from fastrnn.losses import cross_entropy
+from fastrnn.training.lbfgs import LBFGS
 
 N, T, V, H = 5, 23, 7, 6
 rng = np.random.default_rng(0)

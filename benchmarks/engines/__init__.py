@@ -10,7 +10,7 @@ from typing import Protocol
 
 from benchmarks.cases import OWN, AnyProblem
 from fastrnn._kernels import backends
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class LeftOut(RuntimeError):

@@ -5,7 +5,7 @@ from typing import Any
 from benchmarks.agreement import named
 from benchmarks.cases import AutoencoderProblem
 from fastrnn import set_num_threads, sparse_autoencoder_cost
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class FastrnnAutoencoder:

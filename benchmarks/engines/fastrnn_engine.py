@@ -18,7 +18,7 @@ from fastrnn import (
     recurrent_forward,
     set_num_threads,
 )
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 

@@ -21,7 +21,7 @@ from fastrnn import (
     Trainer,
     set_num_threads,
 )
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class Native:

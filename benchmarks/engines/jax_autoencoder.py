@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from benchmarks.agreement import named
 from benchmarks.cases import AutoencoderProblem
 from benchmarks.engines.jax_engine import prepare
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 def cost(weights: Any, x: jax.Array, l2: float, sparsity: float, sparsity_weight: float) -> jax.Array:

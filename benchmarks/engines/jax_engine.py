@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
 Gates = list[jax.Array]

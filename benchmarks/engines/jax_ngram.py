@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from benchmarks.engines.jax_engine import prepare
 from benchmarks.epochs import NGramProblem
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 def loss(weights: Any, x: jax.Array, y: jax.Array) -> jax.Array:

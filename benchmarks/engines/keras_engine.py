@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 # The layer, and its gates by their place in fastrnn's order (Keras: z r n).
 LAYERS = {"rnn": ("SimpleRNN", [0]), "lstm": ("LSTM", [0, 1, 2, 3]), "gru": ("GRU", [1, 0, 2])}

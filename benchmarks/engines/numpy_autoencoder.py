@@ -22,7 +22,7 @@ import threadpoolctl
 
 from benchmarks.agreement import named
 from benchmarks.cases import AutoencoderProblem
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 CACHE = 1 << 18  # bytes of outputs in one block: a quarter of a common second-level cache
 SMALL = 10**6  # multiplications of the products for which OpenBLAS does not pack

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.engines.numpy_net import Net, Stretch, Views
 from fastrnn import Weights
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 add, matmul, multiply, subtract, tanh = np.add, np.matmul, np.multiply, np.subtract, np.tanh
 add_blocks = np.add.reduce

@@ -5,7 +5,7 @@ import threadpoolctl
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from benchmarks.engines.numpy_cells import NETS
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class NumpyEngine:

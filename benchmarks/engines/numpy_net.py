@@ -22,7 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastrnn import Weights
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 CACHE = 1 << 18  # bytes of pre-activations in one stretch of steps: a quarter of a common second-level cache
 

@@ -13,7 +13,7 @@ import numpy as np
 import threadpoolctl
 
 from benchmarks.epochs import NGramProblem
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 CACHE = 1 << 15  # numbers of each vector in one block of the optimizer
 

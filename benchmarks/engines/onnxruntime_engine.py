@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells import get_cell
 
 # The operator, its gates by their place in fastrnn's order (ONNX: i o f g; z r n), and its attributes.

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from benchmarks.agreement import named
 from benchmarks.cases import AutoencoderProblem
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class TorchAutoencoder:

@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 

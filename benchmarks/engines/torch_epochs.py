@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
 from fastrnn import Weights
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 class TorchEpoch(ABC):

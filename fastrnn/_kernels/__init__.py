@@ -17,12 +17,13 @@ from fastrnn._kernels.checks import (
 from fastrnn._kernels.config import show_config
 from fastrnn._kernels.dense import dense_backward, dense_forward
 from fastrnn._kernels.pool import release
+from fastrnn._kernels.ragged import steps_of
 from fastrnn._kernels.rows import add_rows, take_rows
 from fastrnn._kernels.softmax import softmax_cross_entropy
-from fastrnn._kernels.steps import steps_of
 from fastrnn._kernels.threads import choose_threads, set_num_threads, threads_here
-from fastrnn._kernels.types import Array, PackedWeights, Run, Tape, Weights
+from fastrnn._kernels.types import PackedWeights, Run, Tape, Weights
 from fastrnn._kernels.update import adam_update, sgd_update, sum_of_squares
+from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 
 __all__ = [

@@ -14,7 +14,7 @@ from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
 from fastrnn._kernels.dense import dense_backward, dense_forward
 from fastrnn._kernels.threads import choose_threads
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells.rnn import RNN_SIGMOID
 
 # How near to 0 and 1, where the penalty has its poles, a mean activation may come: by the bytes of a number.

@@ -8,7 +8,7 @@ cimport numpy as cnp
 
 from fastrnn._kernels.pool import SMALL as _SMALL
 from fastrnn._kernels.pool import empty, give, take
-from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
+from fastrnn._kernels.ragged import chunk_bounds, row_shares, segment_bounds
 
 cdef extern from *:
     """

@@ -12,8 +12,10 @@ import numpy as np
 
 from fastrnn._kernels import backends, recurrent_forward
 from fastrnn._kernels.checks import check_array, check_symbols
+from fastrnn._kernels.softmax import softmax
 from fastrnn._kernels.threads import WORK_PER_THREAD, choose_threads
-from fastrnn._kernels.types import Array, PackedWeights
+from fastrnn._kernels.types import PackedWeights
+from fastrnn._typing import Array
 
 States = list[tuple[Array, ...] | None]  # for each net S arrays (B, H), h first; None for one that needs none
 
@@ -103,18 +105,6 @@ class DoorChain:
             y = softmax(y)
         out[...] = y.reshape(self.shape)
         return out
-
-
-def softmax(logits: Array) -> Array:
-    """Return the softmax of each row of logits (N, C) in float64: one function for batches and streams."""
-    y = np.array(logits, np.float64, order="C")
-    compiled = backends.native()
-    if compiled is not None:
-        compiled.variant(y.dtype).softmax(y)
-        return y
-    np.exp(y - y.max(axis=1, keepdims=True), out=y)
-    y /= y.sum(axis=1, keepdims=True)
-    return y
 
 
 def as_step(x: Any, *, shape: tuple[int, int], dtype: np.dtype[Any], symbols: bool, finite: bool) -> Array:

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Array, Weights
+from fastrnn._kernels.types import Weights
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))

@@ -8,7 +8,7 @@
 #    in the loop over time (`sequence.pxi`), and for the same reason: bits do not depend on the number of threads.
 # 3. A work item's part of the weight gradients stays in L1 until it is added where the caller keeps his.
 
-from fastrnn._kernels.steps import CHUNK_ROWS as _CHUNK_ROWS
+from fastrnn._kernels.ragged import CHUNK_ROWS as _CHUNK_ROWS
 
 cdef int CHUNK_ROWS = _CHUNK_ROWS
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
-from fastrnn._kernels.steps import CHUNK_ROWS
+from fastrnn._kernels.ragged import CHUNK_ROWS
 from fastrnn._kernels.threads import choose_threads, threads_here
-from fastrnn._kernels.types import Array, PackedWeights, Run, Weights
+from fastrnn._kernels.types import PackedWeights, Run, Weights
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_SIGMOID, RNN_TANH
 

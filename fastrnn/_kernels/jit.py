@@ -22,10 +22,11 @@ from numba.core.errors import NumbaError
 from fastrnn._kernels import tile
 from fastrnn._kernels.loops import compile_error, compiled
 from fastrnn._kernels.pool import empty
-from fastrnn._kernels.steps import chunk_bounds, row_shares, segment_bounds
+from fastrnn._kernels.ragged import chunk_bounds, row_shares, segment_bounds
 from fastrnn._kernels.tile import weight_gradient
-from fastrnn._kernels.types import Array, Run, Weights
+from fastrnn._kernels.types import Run, Weights
 from fastrnn._kernels.vector import BYTES
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 
 instruction_set = f"numba {numba.__version__}"

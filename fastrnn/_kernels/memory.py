@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn._kernels import backends
-from fastrnn._kernels.steps import CHUNK_ROWS
+from fastrnn._kernels.ragged import CHUNK_ROWS
 from fastrnn.cells import Cell
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Array, Run, Weights
+from fastrnn._kernels.types import Run, Weights
+from fastrnn._typing import Array
 from fastrnn.cells import CELLS as ALL_CELLS
 from fastrnn.cells import Cell
 from fastrnn.cells.rnn import RNN_LINEAR

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 KEEP = 256_000_000  # bytes
 SLACK = 1.25  # how many times too large a block may be: the batches of unequal lengths need not the same

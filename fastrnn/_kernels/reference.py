@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Array, Run, Weights
+from fastrnn._kernels.types import Run, Weights
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.cells._pointwise import sigmoid
 

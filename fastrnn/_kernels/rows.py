@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 def take_rows(

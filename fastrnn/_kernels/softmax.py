@@ -1,4 +1,4 @@
-"""Softmax cross-entropy of rows of logits."""
+"""The softmax of rows of logits, its logarithm, and its cross-entropy with classes."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES
 from fastrnn._kernels.rows import as_numbers
 from fastrnn._kernels.threads import choose_threads
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 OPERATIONS = 50  # that a logit counts for when threads are chosen
 
@@ -77,3 +77,33 @@ def softmax_cross_entropy(
     except IndexError as wrong:
         found = target[wrong.args[0]]
         raise ValueError(f"target holds the class {found}, expected 0..{C - 1}, as y has {C} logits") from None
+
+
+def softmax(logits: Array) -> Array:
+    """Return the softmax of each row of logits (N, C) in float64: one function for batches and streams."""
+    y = np.array(logits, np.float64, order="C")
+    compiled = backends.native()
+    if compiled is not None:
+        compiled.variant(y.dtype).softmax(y)
+        return y
+    np.exp(y - y.max(axis=1, keepdims=True), out=y)
+    y /= y.sum(axis=1, keepdims=True)
+    return y
+
+
+def log_softmax(logits: Array) -> Array:
+    """
+    Return the logarithms of probabilities.
+
+    Parameters
+    ----------
+    logits : ndarray (..., V)
+        Logits.
+
+    Returns
+    -------
+    ndarray (..., V)
+        Natural logarithms, float64.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -6,11 +6,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
-
-Array = NDArray[Any]
 
 
 class Weights(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 from fastrnn._kernels import backends, reference
 from fastrnn._kernels.checks import DTYPES
 from fastrnn._kernels.threads import choose_threads
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 OPERATIONS = 20  # that a number counts for when threads are chosen
 

@@ -22,7 +22,7 @@ def generate() -> None:
 
 def _run(module: str) -> None:
     """Run an application; what its parser refuses is one line, as all errors are, and so is a signal."""
-    from fastrnn.cli._signals import Interrupted, Interrupts
+    from fastrnn.cli.signals import Interrupted, Interrupts
 
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character gets a question mark
         if isinstance(stream, TextIOWrapper):
@@ -31,7 +31,7 @@ def _run(module: str) -> None:
         try:
             from typer.exceptions import TyperException
 
-            from fastrnn.cli._errors import fail
+            from fastrnn.cli.errors import fail
 
             try:
                 sys.exit(import_module(module).app(standalone_mode=False))

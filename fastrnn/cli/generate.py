@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fastrnn.cli._errors import UsageError, one_line_errors
-from fastrnn.cli._signals import Interrupted
+from fastrnn.cli.errors import UsageError, one_line_errors
+from fastrnn.cli.signals import Interrupted
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastrnn.cli._errors import UsageError, one_line_errors
+from fastrnn.cli.errors import UsageError, one_line_errors
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -60,7 +60,7 @@ def predict(
             show_contexts(model, estimator, context)
         if not data:
             return
-        from fastrnn.cli._questions import are_questions, show_answers
+        from fastrnn.cli.tasks.arithmetic.questions import are_questions, show_answers
 
         if are_questions(estimator, data):
             if key is not None:
@@ -83,8 +83,8 @@ Load = Callable[[Any, Path, str | None], Any]  # of an estimator, a file, and th
 
 def kinds() -> dict[str, tuple[Load, Callable[[Any, Any], Rows]]]:
     """Return, by the name of the estimator, what loads its data and what makes rows of these."""
-    from fastrnn.cli._questions import answers, load_lines
-    from fastrnn.cli._stream import can_stream
+    from fastrnn.cli.run.block_reading import can_stream
+    from fastrnn.cli.tasks.arithmetic.questions import answers, load_lines
     from fastrnn.data import load_images, load_inputs
 
     return {
@@ -114,7 +114,7 @@ def show_contexts(model: Path, estimator: Any, contexts: list[str]) -> None:
     from rich.console import Console
 
     from fastrnn import NGramLanguageModel
-    from fastrnn.cli._next_words import expect_after, show_own
+    from fastrnn.cli.tasks.words.report import expect_after, show_own
 
     if not isinstance(estimator, NGramLanguageModel):
         raise UsageError(f"{model}: holds a {type(estimator).__name__}, but --context is for models of words")
@@ -126,7 +126,7 @@ def write_rows(out: Path, columns: list[str], rows: list[list[str]]) -> None:
     import csv
     import io
 
-    from fastrnn._files import replace_file
+    from fastrnn._atomic import replace_file
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -161,7 +161,7 @@ def features(autoencoder: Any, X: Any) -> Rows:
     """Return how well each example is reconstructed, and the activations of the hidden units."""
     import numpy as np
 
-    from fastrnn._lazy_array import as_lazy
+    from fastrnn.data.lazy_array import as_lazy
 
     scaler = autoencoder.scaler_
     if (X.ndim == 2) != (scaler is None):
@@ -204,7 +204,7 @@ def next_words(model: Any, texts: Any) -> Rows:
     """Return each context with the word that came next, its probability, and the likeliest words with theirs."""
     import numpy as np
 
-    from fastrnn.cli._next_words import LIKELIEST, expect
+    from fastrnn.cli.tasks.words.report import LIKELIEST, expect
     from fastrnn.data import ngrams_of
 
     order = model.n_features_in_ + 1

@@ -2,7 +2,12 @@
 
 import typer
 
-from fastrnn.cli import arithmetic, autoencoder, classify, forecast, text, words
+from fastrnn.cli.tasks.arithmetic.command import arithmetic
+from fastrnn.cli.tasks.autoencoder.command import autoencoder
+from fastrnn.cli.tasks.classify.command import classify
+from fastrnn.cli.tasks.forecast.command import forecast
+from fastrnn.cli.tasks.text.command import text
+from fastrnn.cli.tasks.words.command import words
 
 app = typer.Typer(
     help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
@@ -19,9 +24,9 @@ def tasks() -> None:
     """Train a net from a file; each run leaves a folder with model, history, metrics and figures."""
 
 
-app.command("classify")(classify.classify)
-app.command("autoencoder")(autoencoder.autoencoder)
-app.command("words")(words.words)
-app.command("text")(text.text)
-app.command("forecast")(forecast.forecast)
-app.command("arithmetic")(arithmetic.arithmetic)
+app.command("classify")(classify)
+app.command("autoencoder")(autoencoder)
+app.command("words")(words)
+app.command("text")(text)
+app.command("forecast")(forecast)
+app.command("arithmetic")(arithmetic)

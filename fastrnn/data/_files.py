@@ -5,12 +5,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import h5py
 import numpy as np
 
-from fastrnn._lazy_array import LazyArray
+from fastrnn.data.lazy_array import LazyArray
+
+if TYPE_CHECKING:  # imported where a file is opened: arrays in memory need no HDF5
+    import h5py
 
 
 class DataError(ValueError):
@@ -50,13 +52,13 @@ class DataFile:
                     self._file = {"array": np.lib.format.read_array(stream, allow_pickle=False)}
                 self.names = ["array"]
             else:
-                self._file = self._opened.enter_context(h5py.File(self.path, "r"))
-                self.names = []
-                self._file.visititems(self._add_dataset)
+                import h5py
 
-    def _add_dataset(self, name: str, node: h5py.HLObject) -> None:
-        if isinstance(node, h5py.Dataset):
-            self.names.append(name)
+                self._file = self._opened.enter_context(h5py.File(self.path, "r"))
+                found: dict[str, Any] = {}
+                self._file.visititems(found.__setitem__)
+                self.names = [name for name, node in found.items() if isinstance(node, h5py.Dataset)]
+        self._is_hdf5 = suffix in (".h5", ".hdf5")
 
     def __enter__(self) -> Self:
         return self
@@ -68,22 +70,30 @@ class DataFile:
         """Return an array; texts are decoded."""
         with reading(f"{self.path}: {key!r}"):
             node = self._file[key]
-            if isinstance(node, h5py.Dataset) and h5py.check_string_dtype(node.dtype):
+            if self._is_hdf5:
+                import h5py
+
+                is_text = isinstance(node, h5py.Dataset) and h5py.check_string_dtype(node.dtype)
+            else:
+                is_text = False
+            if is_text:
                 return np.asarray(node.asstr("utf-8")[()], dtype=str)  # also where the file says ASCII
             array = np.asarray(node[()])
             return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
     def lazy(self, key: str) -> LazyArray:
         """Return an array that is read by blocks as its rows are taken, when this file is closed, too."""
-        if not isinstance(self._file, h5py.File):
+        if not self._is_hdf5:
             raise DataError(f"{self.path}: is read as a whole; expected an HDF5 file (.h5, .hdf5) to read by blocks")
+        import h5py
+
         with reading(f"{self.path}: {key!r}"):
             return read_by_blocks(h5py.File(self.path, "r")[key])
 
     def classes(self, labels: str) -> list[str] | None:
         """Return the names of the classes that the file, the array `labels` or the array "classes" holds."""
         with reading(f"{self.path}: 'classes'"):
-            nodes = (self._file, self._file[labels]) if isinstance(self._file, h5py.File) else ()
+            nodes = (self._file, self._file[labels]) if self._is_hdf5 else ()
             found = [node.attrs["classes"] for node in nodes if "classes" in node.attrs]
             if "classes" in self.names:
                 found.append(self.array("classes"))
@@ -111,7 +121,7 @@ class Stored:
         Rows of a chunk; 1 where the dataset lies in one piece.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: "h5py.Dataset") -> None:
         self._dataset, self._file = dataset, dataset.file  # which stays open as long as this refers to it
         self.name = f"{self._file.filename}: {dataset.name.lstrip('/')!r}"
         self.shape: tuple[int, ...] = dataset.shape or ()  # None where it is of no numbers
@@ -134,7 +144,7 @@ class Stored:
         return os.fstat(self._file.id.get_vfd_handle()).st_size
 
 
-def read_by_blocks(dataset: h5py.Dataset) -> LazyArray:
+def read_by_blocks(dataset: "h5py.Dataset") -> LazyArray:
     """
     Read a dataset by blocks, as its rows are taken.
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastrnn._lazy_array import LazyArray, Rows
 from fastrnn.data._files import DataError, DataFile, listing
+from fastrnn.data.lazy_array import LazyArray, Rows
 
 __all__ = ["ImageScaler", "as_images", "load_images"]
 

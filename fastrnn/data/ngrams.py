@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from fastrnn._checks import check_choice, check_integer
-from fastrnn._fingerprint import Fingerprint
-from fastrnn._lazy_array import LazyArray, Rows, as_lazy
 from fastrnn.data._files import DataError, DataFile, listing
+from fastrnn.data.fingerprint import Fingerprint
+from fastrnn.data.lazy_array import LazyArray, Rows, as_lazy
 
 __all__ = ["NGrams", "load_ngrams"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn._lazy_array import LazyArray, Rows
 from fastrnn.data._files import DataError, DataFile, listing
+from fastrnn.data.lazy_array import LazyArray, Rows
 
 __all__ = ["Dataset", "digits", "load_inputs", "load_sequences"]
 

@@ -9,24 +9,24 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from fastrnn._autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
-from fastrnn._fingerprint import derived
 from fastrnn._kernels import AutoencoderWeights
 from fastrnn._kernels.autoencoder import check_weights
-from fastrnn._kernels.types import Array
-from fastrnn._lazy_array import LazyArray
-from fastrnn._lbfgs import LBFGS
-from fastrnn._streams import streams
+from fastrnn._random import streams
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data import ImageScaler
-from fastrnn.estimators._sequences import Inputs, check_finite, check_table
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, print_epoch
-from fastrnn.history import History
+from fastrnn.data.fingerprint import derived
+from fastrnn.data.lazy_array import LazyArray
+from fastrnn.estimators._base import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators.inputs.sequences import Inputs, check_finite, check_table
 from fastrnn.layers.initializers import draw
 from fastrnn.optimizers import SGD, Adam, Optimizer
-from fastrnn.splits import validation_split
 from fastrnn.training import BatchReport, Trainer
+from fastrnn.training.autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
+from fastrnn.training.history import History
+from fastrnn.training.lbfgs import LBFGS
+from fastrnn.training.splits import validation_split
 
 SOLVERS = ("lbfgs", "sgd", "adam")
 RATES = {"sgd": 0.1, "adam": 1e-3}  # where learning_rate is None

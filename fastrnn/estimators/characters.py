@@ -9,20 +9,20 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number, counted
-from fastrnn._fingerprint import fingerprint
-from fastrnn._kernels.chain import softmax
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.softmax import softmax
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data import streams_of, windows_of
-from fastrnn.estimators._characters import check_text, check_vocabulary, encode, learn_vocabulary
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
+from fastrnn.data.fingerprint import fingerprint
+from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators.inputs.characters import check_text, check_vocabulary, encode, learn_vocabulary
 from fastrnn.forecasting import steps_held_out
-from fastrnn.history import History
 from fastrnn.layers import Dense, Dropout, Recurrent
-from fastrnn.model import Sequential, load_model
+from fastrnn.models.sequential import Sequential, load_model
+from fastrnn.models.stream import Stream
 from fastrnn.sampling import Sampler
-from fastrnn.streaming import Stream
 from fastrnn.training import BatchReport, Trainer
+from fastrnn.training.history import History
 
 STREAMS = 8  # parallel ones in which a text is evaluated: enough to be quick, and so few that their beginnings are rare
 AT_A_TIME = 256  # steps of these, or windows, that are in the net together

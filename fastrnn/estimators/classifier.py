@@ -10,11 +10,12 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from fastrnn._kernels.chain import Frame, softmax
-from fastrnn._kernels.types import Array
+from fastrnn._kernels.chain import Frame
+from fastrnn._kernels.softmax import softmax
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.estimators._recurrent import RecurrentEstimator
-from fastrnn.estimators._sequences import Inputs, check_targets
+from fastrnn.estimators._recurrent_base import RecurrentEstimator
+from fastrnn.estimators.inputs.sequences import Inputs, check_targets
 
 
 @dataclass(eq=False, repr=False)

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastrnn import storage
 from fastrnn.cells import Cell
-from fastrnn.encoder_decoder import load_encoder_decoder
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
@@ -14,7 +13,8 @@ from fastrnn.estimators.forecaster import RecurrentForecaster
 from fastrnn.estimators.ngram import NGramLanguageModel
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.estimators.translator import SequenceTranslator
-from fastrnn.model import load_model
+from fastrnn.models.encoder_decoder import load_encoder_decoder
+from fastrnn.models.sequential import load_model
 
 KINDS = {
     "Sequential": load_model,

@@ -9,14 +9,14 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.estimators._trained import Fitting
+from fastrnn.estimators._base import Fitting
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.forecasting import futures, origins_of, steps_held_out, windows
-from fastrnn.history import History
-from fastrnn.streaming import Streamed
+from fastrnn.models.stream import Streamed
 from fastrnn.training import BatchReport
+from fastrnn.training.history import History
 
 Series = list[Array]  # each (T, C), float64
 

@@ -8,19 +8,19 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_dtype, check_integer, check_number
-from fastrnn._fingerprint import fingerprint
-from fastrnn._kernels.chain import softmax
-from fastrnn._kernels.types import Array
-from fastrnn._streams import streams
+from fastrnn._kernels.softmax import softmax
+from fastrnn._random import streams
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
-from fastrnn.estimators._words import Examples, Sentences, Vocabulary, check_contexts, check_texts
-from fastrnn.history import History
+from fastrnn.data.fingerprint import fingerprint
+from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators.inputs.words import Examples, Sentences, Vocabulary, check_contexts, check_texts
 from fastrnn.layers import Dense, Embedding, Flatten, Gaussian
 from fastrnn.memory import available_bytes
-from fastrnn.model import Sequential, load_model
-from fastrnn.splits import validation_split
+from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.training import BatchReport, Trainer
+from fastrnn.training.history import History
+from fastrnn.training.splits import validation_split
 
 VECTORS = Gaussian(0.5)  # initial ones: smaller ones learn slowly, larger ones stay what they were
 AT_A_TIME = 1024  # contexts whose probabilities of all words are in memory together

@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice
 from fastrnn._kernels.chain import Frame
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.estimators._recurrent import RecurrentEstimator
-from fastrnn.estimators._sequences import Inputs, Standardizer, check_step_targets, check_targets, valid_steps
+from fastrnn.estimators._recurrent_base import RecurrentEstimator
+from fastrnn.estimators.inputs.sequences import Inputs, Standardizer, check_step_targets, check_targets, valid_steps
 
 
 @dataclass(eq=False, repr=False)

@@ -8,18 +8,18 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number
-from fastrnn._fingerprint import fingerprint
-from fastrnn._kernels.types import Array
-from fastrnn._streams import streams
+from fastrnn._random import streams
+from fastrnn._typing import Array
 from fastrnn.cells import Cell
+from fastrnn.data.fingerprint import fingerprint
 from fastrnn.decoding import decode
-from fastrnn.encoder_decoder import EncoderDecoder, load_encoder_decoder
-from fastrnn.estimators._symbols import Row, Symbols, check_rows, learn_symbols
-from fastrnn.estimators._trained import Fitting, TrainedEstimator, make_trainer
-from fastrnn.history import History
+from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators.inputs.symbols import Row, Symbols, check_rows, learn_symbols
 from fastrnn.layers import Dense, Dropout, Embedding, Layer, Recurrent
-from fastrnn.splits import validation_split
+from fastrnn.models.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from fastrnn.training import BatchReport, Trainer
+from fastrnn.training.history import History
+from fastrnn.training.splits import validation_split
 
 END, PADDING = 0, -1  # target symbols are counted from 1
 AT_A_TIME = 1024  # sequences that are in the net together

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrnn._kernels.types import Array, PackedWeights
+from fastrnn._kernels.types import PackedWeights
+from fastrnn._typing import Array
 
 Shape = tuple[int | None, ...]  # without the batch: (T or None, I) or (I,)
 Parameters = dict[str, Array]

@@ -9,7 +9,8 @@ from fastrnn._checks import check_choice, check_integer
 from fastrnn._kernels import dense_backward, dense_forward
 from fastrnn._kernels.checks import check_array
 from fastrnn._kernels.dense import pack_dense
-from fastrnn._kernels.types import Array, PackedWeights
+from fastrnn._kernels.types import PackedWeights
+from fastrnn._typing import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Initializer, check_initializer, draw
 

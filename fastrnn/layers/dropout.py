@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn._checks import check_number
-from fastrnn._kernels.types import Array, PackedWeights
+from fastrnn._kernels.types import PackedWeights
+from fastrnn._typing import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer
 from fastrnn._kernels import add_rows, take_rows
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.layers._base import Backward, Call, Forward, Gradients, Layer, Parameters, Shape, State
 from fastrnn.layers.initializers import Gaussian, Initializer, check_initializer, draw
 

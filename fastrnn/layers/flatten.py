@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 
 

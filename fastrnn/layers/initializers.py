@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn._checks import check_choice, check_number
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 INITIALIZERS = ("xavier", "orthogonal", "gaussian")
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels import Weights, pack, recurrent_backward, recurrent_forward
-from fastrnn._kernels.types import Array, PackedWeights
+from fastrnn._kernels.types import PackedWeights
+from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 from fastrnn.layers.dropout import draw_mask

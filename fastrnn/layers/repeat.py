@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn._checks import check_integer
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
 
 

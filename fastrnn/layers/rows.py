@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn._kernels import add_rows
-from fastrnn._kernels.types import Array
+from fastrnn._typing import Array
 
 
 @dataclass(eq=False)

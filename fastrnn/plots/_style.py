@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fastrnn._files import replace_file
+from fastrnn._atomic import replace_file
 
 INK, MUTED, GRID = "#262626", "#737373", "#e5e5e5"
 STYLE: dict[Any, Any] = {

@@ -1,0 +1,159 @@
+"""The folder of a run: what lies in it, and how it is written."""
+
+import json
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import tomli_w
+
+from fastrnn import storage
+from fastrnn._atomic import remove_temporary, replace_file
+from fastrnn.cli.errors import UsageError
+
+EVENTS = "events.out.tfevents.*"
+CONVERGED = "convergence"
+FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json")
+# What else tasks and sweeps leave: it says of no run that it is there, but goes with one that is overwritten. These are
+# names, and not whole folders, as people keep files of their own beside them.
+OTHERS = (
+    "results.csv", "samples/temperature_[0-9]*.txt",
+    *(f"figures/{name}.png" for name in (
+        "learning_curves", "confusion_matrix_train", "confusion_matrix_test", "patches", "features", "reconstructions",
+        "cost", "next_words", "contexts", "embeddings", "bits_per_character", "wrong_answers", "errors_by_step",
+        "forecasts", "forecasts_[0-9]*_*", "test_accuracy", "test_loss", "test_mae", "validation_loss",
+    )),
+)  # fmt: skip
+
+
+class RunFolder:
+    """
+    A folder with the files of one run; each of them is replaced as a whole, or a line is added.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    changes : dict
+        Parameters that a run goes on with in place of those in config.toml, where they belong once they are checked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.changes: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
+        """Make the folder; one that holds a run is refused, or loses all that tasks leave, and nothing else."""
+        run = cls(out or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
+        if run.path.exists() and not run.path.is_dir():
+            raise UsageError(f"{run.path}: is a file, expected a folder for the run")
+        held = [run.path / name for name in FILES if (run.path / name).exists()]
+        held += run.events.glob(EVENTS)
+        if held and not overwrite:
+            again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
+            raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
+        if overwrite:
+            held += [file for pattern in OTHERS for file in run.path.glob(pattern)]
+        for file in held:
+            file.unlink()
+        run.figures.mkdir(parents=True, exist_ok=True)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Return the folder of a run that was begun before."""
+        run = cls(path)
+        if not run.config.is_file():
+            raise UsageError(f"{path}: holds no run to resume, expected a config.toml in it")
+        run.figures.mkdir(exist_ok=True)
+        for folder in (run.path, run.figures, run.samples):  # what a run that was killed has begun
+            remove_temporary(folder)
+        return run
+
+    @property
+    def config(self) -> Path:
+        """The parameters, which reproduce the run."""
+        return self.path / "config.toml"
+
+    @property
+    def model(self) -> Path:
+        """The fitted estimator, with its best weights."""
+        return self.path / "model.h5"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of figures."""
+        return self.path / "figures"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of texts that a model of characters writes."""
+        return self.path / "samples"
+
+    @property
+    def events(self) -> Path:
+        """The folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def history(self) -> Path:
+        """A row for each epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def errors(self) -> Path:
+        """Of a forecaster, a row for each step of the horizon."""
+        return self.path / "errors.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The result."""
+        return self.path / "metrics.json"
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.path / "checkpoint.h5"
+
+    def write_config(self, task: str, parameters: dict[str, Any]) -> None:
+        """Write what `--config` reads."""
+        values = {"task": task} | {name: value for name, value in parameters.items() if value is not None}
+        replace_file(self.config, tomli_w.dumps(values).encode())
+
+    def write_changes(self) -> None:
+        """Let config.toml say what the run goes on with."""
+        if self.changes:
+            before = tomllib.loads(self.config.read_text(encoding="utf-8"))
+            replace_file(self.config, tomli_w.dumps(before | self.changes).encode())
+
+    def write_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write the state of training."""
+        storage.write(self._checkpoint, state)
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return the state of training, or None if the run ended before there was one."""
+        return storage.read(self._checkpoint) if self._checkpoint.exists() else None
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write the result; it is the last file, and says that the run is finished."""
+        replace_file(self.metrics, json.dumps(metrics, indent=2).encode() + b"\n")
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Return the result; it is empty if there is none."""
+        if not self.metrics.exists():
+            return {}
+        try:
+            return json.loads(self.metrics.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{self.metrics}: is damaged; remove it, and the run is done again") from error
+
+    def is_finished(self, parameters: Mapping[str, Any]) -> bool:
+        """Does it hold the result of these parameters? One that ended earlier than they say is to go on."""
+        result = self.read_metrics()
+        if not result or result["ended"] == CONVERGED:
+            return bool(result)
+        waited, patience = result["epochs"] - result["best_epoch"], parameters["patience"]
+        return result["epochs"] >= parameters["epochs"] or bool(patience and waited >= patience)

@@ -1,0 +1,95 @@
+"""What a run shows while it trains: a bar on a terminal, plain lines otherwise."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from fastrnn.training import BatchReport
+from fastrnn.training.history import History
+
+
+class Column(NamedTuple):
+    """What a line of an epoch shows: its header, the column of the History, the format, and what is made of it."""
+
+    header: str
+    name: str
+    format: str = ".4f"
+    make: Callable[[float], float] = lambda value: value
+
+
+COLUMNS = (  # those that a History has are shown
+    Column("epoch", "epoch", "d"),
+    Column("train loss", "train_loss"),
+    Column("accuracy", "train_accuracy"),
+    Column("reconstr.", "reconstruction"),
+    Column("l2", "l2"),
+    Column("sparsity", "sparsity"),
+    Column("valid. loss", "validation_loss"),
+    Column("accuracy", "validation_accuracy"),
+    Column("seconds", "seconds", ".2f"),
+)
+
+
+class TrainingProgress:
+    """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
+
+    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
+        self.console = console
+        self._columns = columns
+        self._every = max(1, epochs // 50)
+        self._last_line = ""  # of an epoch that was left out
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._has_header = False
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._last_line:
+            self.console.print(self._last_line, highlight=False)
+
+    def on_batch(self, report: BatchReport) -> None:
+        """Move the bar; epochs count it, so that early stopping does not look like a jump."""
+        if self._bar.disable:
+            return
+        figures = f"loss {report.loss:.4f}"
+        if report.accuracy is not None:
+            figures += f"  accuracy {report.accuracy:.3f}"
+        if self._task is None:
+            self._task = self._bar.add_task("", total=report.epochs * report.batches, figures="")
+        self._bar.update(
+            self._task,
+            description=f"epoch {report.epoch}/{report.epochs}",
+            completed=(report.epoch - 1) * report.batches + report.batch,
+            figures=figures,
+        )
+
+    def on_epoch(self, epoch: int, history: History) -> None:
+        """Print a line for the epoch, or keep it in case that it is the last one."""
+        shown = [column for column in self._columns if column.name in history]
+        if not self._has_header:
+            self.console.print("".join(f"{column.header:>12}" for column in shown), style="bold")
+            self._has_header = True
+        values = "".join(format(own.make(history[own.name][-1]), own.format).rjust(12) for own in shown)
+        is_best = history.best_epoch == epoch and "validation_loss" in history  # else every epoch is
+        line = values + ("  best" if is_best else "")
+        self._last_line = line if epoch % self._every and epoch > 1 else ""
+        if not self._last_line:
+            self.console.print(line, highlight=False)

@@ -1,0 +1,153 @@
+"""The folder of a sweep: a run for every point of its grid, in a sub-folder of its own."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from fastrnn.cli.errors import UsageError
+from fastrnn.cli.options.parameters import MAY_CHANGE, REOPENING, WATCHED, read_config, read_sweep, write_value
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.tasks.task import Task
+
+Grid = Mapping[str, list[Any]]
+
+
+@dataclass
+class SweptRun:
+    """
+    A run of a sweep.
+
+    Attributes
+    ----------
+    parameters : dict
+        All of its parameters.
+    swept : dict of str to str
+        Those of them that the sweep varies, written as on the command line.
+    folder : RunFolder
+        What it leaves.
+    changes : dict
+        Those of the parameters that it was begun without, and that it goes on with.
+    metrics : dict
+        Its result; empty as long as it is not finished.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    parameters: dict[str, Any]
+    swept: dict[str, str]
+    folder: RunFolder
+    changes: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """The swept parameters in a line."""
+        return " ".join(f"{name}={value}" for name, value in self.swept.items())
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers of the result by dotted names, as ``test.accuracy``; never the name of a swept parameter."""
+        return {f"metrics.{k}" if k in self.swept else k: value for k, value in _flatten(self.metrics).items()}
+
+    def collect(self) -> None:
+        """Read the result, if there is one."""
+        if self.folder.is_finished(self.parameters):
+            self.metrics = self.folder.read_metrics()
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            numbers |= _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            numbers[prefix + name] = value
+    return numbers
+
+
+def points(grid: Grid) -> list[dict[str, Any]]:
+    """Return the points of the grid; the last parameter changes first."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def create_runs(
+    task: Task, parameters: dict[str, Any], grid: Grid, out: Path | None, *, overwrite: bool, resumed: bool = False
+) -> tuple[RunFolder, list[SweptRun]]:
+    """Make or reopen the folder, with a run in it for every point: one that has its parameters, or else a new one."""
+    known: list[Known] = []
+    if out is not None and RunFolder(out).config.is_file() and not overwrite:
+        folder = RunFolder.open(out)
+        known += [
+            (read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
+            for config in sorted(out.glob("*/config.toml"))
+        ]
+    else:
+        folder = RunFolder.create(f"{task.name}-sweep", out, overwrite=overwrite)
+    fixed = {name: value for name, value in parameters.items() if name not in grid}
+    lines = [f"{name}={','.join(map(write_value, values))}" for name, values in grid.items()]
+    folder.write_config(task.name, fixed | {"sweep": lines})
+
+    may_change = [name for name in (MAY_CHANGE if resumed else WATCHED) if name in fixed]
+    runs, taken = [], {run.path for _, run in known}
+    for point in points(grid):
+        values = parameters | point
+        swept = {name: write_value(value) for name, value in point.items()}
+        path = folder.path / ",".join(f"{name}={_readable(value)}" for name, value in swept.items())
+        before, run = _find(known, values, may_change, path)
+        if run is None:
+            path = _free(path, taken)
+            taken.add(path)
+            run = RunFolder.create(task.name, path, overwrite=overwrite)
+            run.write_config(task.name, values)
+        changes = {name: values[name] for name in may_change if before and before[name] != values[name]}
+        runs.append(SweptRun(values, swept, run, changes))
+        if not changes.keys() & set(REOPENING):
+            runs[-1].collect()
+    return folder, runs
+
+
+Known = tuple[dict[str, Any], RunFolder]
+
+
+def _find(known: list[Known], values: dict[str, Any], may_change: list[str], path: Path) -> Known | tuple[None, None]:
+    """Return the run with these values, or else with these but for those that may change, best the one at the path."""
+    fixed = {name: value for name, value in values.items() if name not in may_change}
+    found = [one for one in known if fixed.items() <= one[0].items()]
+    return max(found, key=lambda one: (one[0] == values, one[1].path == path), default=(None, None))
+
+
+def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out: Path) -> None:
+    """Refuse a folder whose runs differ from those wanted in more than what is or was swept."""
+    config = RunFolder(out).config
+    if not config.is_file():
+        return
+    before = read_config(config, task.name, task.defaults)
+    if "sweep" not in before:
+        raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
+    swept = {*grid, *read_sweep(before["sweep"], task.name, task.defaults)}
+    for name, value in parameters.items():
+        if name not in (*swept, *WATCHED) and value != before[name]:
+            old, new = write_value(before[name]), write_value(value)
+            raise UsageError(
+                f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "
+                f"or --resume {quote(str(out))}"
+            )
+
+
+def _readable(value: str) -> str:
+    """Return a value as a part of a file's name: of a path its last part, without signs that shells know."""
+    return re.sub(r"[^\w.+-]+", "-", value.rsplit("/", 1)[-1])
+
+
+def _free(path: Path, taken: set[Path]) -> Path:
+    """Return the path, with a number if another run has it."""
+    candidate, n = path, 1
+    while candidate in taken:
+        n += 1
+        candidate = path.with_name(f"{path.name}-{n}")
+    return candidate

@@ -1,0 +1,81 @@
+"""The result of a next-character model: what it writes at several temperatures, metrics.json, figures, and a table."""
+
+import re
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from fastrnn import plots
+from fastrnn._atomic import replace_file
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.run.progress import Column
+from fastrnn.cli.run.report import print_results, write_metrics
+from fastrnn.forecasting import steps_held_out
+
+TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+PROMPT, LENGTH, SHOWN = 80, 1000, 300  # characters that samples go on from, that are written, and shown of these
+LN2 = float(np.log(2))
+COLUMNS = (
+    Column("epoch", "epoch", "d"),
+    Column("train loss", "train_loss"),
+    Column("valid. loss", "validation_loss"),
+    Column("bits/char", "validation_loss", make=lambda nats: nats / LN2),
+    Column("perplexity", "validation_loss", ".3f", np.exp),
+    Column("seconds", "seconds", ".2f"),
+)
+
+
+def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
+    """Evaluate the fitted model, let it write, leave metrics, samples and figures, and print a table."""
+    held_out = text[len(text) - steps_held_out(len(text), model.validation_fraction) :]
+    loss, accuracy = model.evaluate(held_out)
+    result = {
+        "loss": loss,
+        "bits_per_character": loss / LN2,
+        "perplexity": float(np.exp(loss)),
+        "accuracy": accuracy,
+    }
+    prompt, samples = write_samples(model, held_out, folder)
+    curves = plots.learning_curves(model.history_, model.best_epoch_)
+    plots.save(curves, folder.figures / "learning_curves.png")
+    plots.save(plots.bits_per_character(model.history_, model.best_epoch_), folder.figures / "bits_per_character.png")
+    write_metrics("text", model, len(text) - len(held_out), folder, {"validation": result})
+    show_samples(console, prompt, samples, folder)  # all is written: who reads may leave
+    row = (str(len(held_out)), *(f"{value:.4f}" for value in result.values()))
+    columns = ("characters", "loss", "bits/char", "perplexity", "accuracy")
+    print_results(console, columns, {"validation": row}, model, folder)
+
+
+def write_samples(model: Any, text: str, folder: RunFolder) -> tuple[str, dict[float, str]]:
+    """Let the model go on from a place in the text; leave files, and return the place and what follows it."""
+    prompt = choose_prompt(text, 1 if model.stateful_ else model.window_, model.random_state)
+    folder.samples.mkdir(exist_ok=True)
+    samples = {}
+    for temperature in TEMPERATURES:
+        written = "".join(model.generate(prompt, LENGTH, temperature=temperature, random_state=model.random_state))
+        path = folder.samples / f"temperature_{temperature}.txt"
+        replace_file(path, (prompt + written + "\n").encode())
+        samples[temperature] = written
+    return prompt, samples
+
+
+def show_samples(console: Console, prompt: str, samples: dict[float, str], folder: RunFolder) -> None:
+    """Print the beginnings."""
+    console.print("\nWhat the model writes, from a place in the text that it has not seen", style="bold")
+    for temperature, written in samples.items():
+        console.print(f"\ntemperature {temperature}", style="bold")
+        own = written[:SHOWN].rstrip() or "(blanks alone)"
+        shown = Text(prompt, style="dim").append(f"{own} …", style="not dim")
+        console.print(shown, soft_wrap=True)
+    console.print(f"\nall of it in {folder.samples}", highlight=False, soft_wrap=True)
+
+
+def choose_prompt(text: str, least: int, seed: int) -> str:
+    """Return some characters of a text, from the beginning of a line where there is one."""
+    length = min(max(PROMPT, least), len(text))
+    last = len(text) - length
+    places = [end.end() for end in re.finditer("\n", text[:last])] or [*range(last + 1)]
+    first = places[np.random.default_rng(seed).integers(len(places))]
+    return text[first : first + length]
