@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Streams(NamedTuple):
+class Generators(NamedTuple):
     """Generators of independent streams, all from one seed."""
 
     weights: np.random.Generator
@@ -16,9 +16,9 @@ class Streams(NamedTuple):
     dropout: np.random.Generator
 
 
-def streams(seed: int | None) -> Streams:
+def generators(seed: int | None) -> Generators:
     """Return the streams of a seed at their beginning; None takes fresh entropy."""
-    return Streams(*map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4)))
+    return Generators(*map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4)))
 
 
 def generator(state: Mapping[str, Any]) -> np.random.Generator:

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastrnn
 from fastrnn import AutoencoderWeights, SparseAutoencoder, sparse_autoencoder_cost, storage
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.training import DivergenceError, Trainer
 from fastrnn.training.autoencoder import AutoencoderObjective
 from fastrnn.training.lbfgs import LBFGS
@@ -38,7 +38,7 @@ def sigmoid(a):
 
 def initial(tied=False):
     """What the estimator begins with: of the seed's stream of weights, uniform in +-sqrt(6 / (F + H))."""
-    rng, limit = streams(5).weights, np.sqrt(6 / (F + H))
+    rng, limit = generators(5).weights, np.sqrt(6 / (F + H))
     W1 = rng.uniform(-limit, limit, (F, H))
     return [W1, np.zeros(H), None if tied else rng.uniform(-limit, limit, (H, F)), np.zeros(F)]
 
@@ -76,7 +76,7 @@ def test_scikit_learns_own_checks(estimator, check):
 
 def test_mini_batches_with_momentum_are_what_one_would_write_down():
     fitted = autoencoder(solver="sgd", learning_rate=0.7, momentum=0.6, epochs=3, batch_size=9).fit(X)
-    weights, order = initial(), streams(5).order
+    weights, order = initial(), generators(5).order
     velocity = [np.zeros_like(W) for W in weights]
     for epoch in range(3):
         rows, sums = order.permutation(N), {"reconstruction": 0.0, "l2": 0.0, "sparsity": 0.0}

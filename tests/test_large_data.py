@@ -411,7 +411,7 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, capsys, monkeypatch):
     limit.write_text("max\n")
     assert isinstance(autoencoder_task.load(values).X, np.ndarray)
     limit.write_text(f"{2 * N * T * (8 + 4) - 1}\n")
-    assert autoencoder_task.load(values).X.streams
+    assert autoencoder_task.load(values).X.on_disk
     message = f"b.h5 would take {N * T * 12 / 1e9:.2f} GB of memory, but the solver lbfgs takes all examples at once"
     with pytest.raises(ValueError, match=re.escape(message)):
         autoencoder_task.load(values | {"solver": "lbfgs"})

@@ -201,7 +201,7 @@ def test_loaded_by_blocks_and_whole(dtype, first, order, tmp_path, reads):
     whole = load_ngrams(path, order=order)
     assert streamed.words == whole.words == WORDS
     for got, expected in zip(arrays(streamed), arrays(whole), strict=True):
-        assert got.streams
+        assert got.on_disk
         assert (got.shape, got.dtype) == (expected.shape, np.dtype("u1"))
         assert got.known == fingerprint(expected)
         np.testing.assert_array_equal(got.load(), expected)
@@ -342,10 +342,10 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
     values = unset(words_task.DEFAULTS) | {"data": str(path)}
-    for size, streams in ((2 * needed, False), (2 * needed - 1, True)):
+    for size, on_disk in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
-        assert words_task.load(dict(values)).x_train.streams == streams
-        assert words_task.load(values | {"stream": not streams}).y_test.streams != streams
+        assert words_task.load(dict(values)).x_train.on_disk == on_disk
+        assert words_task.load(values | {"stream": not on_disk}).y_test.on_disk != on_disk
 
 
 def test_the_example_writes_ngrams(tmp_path):

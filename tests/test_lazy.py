@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastrnn.training.step import initial_state, update
 
 from fastrnn import storage
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.layers import GRU, LSTM, Dense, Embedding, Flatten, Gaussian, RowGradient
 from fastrnn.losses import cross_entropy, get_loss
 from fastrnn.models.sequential import Sequential, load_model
@@ -20,7 +19,7 @@ from fastrnn.training import DivergenceError, Trainer
 from fastrnn.training.lbfgs import LBFGS
 from fastrnn.training.objectives import Supervised
 from fastrnn.training.state import Run
-from fastrnn.training.step import Passes
+from fastrnn.training.step import Passes, initial_state, update
 
 N, T, V, D, H, C = 23, 4, 30, 3, 5, 2
 RNG = np.random.default_rng(0)
@@ -155,7 +154,7 @@ def test_training_is_what_one_would_write_down_row_by_row(optimizer, plain):
     model, twin = build(), build(lazy=False)
     trainer = Trainer(model, "cross_entropy", optimizer, clip_norm=0.1, seed=5)
     trainer.fit(X, Y, **FIT)
-    order, t, pieces = streams(5).order, 0, {}
+    order, t, pieces = generators(5).order, 0, {}
     for _ in range(3):
         rows = order.permutation(N)
         for first in range(0, N, 4):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastrnn import GRU, SGD, Dense, Sequential, Trainer
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.data import DataError, lazy_array, read_by_blocks
 from fastrnn.data import blocks as data_blocks
 from fastrnn.data.blocks import block_length
@@ -144,7 +144,7 @@ def test_an_epoch_of_the_trainer_takes_this_order():
 
     model = Sequential([Dense(1)]).build((WIDE,))
     Trainer(model, loss, SGD(1e-9), seed=3).fit(ARRAY, np.arange(ROWS), epochs=2, batch_size=9)
-    stream = streams(3).order
+    stream = generators(3).order
     expected = [whole_order(stream, ARRAY.shape, F4) for _ in range(2)]
     np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
 
@@ -194,7 +194,7 @@ def test_rows_are_those_of_the_array(tmp_path):
     for source in sources(tmp_path):
         whole = LazyArray(source)
         assert (whole.shape, whole.ndim, whole.size, whole.nbytes) == (ARRAY.shape, 2, ARRAY.size, ARRAY.nbytes)
-        assert whole.streams == (source is not ARRAY)
+        assert whole.on_disk == (source is not ARRAY)
         assert source[0:2].dtype.isnative
         part, end = whole.take(some), whole.take(slice(90, 200))
         for lazy, expected in ((whole, ARRAY), (part, ARRAY[some]), (end, ARRAY[90:])):
@@ -227,7 +227,7 @@ def test_conversions_know_which_rows_they_convert():
 
 def test_what_is_ready_is_in_memory_if_its_source_is():
     assert isinstance(LazyArray(ARRAY).ready(), np.ndarray)
-    assert LazyArray(Source()).ready().streams
+    assert LazyArray(Source()).ready().on_disk
 
 
 # How often it is read -------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_targets_are_read_in_the_blocks_of_the_inputs():
     model = Sequential([Dense(1)]).build((WIDE,))
     trainer = Trainer(model, loss, SGD(1e-9), seed=3)
     trainer.fit(x, y, epochs=1, batch_size=9, known={"training y": "known"})
-    order = whole_order(streams(3).order, x.shape, F4)
+    order = whole_order(generators(3).order, x.shape, F4)
     np.testing.assert_array_equal(np.concatenate(seen), (order + 3) % 2)
     assert target.times == Counter(range(3, ROWS))
     assert block_length(y.shape, y.dtype) > block_length(x.shape, F4)

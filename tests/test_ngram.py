@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import fastrnn
 from fastrnn import SGD, Gaussian, NGramLanguageModel, memory, storage
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.data import ngrams_of
 
 V, K, D, P, N = 7, 3, 5, 4, 26
@@ -73,7 +73,7 @@ def test_training_is_what_one_would_write_down():
     """Momentum in its averaged form, batches of 8 with a last one of 2."""
     optimizer = SGD(0.7, momentum=0.6, form="averaged")
     trained = model(optimizer=optimizer, schedule=None).fit(X, Y)
-    rng, order = streams(5).weights, streams(5).order
+    rng, order = generators(5).weights, generators(5).order
     weights = [rng.normal(0, 0.5, (V, D)), xavier(rng, K * D, P), np.zeros(P), xavier(rng, P, V), np.zeros(V)]
     velocity = [np.zeros_like(W) for W in weights]
     for epoch in range(3):

@@ -7,7 +7,7 @@ import pytest
 
 from fastrnn import storage
 from fastrnn._kernels.threads import choose_threads
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.layers import GRU, LSTM, RNN, Dense
 from fastrnn.losses import cross_entropy, mse
 from fastrnn.models.sequential import Sequential
@@ -54,7 +54,7 @@ def test_an_epoch_is_what_one_would_write_down():
     model, twin = build(), build()
     trainer = Trainer(model, "cross_entropy", SGD(0.3, 0.5), clip_norm=0.2, seed=5)
     history = trainer.fit(X, Y, epochs=2, batch_size=5, lengths=LENGTHS, validation=(X_OTHER, Y_OTHER))
-    order, velocity = streams(5).order, np.zeros_like(twin.flat_parameters)
+    order, velocity = generators(5).order, np.zeros_like(twin.flat_parameters)
     for epoch in range(2):
         rows, total, hits = order.permutation(N), 0.0, 0
         for first in range(0, N, 5):

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 import fastrnn
 from fastrnn import GRU, Adam, Dense, EncoderDecoder, Gaussian, SequenceTranslator, Trainer, storage
 from fastrnn._kernels.softmax import log_softmax
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn.decoding import decode
 from fastrnn.training.splits import validation_split
 
@@ -57,7 +57,7 @@ def test_training_is_that_of_the_net(reverse):
     lengths, V = np.array([len(text) for text in X]), len(target) + 1
     decoder = [GRU(12, layers=2, return_sequences=True), Dense(V)]
     model = EncoderDecoder([GRU(12, layers=2)], decoder).build((None, len(source)), V, "float64", 5)
-    some, held_out = validation_split(len(X), 0.1, streams(5).split)
+    some, held_out = validation_split(len(X), 0.1, generators(5).split)
     trainer = Trainer(model, "cross_entropy", Adam(0.02), schedule="cosine", clip_norm=1.0, seed=5)
     validation = (x[held_out], y[held_out], lengths[held_out])
     history = trainer.fit(x[some], y[some], epochs=3, batch_size=8, lengths=lengths[some], validation=validation)

@@ -34,7 +34,7 @@ class LazyArray:
     ----------
     shape, ndim, size, dtype, nbytes
         As of the ndarray that `load` returns.
-    streams : bool
+    on_disk : bool
         Is it read from elsewhere than memory?
     known : str or None
         Its fingerprint, where a pass over all rows has taken it already.
@@ -46,7 +46,7 @@ class LazyArray:
         self._conversions: tuple[Conversion, ...] = ()
         self._kept: dict[int, tuple[Array, int]] = {}  # blocks, the last used at the end, and how many rows are to come
         self._block_length: int | None = None  # of another array
-        self.streams = type(source) is not np.ndarray
+        self.on_disk = type(source) is not np.ndarray
         self.shape: tuple[int, ...] = source.shape
         self.dtype: np.dtype[Any] = source.dtype
         self.known: str | None = None
@@ -113,7 +113,7 @@ class LazyArray:
         return rows if self._rows is None else self._rows[rows]
 
     def __getitem__(self, rows: Array | slice) -> Array:
-        if not self.streams:
+        if not self.on_disk:
             if isinstance(rows, slice) and self._rows is None:
                 return self._convert(self._source[rows], self.source_rows(rows))
             numbers = self.source_rows(rows)
@@ -134,7 +134,7 @@ class LazyArray:
         length = max(1, PIECE // max(1, prod(self.shape[1:])))
         for first in range(0, len(self), length):
             stop = min(first + length, len(self))
-            yield first, self._read(first, stop) if self.streams else self[first:stop]
+            yield first, self._read(first, stop) if self.on_disk else self[first:stop]
 
     def load(self) -> Array:
         """Return all rows."""
@@ -151,7 +151,7 @@ class LazyArray:
 
     def ready(self) -> "Array | Self":
         """Return what training takes: of an array in memory all rows, converted once for all."""
-        return self if self.streams else self.load()
+        return self if self.on_disk else self.load()
 
     def _block(self, block: int, length: int, n_taken: int) -> Array:
         """Return a block of which so many rows are taken now; forget it with its last row, or for newer ones."""

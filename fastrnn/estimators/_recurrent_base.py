@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels.chain import Frame
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import derived, fingerprint
@@ -239,7 +239,7 @@ class RecurrentEstimator(TrainedEstimator):
         fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
         if n == 1:
             raise ValueError("X has 1 sample, expected at least 2: one to train with and one held out for validation")
-        return validation_split(n, fraction, streams(seed).split, classes=self._strata(targets), groups=groups)
+        return validation_split(n, fraction, generators(seed).split, classes=self._strata(targets), groups=groups)
 
     def _known(self, x: LazyArray, inputs: str, rows: Array | None = None) -> str:
         """Return the fingerprint of standardised rows of inputs, by that of the inputs."""

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from fastrnn._checks import check_choice, check_dtype, check_integer, check_number
 from fastrnn._kernels import AutoencoderWeights
 from fastrnn._kernels.autoencoder import check_weights
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data import ImageScaler
@@ -215,9 +215,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         training, held_out = np.arange(len(x)), np.arange(0)
         if self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            training, held_out = validation_split(len(x), fraction, streams(seed).split)
+            training, held_out = validation_split(len(x), fraction, generators(seed).split)
         objective = AutoencoderObjective(
-            _initial_weights(x.shape[1], self.hidden_size, self.tied, dtype, streams(seed).weights), **penalties
+            _initial_weights(x.shape[1], self.hidden_size, self.tied, dtype, generators(seed).weights), **penalties
         )
         trainer = Trainer(
             objective,

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_dtype, check_integer, check_number
 from fastrnn._kernels.softmax import softmax
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
@@ -242,7 +242,7 @@ class NGramLanguageModel(TrainedEstimator):
         parts: tuple[Array, ...] = ()
         if validation_data is None and self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            parts = validation_split(len(texts), fraction, streams(seed).split)
+            parts = validation_split(len(texts), fraction, generators(seed).split)
         model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), dtype, seed)
         trainer = make_trainer(self, model, "cross_entropy", seed)
         others = None if validation_data is None else check_texts(*validation_data, order)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, check_integer, check_number
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
@@ -237,7 +237,7 @@ class SequenceTranslator(TrainedEstimator):
                 raise ValueError(f"validation_data has type {type(validation_data).__name__}, expected a tuple (X, y)")
         elif self.validation_fraction:
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            training, held_out = validation_split(len(questions), fraction, streams(seed).split)
+            training, held_out = validation_split(len(questions), fraction, generators(seed).split)
         model = self._net(len(source), len(target) + 1).build((None, len(source)), len(target) + 1, self.dtype, seed)
         trainer = make_trainer(self, model, "cross_entropy", seed)
         self._source, self._target, self.n_features_in_ = source, target, len(source)

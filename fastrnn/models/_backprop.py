@@ -6,7 +6,7 @@ from fastrnn._typing import Array
 from fastrnn.layers import Gradients, LayerBackprop, ModelState, State
 
 
-def check_state(name: str, state: ModelState, count: int) -> Sequence[State]:
+def check_model_state(name: str, state: ModelState, count: int) -> Sequence[State]:
     """Return an entry for each layer of the model."""
     if state is None:
         return (None,) * count
@@ -61,7 +61,7 @@ class Backprop:
         TypeError, ValueError
             If a gradient has the wrong shape or dtype.
         """
-        dfinal = check_state("dstate", dstate, len(self._backprops))
+        dfinal = check_model_state("dstate", dstate, len(self._backprops))
         dinitial: list[State] = [None] * len(dfinal)
         # Below the first layer with parameters, only dx is left to compute.
         lowest = next((index for index, own in enumerate(self._gradients) if own), len(dfinal))

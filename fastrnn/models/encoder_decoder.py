@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn._checks import check_integer
 from fastrnn._kernels.checks import check_lengths
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.layers import Layer, ModelState, Recurrent, Shape
@@ -117,7 +117,7 @@ class EncoderDecoder:
         TypeError, ValueError
             If the shapes are none that the layers take, or the dtype is another.
         """
-        rng, V = streams(seed).weights, check_integer("n_symbols", n_symbols, 1)
+        rng, V = generators(seed).weights, check_integer("n_symbols", n_symbols, 1)
         self.encoder._build(input_shape, dtype, rng)
         self.decoder._build((None, V + 1), dtype, rng)
         if self.decoder.output_shape != (None, V):

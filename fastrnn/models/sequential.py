@@ -10,13 +10,13 @@ import numpy as np
 
 from fastrnn._checks import check_dtype, check_integer
 from fastrnn._kernels.checks import check_lengths
-from fastrnn._random import streams
+from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.lazy_array import Rows, as_rows
 from fastrnn.layers import Call, Layer, ModelState, Parameters, RowGradient, Shape
 from fastrnn.layers.description import describe, rebuild
-from fastrnn.models._backprop import Backprop, check_state
+from fastrnn.models._backprop import Backprop, check_model_state
 
 
 class Sequential:
@@ -93,7 +93,7 @@ class Sequential:
         TypeError, ValueError
             If the shape is none that the layers take, or the dtype is another.
         """
-        return self._build(input_shape, dtype, streams(seed).weights)
+        return self._build(input_shape, dtype, generators(seed).weights)
 
     def _build(self, input_shape: Shape, dtype: Any, rng: np.random.Generator) -> Self:
         """Make the parameters of the next random numbers."""
@@ -252,7 +252,7 @@ class Sequential:
             lengths = check_lengths(lengths, *y.shape[:2])
         call = Call(training, lengths, rng, n_threads, checkpoint_every)
         backprops, final = [], []
-        initial = check_state("state", state, len(self.layers))
+        initial = check_model_state("state", state, len(self.layers))
         for layer, packed, own in zip(self.layers, weights or self.pack(), initial, strict=True):
             y, own, backprop = layer.forward(packed, y, own, call)
             if layer.own_steps:

@@ -9,7 +9,7 @@ from fastrnn._kernels.chain import Frame, States, make_chain
 from fastrnn._kernels.checks import check_state
 from fastrnn._typing import Array
 from fastrnn.layers import ModelState, Recurrent
-from fastrnn.models._backprop import check_state as check_model_state
+from fastrnn.models._backprop import check_model_state
 from fastrnn.models.sequential import Sequential
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastrnn._random import generator, streams
+from fastrnn._random import generator, generators
 from fastrnn._typing import Array
 from fastrnn.training.history import History
 
@@ -40,7 +40,7 @@ class TrainingState:
     @classmethod
     def begin(cls, seed: int, optimizer: dict[str, Any], weights: Array) -> Self:
         """Return the state before the first epoch."""
-        random = streams(seed)
+        random = generators(seed)
         return cls(seed, optimizer, random.order.bit_generator.state, random.dropout, History(), weights.copy())
 
     @property

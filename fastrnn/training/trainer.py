@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels import pool
-from fastrnn._random import fresh_seed, generator, streams
+from fastrnn._random import fresh_seed, generator, generators
 from fastrnn._typing import Array
 from fastrnn.data.lazy_array import Rows
 from fastrnn.losses import Loss, cross_entropy, get_loss
@@ -380,7 +380,7 @@ class Trainer:
             held_out = self._objective.check(*validation)
             return examples.take(slice(None)), held_out.take(slice(None))
         classes = self._objective.classes(examples)
-        parts = validation_split(len(examples.x), validation, streams(run.seed).split, classes=classes)
+        parts = validation_split(len(examples.x), validation, generators(run.seed).split, classes=classes)
         return examples.take(parts[0]), examples.take(parts[1])
 
     def _choose_monitor(self, has_validation: bool) -> str | None:

@@ -117,7 +117,7 @@ def load(parameters: dict[str, Any]) -> Any:
         images = data.random_patches(path, *cut)
     else:
         images = data.load_images(path, key, stream=possible)
-    if possible and not streams(images, parameters):
+    if possible and not read_by_blocks(images, parameters):
         images = images.load()
     if images.ndim == 2:
         return Rows(images)
@@ -125,7 +125,7 @@ def load(parameters: dict[str, Any]) -> Any:
     return Rows(scaler.transform(images, dtype, "last"), images, scaler)
 
 
-def streams(images: Any, parameters: dict[str, Any]) -> bool:
+def read_by_blocks(images: Any, parameters: dict[str, Any]) -> bool:
     """Are these to be read by blocks? Refuse it for a solver that takes all examples at once."""
     from fastrnn.cli.run.block_reading import has_to_stream
 
@@ -178,5 +178,5 @@ def describe(rows: Any, parameters: dict[str, Any], held_out: int) -> str:
         what = f"{'colour' if rows.images.ndim == 4 else 'grey'} images of {height} x {width} pixels"
     sets = f"{n - held_out} to train and {held_out} to validate" if held_out else "all to train"
     given = rows.X if rows.images is None else rows.images
-    how = block_reading.describe(memory_needed(given, parameters)) if getattr(given, "streams", False) else ""
+    how = block_reading.describe(memory_needed(given, parameters)) if getattr(given, "on_disk", False) else ""
     return f"{source}: {n} {what}, {sets}, {parameters['hidden_size']} hidden units, {parameters['solver']}{how}"

@@ -181,7 +181,7 @@ def describe(dataset: Any, parameters: dict[str, Any]) -> str:
     from fastrnn.cli.run import block_reading
 
     X = dataset.X_train
-    how = block_reading.describe(memory_needed(dataset, parameters)) if getattr(X, "streams", False) else ""
+    how = block_reading.describe(memory_needed(dataset, parameters)) if getattr(X, "on_disk", False) else ""
     channels = X.shape[2] if X.ndim == 3 else 1
     source = parameters["data"] or "the digits inside scikit-learn, row by row"
     classes = len(np.unique(dataset.y_train))

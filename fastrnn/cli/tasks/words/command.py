@@ -210,7 +210,7 @@ def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
     sets = [f"{len(dataset.x_train) - held_out} to train", f"{len(dataset.x_test)} to test"]
     if validation:
         sets.insert(1, f"{validation} to validate")
-    how = block_reading.describe(memory_needed(dataset)) if getattr(dataset.x_train, "streams", False) else ""
+    how = block_reading.describe(memory_needed(dataset)) if getattr(dataset.x_train, "on_disk", False) else ""
     return (
         f"{source}: {parameters['order']}-grams of {len(dataset.words)} words, {', '.join(sets[:-1])} and {sets[-1]}, "
         f"{parameters['embedding']} numbers a word, {parameters['hidden_size']} hidden units{how}"
