@@ -162,8 +162,8 @@ class NGramLanguageModel(NetEstimator):
         order = self._check_parameters()
         seed = self._seed(state)
         texts = check_texts(X, y, order)
-        training, held_out = self._hold_out(len(texts), seed, validation_data)
-        parts = (training, held_out) if len(held_out) else ()
+        # Row numbers take eight bytes per example, so they are made only if a part is held out.
+        parts = self._hold_out(len(texts), seed, validation_data) if self._fraction(validation_data) else ()
         vocabulary = learn_vocabulary(texts, self.vocabulary, self.vocabulary_size, self.unknown, self._check_size)
         model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), self.dtype, seed)
         trainer = self._make_trainer(model, "cross_entropy", seed)
@@ -175,7 +175,8 @@ class NGramLanguageModel(NetEstimator):
         for name, numbers in zip(("training", "validation"), sets, strict=False):
             known |= {f"{name} x": fingerprint(numbers.x), f"{name} y": fingerprint(numbers.y)}
         (x, targets), *validation = (numbers.ready() for numbers in sets)
-        self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
+        self.model_, self.trainer_ = model, trainer
+        self.validation_rows_ = parts[1] if parts else np.arange(0)
         self._vocabulary, self.n_features_in_ = vocabulary, order - 1
         return Fitting(trainer, x, targets, validation=validation[0] if validation else None, known=known)
 
