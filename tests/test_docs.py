@@ -59,14 +59,14 @@ def test_the_example_of_a_run_that_goes_on(tmp_path, monkeypatch):
     assert (tmp_path / "checkpoint.h5").exists()
 
 
-def test_the_page_on_own_cells(tmp_path, monkeypatch, capsys):
+def test_the_page_on_custom_cells(tmp_path, monkeypatch, capsys):
     """Its code runs from top to bottom, and the cells are those of the example."""
     monkeypatch.chdir(tmp_path)
-    example = (ROOT / "examples" / "own_cell.py").read_text()
+    example = (ROOT / "examples" / "custom_cell.py").read_text()
     names = {}
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_cell.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "custom_cell.md").read_text(), re.DOTALL)
     for code in blocks:
-        exec(compile(code, "own_cell.md", "exec"), names)
+        exec(compile(code, "custom_cell.md", "exec"), names)
     cells = re.findall(r"^def .*?^[A-Z]+ = Cell\(.*?\)$", "\n".join(blocks), re.DOTALL | re.MULTILINE)
     assert [cell in example for cell in cells] == [True, True]
     assert len(blocks[0].splitlines()) <= 18  # fifteen and empty ones
