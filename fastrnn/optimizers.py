@@ -4,7 +4,9 @@ An optimizer is its constants. What it remembers between updates is a dict of ar
 caller and can be stored as it is; the learning rate of an update may differ from the optimizer's own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from math import sqrt
 from typing import Any, Protocol
 
@@ -85,7 +87,7 @@ class SGD:
         If an argument has the wrong type or value.
     """
 
-    learning_rate: float
+    learning_rate: float = 1e-2
     momentum: float = 0.0
     form: str = "classical"
     weight_decay: float = 0.0
@@ -166,7 +168,7 @@ class Adam:
         )
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 
 def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None) -> Optimizer:
@@ -178,7 +180,7 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
     optimizer : {"adam", "sgd"} or Optimizer
         A name, or an object, which has its own learning rate.
     learning_rate : float, optional
-        For a name; None is 0.001 for Adam and 0.01 for SGD.
+        Learning rate of an optimizer given by name; None takes the default of its class: 0.001 for Adam, 0.01 for SGD.
 
     Returns
     -------
@@ -188,18 +190,24 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
     Raises
     ------
     TypeError, ValueError
-        If no optimizer has this name, or the learning rate is not above 0.
+        If no optimizer has this name, if its class has no default learning rate and none is given, or if the learning
+        rate is not above 0.
     """
     if not isinstance(optimizer, str):
         if not hasattr(optimizer, "update") or isinstance(optimizer, type):
             raise TypeError(
-                f"optimizer is {optimizer!r}, expected 'adam', 'sgd', or an object such as fastrnn.SGD(0.1)"
+                f"optimizer is {optimizer!r}, expected {', '.join(map(repr, OPTIMIZERS))}, or an object such as "
+                "fastrnn.SGD(0.1)"
             )
         return optimizer
     check_choice("optimizer", optimizer, tuple(OPTIMIZERS))
-    if learning_rate is None:
-        learning_rate = 1e-3 if optimizer == "adam" else 1e-2
-    return OPTIMIZERS[optimizer](learning_rate)
+    kind: Callable[..., Optimizer] = OPTIMIZERS[optimizer]
+    if learning_rate is not None:
+        return kind(learning_rate=learning_rate)
+    rate = signature(kind).parameters.get("learning_rate")
+    if rate is not None and rate.default is Parameter.empty:
+        raise ValueError(f"the optimizer {optimizer!r} has no default learning rate: give learning_rate")
+    return kind()
 
 
 def clip_by_global_norm(gradients: Array, limit: float | None, *more: Array) -> float:

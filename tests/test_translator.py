@@ -23,7 +23,7 @@ SMALL = {"hidden_size": 12, "batch_size": 8, "epochs": 3, "random_state": 5, "dt
 
 
 def translator(**parameters):
-    return SequenceTranslator(**{**SMALL, "learning_rate": 0.02} | parameters)
+    return SequenceTranslator(**{**SMALL, "learning_rate": 0.02, "reverse": False} | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_training_is_that_of_the_net(reverse):
     decoder = [GRU(12, layers=2, return_sequences=True), Dense(V)]
     model = EncoderDecoder([GRU(12, layers=2)], decoder).build((None, len(source)), V, "float64", 5)
     some, held_out = validation_split(len(X), 0.1, generators(5).split)
-    trainer = Trainer(model, "cross_entropy", Adam(0.02), schedule="cosine", clip_norm=1.0, seed=5)
+    trainer = Trainer(model, "cross_entropy", Adam(0.02, weight_decay=0.05), schedule="cosine", clip_norm=1.0, seed=5)
     validation = (x[held_out], y[held_out], lengths[held_out])
     history = trainer.fit(x[some], y[some], epochs=3, batch_size=8, lengths=lengths[some], validation=validation)
     np.testing.assert_array_equal(weights_of(estimator), model.flat_parameters)

@@ -1,6 +1,7 @@
 """What all estimators share that a `Trainer` trains: training, the seed, and files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -35,12 +36,41 @@ class Fitting(NamedTuple):
     known: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TrainedEstimator(BaseEstimator):
-    """An estimator that prepares a `Fitting`, trains it, and can be stored."""
+    """
+    An estimator that prepares a `Fitting`, trains it, and can be saved.
 
-    epochs: int
-    batch_size: int
-    random_state: Any
+    A dataclass: its constructor only stores its arguments, as scikit-learn asks.
+
+    Parameters
+    ----------
+    epochs : int
+        Largest number of epochs.
+    batch_size : int
+        Number of examples per batch.
+    validation_fraction : float or None
+        Share of the examples held out as a validation set; None or 0 trains on all.
+    patience : int or None
+        Stop after this many epochs without a better validation loss; None never stops early.
+    n_threads : int or None
+        Number of threads; None chooses by the size of the problem.
+    random_state : int, RandomState or None
+        Seed of the initial weights, the validation split, the order of the examples and dropout.
+    dtype : {"float32", "float64"}
+        Precision of the net.
+    verbose : int
+        Above 0, print a line after each epoch.
+    """
+
+    epochs: int = 50
+    batch_size: int = 32
+    validation_fraction: float | None = 0.1
+    patience: int | None = None
+    n_threads: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    dtype: str | np.dtype[Any] | type = "float32"
+    verbose: int = 0
 
     def train(
         self,
@@ -194,23 +224,6 @@ class TrainedEstimator(BaseEstimator):
     def _kept_parameters(self) -> dict[str, Any]:
         """Return them by name."""
         return {}
-
-
-def make_trainer(estimator: Any, model: Any, loss: str, seed: int, checkpoint_every: int | None = None) -> Trainer:
-    """Return the trainer of a net by mini-batches, with the parameters of an estimator that has all of them."""
-    return Trainer(
-        model,
-        loss,
-        estimator.optimizer,
-        learning_rate=estimator.learning_rate if isinstance(estimator.optimizer, str) else None,
-        schedule=estimator.schedule,
-        clip_norm=estimator.clip_norm,
-        patience=estimator.patience,
-        callbacks=[print_epoch] if estimator.verbose else [],
-        seed=seed,
-        n_threads=estimator.n_threads,
-        checkpoint_every=checkpoint_every,
-    )
 
 
 def print_epoch(epoch: int, history: History) -> None:

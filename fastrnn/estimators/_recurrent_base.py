@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,9 +15,10 @@ from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import derived, fingerprint
 from fastrnn.data.lazy_array import LazyArray
-from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.sequences import Inputs, Standardizer, check_sequences, learn_scales
-from fastrnn.layers import Dense, Dropout, Layer, Recurrent
+from fastrnn.layers import Dense, Dropout, Layer
 from fastrnn.memory import choose_checkpoints, parse_bytes
 from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.models.stream import Streamed
@@ -27,38 +28,35 @@ from fastrnn.training.splits import validation_split
 
 
 @dataclass(eq=False, repr=False)
-class RecurrentEstimator(TrainedEstimator):
-    """Base of the estimators: recurrent layers, dense ones on their last output, and a `Trainer`.
+class RecurrentEstimator(RecurrentNetEstimator):
+    """
+    Base of the classifier and the regressor: recurrent layers, and dense layers on their last output.
 
-    A dataclass, and so its constructor does what scikit-learn asks of one: to store its arguments as they are.
+    Parameters
+    ----------
+    bidirectional : bool
+        Read each sequence in both directions.
+    head : tuple of int
+        Widths of the dense layers between the recurrent layers and the output.
+    patience : int or None
+        Stop after this many epochs without a better validation loss; None never stops early.
+    standardize : bool
+        Scale every channel to mean 0 and standard deviation 1, computed on the training examples.
+    memory_limit : str, int or None
+        Most memory for a training step, such as ``"1 GB"``; long sequences then take more time, with the same result.
+    warm_start : bool
+        Let the next `fit` continue from the weights of the last one.
     """
 
     _loss: ClassVar[str]
 
-    cell: str | Cell = "gru"
-    hidden_size: int = 128
-    layers: int = 1
     bidirectional: bool = False
     head: Sequence[int] = (64,)
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    optimizer: Any = "adam"
-    learning_rate: float = 1e-3
-    schedule: Any = None
-    epochs: int = 50
-    batch_size: int = 32
-    validation_fraction: float | None = 0.1
+    _: KW_ONLY
     patience: int | None = 7
-    clip_norm: float | None = 1.0
-    initializer: Any = "xavier"
-    forget_bias: float = 0.0
     standardize: bool = True
-    n_threads: int | None = None
-    memory_limit: Any = None
-    random_state: Any = None
-    dtype: Any = "float32"
+    memory_limit: str | int | None = None
     warm_start: bool = False
-    verbose: int = 0
 
     def fit(
         self,
@@ -167,7 +165,7 @@ class RecurrentEstimator(TrainedEstimator):
         if limit is not None:
             B, ragged = min(self.batch_size, len(training)), sequences.lengths is not None
             checkpoint_every = choose_checkpoints(model, B, T, limit, ragged=ragged)
-        trainer = make_trainer(self, model, self._loss, seed, checkpoint_every)
+        trainer = self._make_trainer(model, self._loss, seed, checkpoint_every)
         # The first pass over the data, after all checks that need none: it may take long.
         scales = None
         if self.standardize and not again:
@@ -269,18 +267,9 @@ class RecurrentEstimator(TrainedEstimator):
             raise TypeError(f"head is {self.head!r}, expected a tuple of layer widths such as (64,)")
         for index, units in enumerate(self.head):
             check_integer(f"head[{index}]", units, 1)
-        recurrent = Recurrent(
-            self.cell,
-            self.hidden_size,
-            return_sequences=self._each_step(),
-            bidirectional=self.bidirectional,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            initializer=self.initializer,
-            forget_bias=self.forget_bias,
-        )
-        stack: list[Layer] = [recurrent]
+        stack: list[Layer] = [
+            self._make_recurrent(return_sequences=self._each_step(), bidirectional=self.bidirectional)
+        ]
         for units in self.head:
             stack += [Dropout(self.dropout)] if self.dropout else []
             stack.append(Dense(units, "relu"))

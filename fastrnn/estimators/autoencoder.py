@@ -1,9 +1,9 @@
 """A sparse autoencoder as a scikit-learn transformer."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -29,7 +29,6 @@ from fastrnn.training.lbfgs import LBFGS
 from fastrnn.training.splits import validation_split
 
 SOLVERS = ("lbfgs", "sgd", "adam")
-RATES = {"sgd": 0.1, "adam": 1e-3}  # where learning_rate is None
 
 
 @dataclass(eq=False, repr=False)
@@ -120,6 +119,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     >>> pipeline = make_pipeline(features, LogisticRegression(max_iter=500)).fit(X / 16, y)
     """
 
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {"sgd": SGD(0.1), "adam": Adam(1e-3)}
+
     hidden_size: int = 64
     l2: float = 5e-4
     sparsity: float = 0.05
@@ -128,14 +129,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     solver: str = "lbfgs"
     learning_rate: float | None = None
     momentum: float = 0.9
+    _: KW_ONLY
     epochs: int = 400
     batch_size: int = 128
     validation_fraction: float | None = None
-    patience: int | None = None
-    n_threads: int | None = None
-    random_state: Any = None
-    dtype: Any = "float32"
-    verbose: int = 0
 
     def fit(
         self,
@@ -425,8 +422,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         check_choice("solver", self.solver, SOLVERS)
         if self.solver == "lbfgs":
             return LBFGS()
-        rate = RATES[self.solver] if self.learning_rate is None else self.learning_rate
-        return SGD(rate, self.momentum) if self.solver == "sgd" else Adam(rate)
+        given: dict[str, Any] = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
+        given |= {"momentum": self.momentum} if self.solver == "sgd" else {}
+        return replace(self._optimizers[self.solver], **given)  # type: ignore[type-var]
 
     def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Inputs:
         return Inputs(check_table(self, X, reset=reset), None, dtype)

@@ -1,9 +1,9 @@
 """A next-character model of texts."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -14,13 +14,16 @@ from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data import streams_of, windows_of
 from fastrnn.data.fingerprint import fingerprint
-from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.characters import check_text, check_vocabulary, encode, learn_vocabulary
 from fastrnn.forecasting import steps_held_out
-from fastrnn.layers import Dense, Dropout, Recurrent
+from fastrnn.layers import Dense, Dropout
 from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.models.stream import Stream
+from fastrnn.optimizers import SGD, Adam, Optimizer
 from fastrnn.sampling import Sampler
+from fastrnn.schedules import Schedule
 from fastrnn.training import BatchReport, Trainer
 from fastrnn.training.history import History
 
@@ -29,7 +32,7 @@ AT_A_TIME = 256  # steps of these, or windows, that are in the net together
 
 
 @dataclass(eq=False, repr=False)
-class CharacterLanguageModel(TrainedEstimator):
+class CharacterLanguageModel(RecurrentNetEstimator):
     """
     Predict the next character of a text from those before it (Sutskever et al. 2011; Karpathy 2015).
 
@@ -123,29 +126,22 @@ class CharacterLanguageModel(TrainedEstimator):
     'or not to be: that i'
     """
 
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {
+        "adam": Adam(4e-3),
+        "sgd": SGD(1.0, momentum=0.9, form="nesterov"),
+    }
+
     cell: str | Cell = "lstm"
     hidden_size: int = 256
     layers: int = 2
     window: int = 64
-    batch_size: int = 32
+    _: KW_ONLY
     stateful: bool = True
     step: int = 3
     vocabulary: str | None = None
     dropout: float = 0.2
-    recurrent_dropout: float = 0.0
-    optimizer: Any = "adam"
-    learning_rate: float = 4e-3
-    schedule: Any = "cosine"
+    schedule: str | Schedule | None = "cosine"
     epochs: int = 12
-    validation_fraction: float | None = 0.1
-    patience: int | None = None
-    clip_norm: float | None = 1.0
-    initializer: Any = "xavier"
-    forget_bias: float = 0.0
-    n_threads: int | None = None
-    random_state: Any = None
-    dtype: Any = "float32"
-    verbose: int = 0
 
     def fit(
         self,
@@ -220,7 +216,7 @@ class CharacterLanguageModel(TrainedEstimator):
         training, held_out = self._divide(symbols)
         seed = self._seed(state)
         model = self._net(len(vocabulary)).build((None, len(vocabulary)), self.dtype, seed)
-        trainer = make_trainer(self, model, "cross_entropy", seed)
+        trainer = self._make_trainer(model, "cross_entropy", seed)
         if self.stateful:
             examples = streams_of(training, self.batch_size)
         else:
@@ -253,16 +249,7 @@ class CharacterLanguageModel(TrainedEstimator):
         return self.window_ if self.stateful_ else None
 
     def _net(self, V: int) -> Sequential:
-        recurrent = Recurrent(
-            self.cell,
-            self.hidden_size,
-            return_sequences=self.stateful,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            initializer=self.initializer,
-            forget_bias=self.forget_bias,
-        )
+        recurrent = self._make_recurrent(return_sequences=self.stateful)
         return Sequential([recurrent, Dropout(self.dropout), Dense(V, initializer=self.initializer)])
 
     # ---- using ------------------------------------------------------------------------------------------------------

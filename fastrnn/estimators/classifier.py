@@ -1,7 +1,7 @@
 """A recurrent net as a scikit-learn classifier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,8 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
 
     _loss = "cross_entropy"
 
-    class_weight: Any = None
+    _: KW_ONLY
+    class_weight: str | dict[Any, float] | None = None
 
     def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
         y = column_or_1d(check_targets(y, len(sequences.given), None), warn=True)

@@ -1,8 +1,8 @@
 """A recurrent net that forecasts series, as a scikit-learn estimator."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -15,6 +15,7 @@ from fastrnn.estimators._base import Fitting
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.forecasting import futures, origins_of, steps_held_out, windows
 from fastrnn.models.stream import Streamed
+from fastrnn.optimizers import SGD, Adam, Optimizer
 from fastrnn.training import BatchReport
 from fastrnn.training.history import History
 
@@ -80,6 +81,10 @@ class RecurrentForecaster(RecurrentRegressor):
     (6,)
     """
 
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {"adam": Adam(2e-3), "sgd": SGD(0.1)}
+
+    hidden_size: int = 64
+    _: KW_ONLY
     window: int = 48
     horizon: int = 12
     targets: Sequence[int | str] | None = None

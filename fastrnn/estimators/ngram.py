@@ -1,8 +1,8 @@
 """A next-word model: the words before, by their vectors, to the probabilities of the next one."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,11 +13,14 @@ from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
-from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._net_base import NetEstimator
 from fastrnn.estimators.inputs.words import Examples, Sentences, Vocabulary, check_contexts, check_texts
 from fastrnn.layers import Dense, Embedding, Flatten, Gaussian
 from fastrnn.memory import available_bytes
 from fastrnn.models.sequential import Sequential, load_model
+from fastrnn.optimizers import SGD, Adam, Optimizer
+from fastrnn.schedules import Schedule
 from fastrnn.training import BatchReport, Trainer
 from fastrnn.training.history import History
 from fastrnn.training.splits import validation_split
@@ -28,7 +31,7 @@ COPIES = 4  # of the weights, that training has at the least: they, the gradient
 
 
 @dataclass(eq=False, repr=False)
-class NGramLanguageModel(TrainedEstimator):
+class NGramLanguageModel(NetEstimator):
     """
     Predict the next word from the ones before it (Bengio et al. 2003).
 
@@ -133,25 +136,23 @@ class NGramLanguageModel(TrainedEstimator):
     (2,)
     """
 
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {
+        "sgd": SGD(0.5, momentum=0.9, form="nesterov"),
+        "adam": Adam(4e-3),
+    }
+
     embedding: int = 32
     hidden_size: int = 256
     order: int = 4
-    vocabulary: Any = None
+    vocabulary: Sequence[str] | None = None
     vocabulary_size: int | None = None
     unknown: str | None = "<unk>"
-    optimizer: Any = "adam"
-    learning_rate: float = 4e-3
-    schedule: Any = "cosine"
-    epochs: int = 10
+    _: KW_ONLY
+    optimizer: str | Optimizer = "sgd"
+    schedule: str | Schedule | None = "cosine"
+    epochs: int = 15
     batch_size: int = 200
-    validation_fraction: float | None = 0.1
-    patience: int | None = None
     clip_norm: float | None = None
-    initializer: Any = "xavier"
-    n_threads: int | None = None
-    random_state: Any = None
-    dtype: Any = "float32"
-    verbose: int = 0
 
     def fit(
         self,
@@ -244,7 +245,7 @@ class NGramLanguageModel(TrainedEstimator):
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
             parts = validation_split(len(texts), fraction, generators(seed).split)
         model = self._net(len(vocabulary)).build((order - 1, len(vocabulary)), dtype, seed)
-        trainer = make_trainer(self, model, "cross_entropy", seed)
+        trainer = self._make_trainer(model, "cross_entropy", seed)
         others = None if validation_data is None else check_texts(*validation_data, order)
         # The first pass over the data, after all checks that need none: it may take long.
         sets = texts.encode(vocabulary, self.unknown, *parts)

@@ -1,7 +1,7 @@
 """A recurrent net as a scikit-learn regressor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
 
     _loss = "mse"
 
+    _: KW_ONLY
     return_sequences: bool = False
 
     def _each_step(self) -> bool:

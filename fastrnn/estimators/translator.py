@@ -1,8 +1,8 @@
 """Sequences of symbols to others: texts by their characters, sentences by their words."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,10 +13,13 @@ from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
 from fastrnn.decoding import decode
-from fastrnn.estimators._base import Fitting, TrainedEstimator, make_trainer
+from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.symbols import Row, Symbols, check_rows, learn_symbols
-from fastrnn.layers import Dense, Dropout, Embedding, Layer, Recurrent
+from fastrnn.layers import Dense, Dropout, Embedding, Layer
 from fastrnn.models.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from fastrnn.optimizers import SGD, Adam, Optimizer
+from fastrnn.schedules import Schedule
 from fastrnn.training import BatchReport, Trainer
 from fastrnn.training.history import History
 from fastrnn.training.splits import validation_split
@@ -26,7 +29,7 @@ AT_A_TIME = 1024  # sequences that are in the net together
 
 
 @dataclass(eq=False, repr=False)
-class SequenceTranslator(TrainedEstimator):
+class SequenceTranslator(RecurrentNetEstimator):
     """
     Learn to write a sequence of symbols for another: an encoder reads, a decoder writes (Sutskever et al. 2014).
 
@@ -129,31 +132,22 @@ class SequenceTranslator(TrainedEstimator):
     ['DAB', 'CBA']
     """
 
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {
+        "adam": Adam(12e-3, weight_decay=0.05),
+        "sgd": SGD(0.5, momentum=0.9, form="nesterov"),
+    }
+
     cell: str | Cell = "lstm"
-    hidden_size: int = 128
-    layers: int = 1
     embedding: int | None = None
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    reverse: bool = False
-    source_vocabulary: Any = None
-    target_vocabulary: Any = None
+    _: KW_ONLY
+    reverse: bool = True
+    source_vocabulary: Sequence[str] | None = None
+    target_vocabulary: Sequence[str] | None = None
     beam_size: int = 1
     max_steps: int | None = None
-    optimizer: Any = "adam"
-    learning_rate: float = 4e-3
-    schedule: Any = "cosine"
+    schedule: str | Schedule | None = "cosine"
     epochs: int = 40
     batch_size: int = 128
-    validation_fraction: float | None = 0.1
-    patience: int | None = None
-    clip_norm: float | None = 1.0
-    initializer: Any = "xavier"
-    forget_bias: float = 0.0
-    n_threads: int | None = None
-    random_state: Any = None
-    dtype: Any = "float32"
-    verbose: int = 0
 
     def fit(
         self,
@@ -239,7 +233,7 @@ class SequenceTranslator(TrainedEstimator):
             fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
             training, held_out = validation_split(len(questions), fraction, generators(seed).split)
         model = self._net(len(source), len(target) + 1).build((None, len(source)), len(target) + 1, self.dtype, seed)
-        trainer = make_trainer(self, model, "cross_entropy", seed)
+        trainer = self._make_trainer(model, "cross_entropy", seed)
         self._source, self._target, self.n_features_in_ = source, target, len(source)
         self.model_, self.trainer_, self.validation_rows_ = model, trainer, held_out
         self._keep_parameters()
@@ -263,26 +257,13 @@ class SequenceTranslator(TrainedEstimator):
         check_choice("reverse", self.reverse, (False, True))
 
     def _net(self, n_source: int, n_target: int) -> EncoderDecoder:
-        def recurrent(*, return_sequences: bool) -> list[Layer]:
-            layer = Recurrent(
-                self.cell,
-                self.hidden_size,
-                return_sequences=return_sequences,
-                layers=self.layers,
-                dropout=self.dropout,
-                recurrent_dropout=self.recurrent_dropout,
-                initializer=self.initializer,
-                forget_bias=self.forget_bias,
-            )
-            return [layer]
-
         def vectors(n: int) -> list[Layer]:
             return [] if self.embedding is None else [Embedding(n, self.embedding), *dropout]
 
         dropout: list[Layer] = [Dropout(self.dropout)] if self.dropout else []
-        encoder = vectors(n_source) + recurrent(return_sequences=False)
-        decoder = vectors(n_target + 1) + recurrent(return_sequences=True) + dropout  # the one more is the beginning
-        return EncoderDecoder(encoder, [*decoder, Dense(n_target, initializer=self.initializer)])
+        encoder = [*vectors(n_source), self._make_recurrent(return_sequences=False)]
+        decoder = [*vectors(n_target + 1), self._make_recurrent(return_sequences=True)]  # one more: the beginning
+        return EncoderDecoder(encoder, [*decoder, *dropout, Dense(n_target, initializer=self.initializer)])
 
     # ---- using ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""Bases of the estimators whose net is trained by mini-batches, and of those with recurrent layers."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, ClassVar
+
+from fastrnn.cells import Cell
+from fastrnn.estimators._base import TrainedEstimator, print_epoch
+from fastrnn.layers import Gaussian, Recurrent
+from fastrnn.optimizers import SGD, Adam, Optimizer, get_optimizer
+from fastrnn.schedules import Schedule
+from fastrnn.training import Trainer
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class NetEstimator(TrainedEstimator):
+    """
+    Base of the estimators whose net is trained by mini-batches.
+
+    `_optimizers` has, by name, the optimizers with the constants that were found best for the estimator.
+
+    Parameters
+    ----------
+    optimizer : {"adam", "sgd"} or Optimizer
+        Optimizer: a name, or an object such as ``fastrnn.SGD(0.1, momentum=0.9)``, which has its own learning rate.
+    learning_rate : float or None
+        Learning rate of an optimizer given by name; None takes the rate found best for it.
+    schedule : {"step", "cosine", "plateau"}, Schedule or None
+        How the learning rate changes from epoch to epoch; None keeps it constant.
+    clip_norm : float or None
+        Largest norm of the gradient of a batch; None does not clip.
+    initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
+        How the initial weights are drawn.
+    """
+
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {"adam": Adam(1e-3), "sgd": SGD(0.1)}
+
+    optimizer: str | Optimizer = "adam"
+    learning_rate: float | None = None
+    schedule: str | Schedule | None = None
+    clip_norm: float | None = 1.0
+    initializer: str | Gaussian = "xavier"
+
+    def _make_optimizer(self) -> Optimizer:
+        """Return the optimizer; a name stands for the constants found best, and `learning_rate` replaces their rate."""
+        found = self._optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else None
+        if found is None:
+            return get_optimizer(self.optimizer, self.learning_rate)
+        if self.learning_rate is None:
+            return found
+        return replace(found, learning_rate=self.learning_rate)  # type: ignore[type-var]
+
+    def _make_trainer(self, model: Any, loss: str, seed: int, checkpoint_every: int | None = None) -> Trainer:
+        """Return the trainer of a net."""
+        return Trainer(
+            model,
+            loss,
+            self._make_optimizer(),
+            schedule=self.schedule,
+            clip_norm=self.clip_norm,
+            patience=self.patience,
+            callbacks=[print_epoch] if self.verbose else [],
+            seed=seed,
+            n_threads=self.n_threads,
+            checkpoint_every=checkpoint_every,
+        )
+
+
+@dataclass(eq=False, repr=False)
+class RecurrentNetEstimator(NetEstimator):
+    """
+    Base of the estimators with recurrent layers.
+
+    Parameters
+    ----------
+    cell : {"rnn", "rnn_tanh", "rnn_relu", "rnn_sigmoid", "lstm", "gru"} or Cell
+        Recurrent cell.
+    hidden_size : int
+        Number of hidden units per layer.
+    layers : int
+        Number of stacked recurrent layers.
+    dropout : float
+        Dropout rate of the outputs of recurrent and hidden dense layers.
+    recurrent_dropout : float
+        Dropout rate of the hidden state, with one mask for all time steps.
+    forget_bias : float
+        Initial bias of the LSTM's forget gate.
+    """
+
+    cell: str | Cell = "gru"
+    hidden_size: int = 128
+    layers: int = 1
+    _: KW_ONLY
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    forget_bias: float = 0.0
+
+    def _make_recurrent(self, *, return_sequences: bool, bidirectional: bool = False) -> Recurrent:
+        """Return the recurrent layers."""
+        return Recurrent(
+            self.cell,
+            self.hidden_size,
+            return_sequences=return_sequences,
+            bidirectional=bidirectional,
+            layers=self.layers,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            initializer=self.initializer,
+            forget_bias=self.forget_bias,
+        )
