@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.epochs import EpochProblem, NGramCase, SumsCase, TextCase
-from examples.own_cell import COUPLED, MGU
+from examples.custom_cell import COUPLED, MGU
 from fastrnn import AutoencoderWeights, Weights
 from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell

@@ -123,7 +123,7 @@ def projection(ax, ah, s):
 @pytest.mark.parametrize("cell_step", [layer_norm, reset_before, peepholes, projection])
 @pytest.mark.parametrize("make", [derive, lambda *arguments: Cell(*arguments, step_vjp)], ids=["derive", "Cell"])
 def test_what_is_not_pointwise_is_refused(make, cell_step):
-    """The cells that do not fit, of `docs/own_cell.md`."""
+    """The cells that do not fit, of `docs/custom_cell.md`."""
     with pytest.raises(ValueError, match=r"^cell 'odd': step.*; it must be pointwise"):
         make("odd", "h", "h", cell_step)
 
@@ -141,7 +141,7 @@ def test_a_cell_has_a_name():
 
 
 def test_a_gate_in_place_of_a_peephole():
-    """Its bias is the peephole where it has no weights; so `docs/own_cell.md` says."""
+    """Its bias is the peephole where it has no weights; so `docs/custom_cell.md` says."""
 
     def step(ax, ah, s):
         i, f, g = sigmoid(ax[0] + ah[0]), sigmoid(ax[1] + ah[1]), tanh(ax[2] + ah[2])
