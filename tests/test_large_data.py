@@ -18,7 +18,9 @@ from commands import command, read_csv, refused
 
 from fastrnn import RecurrentClassifier, RecurrentRegressor, SparseAutoencoder, data, memory, sparse_autoencoder_cost
 from fastrnn.cli.errors import one_line_errors
-from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults
+from fastrnn.cli.run.training import run as run_task
 from fastrnn.cli.tasks.autoencoder import command as autoencoder_task
 from fastrnn.cli.tasks.classify import command as classify_task
 from fastrnn.data import DataError, lazy_array, read_by_blocks
@@ -366,9 +368,9 @@ def test_a_file_that_shrinks_stops_the_run_in_one_line(tmp_path, capsys, monkeyp
         os.truncate(path, size // 2)
 
     monkeypatch.setattr(History, "append", shrink)
-    values = unset(classify_task.DEFAULTS)
+    values = defaults(options_of(classify_task.CLASSIFY))
     with pytest.raises(SystemExit) as ended, one_line_errors():
-        classify_task.run(values | SMALL | {"data": str(path), "stream": True}, tmp_path / "run")
+        run_task(classify_task.CLASSIFY, values | SMALL | {"data": str(path), "stream": True}, tmp_path / "run")
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert said == f"error: {path}: 'X_train': the file has shrunk from {size:,} bytes to {size // 2:,}\n"
@@ -401,12 +403,12 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, capsys, monkeypatch):
     needed = (8 * N + 4 * 90) * T * I
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
-    values = unset(classify_task.DEFAULTS) | SMALL | {"data": str(path)}
+    values = defaults(options_of(classify_task.CLASSIFY)) | SMALL | {"data": str(path)}
     for size, streams in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
         assert isinstance(classify_task.load(values).X_train, lazy_array.LazyArray) == streams
         assert isinstance(classify_task.load(values | {"stream": not streams}).X_test, np.ndarray) == streams
-    values = unset(autoencoder_task.DEFAULTS)
+    values = defaults(options_of(autoencoder_task.AUTOENCODER))
     values |= {"data": str(write(tmp_path / "b.h5", data=X[:, :, 0])), "solver": "adam"}
     limit.write_text("max\n")
     assert isinstance(autoencoder_task.load(values).X, np.ndarray)

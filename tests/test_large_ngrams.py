@@ -13,7 +13,8 @@ from blocks import assert_same, assert_same_runs, both
 from commands import refused
 
 from fastrnn import NGramLanguageModel, Trainer, data, memory
-from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults
 from fastrnn.cli.tasks.words import command as words_task
 from fastrnn.data import DataError, lazy_array, load_ngrams, read_by_blocks
 from fastrnn.data import blocks as data_blocks
@@ -168,7 +169,7 @@ def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
     monkeypatch.setattr(shuffle, "PART", 10**4)
     monkeypatch.setattr(lazy_array, "PIECE", 10**4)
     x = np.random.default_rng(0).integers(0, V, (10**6, K), "u1")
-    values = unset(words_task.DEFAULTS) | SMALL | {"batch_size": 5000, "epochs": 1}
+    values = defaults(options_of(words_task.WORDS)) | SMALL | {"batch_size": 5000, "epochs": 1}
 
     def peak(n, stream):
         path = write(tmp_path / "a.h5", x, x[:, -1], sets=(n - 10**4, 5000, 5000))
@@ -307,7 +308,7 @@ def test_words_streamed_and_in_memory(order, sets, tmp_path, capsys, reads):
 
 @pytest.mark.parametrize("sets", [(900, 150, 200), (N, 0, 0)])
 def test_one_pass_over_the_file_comes_before_training(sets, tmp_path, reads):
-    parameters = unset(words_task.DEFAULTS) | SMALL | {"validation_fraction": 0.2, "stream": True}
+    parameters = defaults(options_of(words_task.WORDS)) | SMALL | {"validation_fraction": 0.2, "stream": True}
     words_task.prepare(parameters | {"data": str(write(tmp_path / "a.h5", sets=sets))})
     assert sum(reads) == 2 * N
 
@@ -341,7 +342,7 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, monkeypatch):
     needed = (2 * (900 + 150) + 200) * (K + 1)
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
-    values = unset(words_task.DEFAULTS) | {"data": str(path)}
+    values = defaults(options_of(words_task.WORDS)) | {"data": str(path)}
     for size, on_disk in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
         assert words_task.load(dict(values)).x_train.on_disk == on_disk

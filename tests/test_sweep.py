@@ -15,11 +15,10 @@ from joblib import cpu_count
 
 from fastrnn import storage
 from fastrnn.cli.errors import UsageError
-from fastrnn.cli.options.parameters import read_sweep, unset, write_options, write_value
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults, read_sweep, write_options, write_sweep
 from fastrnn.cli.sweep.grid import create_runs
-from fastrnn.cli.tasks.classify.command import DEFAULTS, prepare
-from fastrnn.cli.tasks.classify.command import run as classify_run
-from fastrnn.cli.tasks.task import Task
+from fastrnn.cli.tasks.classify.command import CLASSIFY
 
 TINY = ["--hidden", "5", "--head", "none", "--epochs", "2", "--patience", "0"]
 GRID = ["--sweep", "hidden=6,4", "--sweep", "head=none,8x4"]
@@ -122,10 +121,9 @@ def test_another_grid_takes_the_runs_that_it_has(swept, tmp_path):
 def test_overwrite_begins_again(swept, tmp_path):
     folder, _, _ = swept
     shutil.copytree(folder, tmp_path / "sweep")
-    parameters = unset(DEFAULTS) | {"random_state": 1}
+    parameters = defaults(options_of(CLASSIFY)) | {"random_state": 1}
     grid = {"hidden_size": [6], "head": [[]]}
-    task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
-    _, runs = create_runs(task, parameters, grid, tmp_path / "sweep", overwrite=True)
+    _, runs = create_runs(CLASSIFY, parameters, grid, tmp_path / "sweep", overwrite=True)
     assert [run.folder.path.name for run in runs] == ["hidden_size=6,head=none"]
     assert [run.metrics for run in runs] == [{}]
     files = [path.relative_to(folder) for path in times(folder)]
@@ -139,10 +137,9 @@ def test_overwrite_begins_again(swept, tmp_path):
 
 
 def test_runs_of_one_name_have_folders_of_their_own(tmp_path):
-    task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
     grid = {"data": ["/a/x.h5", "/b/x.h5"]}
     for _ in range(2):  # the second time it finds them
-        _, runs = create_runs(task, unset(DEFAULTS), grid, tmp_path / "sweep", overwrite=False)
+        _, runs = create_runs(CLASSIFY, defaults(options_of(CLASSIFY)), grid, tmp_path / "sweep", overwrite=False)
         assert [run.folder.path.name for run in runs] == ["data=x.h5", "data=x.h5-2"]
         assert [run.swept for run in runs] == [{"data": "/a/x.h5"}, {"data": "/b/x.h5"}]
 
@@ -229,16 +226,21 @@ def interrupt(folder, arguments, number, code, after=0):
     ],
 )
 def test_values_have_the_type_of_the_parameter(text, name, values):
-    grid = read_sweep([text], "classify", DEFAULTS)
+    grid = read_sweep([text], "classify", options_of(CLASSIFY))
     assert grid == {name: values}
     assert [type(value) for value in grid[name]] == [type(value) for value in values]
-    written = f"{name}={','.join(map(write_value, values))}"
-    assert read_sweep([written], "classify", DEFAULTS) == grid
+    assert read_sweep(write_sweep(grid), "classify", options_of(CLASSIFY)) == grid
 
 
 def test_switches_are_written_as_options_spell_them():
     values = {"stream": False, "tensorboard": False, "bidirectional": True, "epochs": 3}
-    assert write_options(values) == ["--in-memory", "--no-tensorboard", "--bidirectional", "--epochs", "3"]
+    assert write_options(options_of(CLASSIFY), values) == [
+        "--in-memory",
+        "--no-tensorboard",
+        "--bidirectional",
+        "--epochs",
+        "3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ def test_switches_are_written_as_options_spell_them():
 )
 def test_bad_sweeps_are_one_sentence(texts, message):
     with pytest.raises(UsageError) as caught:
-        read_sweep(texts, "classify", DEFAULTS)
+        read_sweep(texts, "classify", options_of(CLASSIFY))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -1,15 +1,59 @@
 """``fastrnn-train``: a task, its data, and where the run goes."""
 
-import typer
+from collections.abc import Mapping
+from typing import Any
 
-from fastrnn.cli.tasks.arithmetic.command import arithmetic
-from fastrnn.cli.tasks.autoencoder.command import autoencoder
-from fastrnn.cli.tasks.classify.command import classify
-from fastrnn.cli.tasks.forecast.command import forecast
-from fastrnn.cli.tasks.text.command import text
-from fastrnn.cli.tasks.words.command import words
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from fastrnn.cli.errors import one_line_errors
+from fastrnn.cli.options.command import make_command
+from fastrnn.cli.options.of_run import CALLED
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.start import start
+from fastrnn.cli.tasks.arithmetic.command import ARITHMETIC
+from fastrnn.cli.tasks.autoencoder.command import AUTOENCODER
+from fastrnn.cli.tasks.classify.command import CLASSIFY
+from fastrnn.cli.tasks.forecast.command import FORECAST
+from fastrnn.cli.tasks.task import Task
+from fastrnn.cli.tasks.text.command import TEXT
+from fastrnn.cli.tasks.words.command import WORDS
+
+TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY, AUTOENCODER, WORDS, TEXT, FORECAST, ARITHMETIC)}
+
+
+class TaskGroup(TyperGroup):
+    """The tasks as commands; the options of one are made when it is called, so that help and errors are quick."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(TASKS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        task = TASKS.get(cmd_name)
+        return None if task is None else TyperCommand(task.name, help=task.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        task = TASKS.get(args[0])
+        return super().resolve_command(ctx, args) if task is None else (task.name, command_of(task), args[1:])
+
+
+def command_of(task: Task) -> Any:
+    """Return the command of a task."""
+
+    def call(given: Mapping[str, Any]) -> None:
+        with one_line_errors():
+            start(task, given)
+
+    options = [option for option in options_of(task).values() if option.name != "data"]
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    app.command(task.name, context_settings={"help_option_names": ["-h", "--help"]})(
+        make_command([*options, *CALLED], task.data, call, task.help)
+    )
+    return typer.main.get_command(app)
+
 
 app = typer.Typer(
+    cls=TaskGroup,
     help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
     no_args_is_help=True,
     add_completion=False,
@@ -22,11 +66,3 @@ app = typer.Typer(
 @app.callback()
 def tasks() -> None:
     """Train a net from a file; each run leaves a folder with model, history, metrics and figures."""
-
-
-app.command("classify")(classify)
-app.command("autoencoder")(autoencoder)
-app.command("words")(words)
-app.command("text")(text)
-app.command("forecast")(forecast)
-app.command("arithmetic")(arithmetic)

@@ -9,18 +9,19 @@ from shlex import quote
 from typing import Any
 
 import tomli_w
+from matplotlib.figure import Figure
 
-from fastrnn import storage
+from fastrnn import plots, storage
 from fastrnn._atomic import remove_temporary, replace_file
 from fastrnn.cli.errors import UsageError
 
 EVENTS = "events.out.tfevents.*"
 CONVERGED = "convergence"
-FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json")
-# What else tasks and sweeps leave: it says of no run that it is there, but goes with one that is overwritten. These are
-# names, and not whole folders, as people keep files of their own beside them.
-OTHERS = (
-    "results.csv", "samples/temperature_[0-9]*.txt",
+FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json")  # of every run
+# What else runs of version 0.1.0 left, which wrote no manifest. These are names, not whole folders: people keep files
+# of their own beside them.
+WITHOUT_MANIFEST = (
+    "results.csv", "errors.csv", "samples/temperature_[0-9]*.txt",
     *(f"figures/{name}.png" for name in (
         "learning_curves", "confusion_matrix_train", "confusion_matrix_test", "patches", "features", "reconstructions",
         "cost", "next_words", "contexts", "embeddings", "bits_per_character", "wrong_answers", "errors_by_step",
@@ -57,9 +58,9 @@ class RunFolder:
             again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
             raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
         if overwrite:
-            held += [file for pattern in OTHERS for file in run.path.glob(pattern)]
+            held += run._left()
         for file in held:
-            file.unlink()
+            file.unlink(missing_ok=True)
         run.figures.mkdir(parents=True, exist_ok=True)
         return run
 
@@ -105,11 +106,6 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
-    def errors(self) -> Path:
-        """Of a forecaster, a row for each step of the horizon."""
-        return self.path / "errors.csv"
-
-    @property
     def metrics(self) -> Path:
         """The result."""
         return self.path / "metrics.json"
@@ -117,6 +113,41 @@ class RunFolder:
     @property
     def _checkpoint(self) -> Path:
         return self.path / "checkpoint.h5"
+
+    @property
+    def _manifest(self) -> Path:
+        """The names of the files of a task or sweep, a line each: what `--overwrite` removes."""
+        return self.path / "manifest.txt"
+
+    # ---- files of the task ------------------------------------------------------------------------------------------
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that only some tasks have, such as ``errors.csv``."""
+        self._note(name)
+        (self.path / name).parent.mkdir(exist_ok=True)
+        replace_file(self.path / name, content)
+
+    def save_figure(self, figure: Figure, name: str) -> None:
+        """Write a figure to the folder of figures, as PNG."""
+        path = self.figures / f"{name}.png"
+        self._note(path.relative_to(self.path).as_posix())
+        plots.save(figure, path)
+
+    def _note(self, name: str) -> None:
+        """Add a name to the manifest, before there is a file of this name."""
+        names = self._manifest.read_text(encoding="utf-8").splitlines() if self._manifest.exists() else []
+        if name not in names:
+            replace_file(self._manifest, "".join(f"{each}\n" for each in (*names, name)).encode())
+
+    def _left(self) -> list[Path]:
+        """Return the files that a task or sweep has left in the folder, and their manifest."""
+        if not self._manifest.exists():
+            return [file for pattern in WITHOUT_MANIFEST for file in self.path.glob(pattern)]
+        names = self._manifest.read_text(encoding="utf-8").splitlines()
+        inside = [self.path / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+        return [*(file for file in inside if file.is_file()), self._manifest]
+
+    # ---- files of every run -----------------------------------------------------------------------------------------
 
     def write_config(self, task: str, parameters: dict[str, Any]) -> None:
         """Write what `--config` reads."""

@@ -1,52 +1,56 @@
 """Training under a run: progress, checkpoints, signals."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from rich.console import Console
 
+from fastrnn._checks import check_integer
 from fastrnn.cli.errors import UsageError, in_a_line
 from fastrnn.cli.run.checkpoints import Saver
 from fastrnn.cli.run.folder import RunFolder
-from fastrnn.cli.run.progress import COLUMNS, Column, TrainingProgress
+from fastrnn.cli.run.progress import COLUMNS, TrainingProgress
 from fastrnn.cli.run.tensorboard import EventFiles
 from fastrnn.cli.signals import Interrupted, Interrupts
+from fastrnn.cli.tasks.task import Prepared, Task
 from fastrnn.storage import StorageError
 from fastrnn.training import DivergenceError, ResumeError
 from fastrnn.training.history import History
 
-Watch = Callable[[Any, Any, int, Console], None]
+
+def prepare(task: Task, parameters: dict[str, Any]) -> Prepared:
+    """Return what a task makes of its parameters; parameters or data that cannot be used are one sentence."""
+    try:
+        check_integer("random_state", parameters["random_state"], 0)
+        return task.prepare(parameters)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 def run(
-    task: str,
+    task: Task,
     parameters: dict[str, Any],
-    prepared: tuple[Any, Any, Any],
-    description: str,
-    report: Callable[[Any, Any, RunFolder, Console], None],
     out: Path | None,
     *,
-    overwrite: bool,
-    folder: RunFolder | None,
-    columns: Sequence[Column] = COLUMNS,
-    watch: Watch | None = None,
+    overwrite: bool = False,
+    folder: RunFolder | None = None,
 ) -> None:
-    """Train an estimator on the data set that it was prepared for, and report, in the folder given or a new one.
-
-    `watch` is called after each epoch with the estimator, the data set, the epoch and the console.
-    """
-    console, interrupts, (estimator, dataset, fitting) = Console(), Interrupts(), prepared
+    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    console, interrupts, reporting = Console(), Interrupts(), import_module(task.report)
+    estimator, dataset, fitting, description = prepare(task, parameters)
     if folder is None:
-        folder = RunFolder.create(task, out, overwrite=overwrite)
-        folder.write_config(task, parameters)
+        folder = RunFolder.create(task.name, out, overwrite=overwrite)
+        folder.write_config(task.name, parameters)
     fitting.trainer.start_callbacks += (lambda _: folder.write_changes(),)
+    watch, columns = getattr(reporting, "watch", None), getattr(reporting, "COLUMNS", COLUMNS)
     on_epoch = () if watch is None else (lambda epoch, _: watch(estimator, dataset, epoch, console),)
     state = folder.read_checkpoint()
-    again = f"fastrnn-train {task} --resume {quote(str(folder.path))}"
+    again = f"fastrnn-train {task.name} --resume {quote(str(folder.path))}"
     with interrupts.caught():
         try:
             console.print(f"run: {folder.path}", highlight=False, soft_wrap=True)
@@ -54,7 +58,7 @@ def run(
             with interrupts.deferred():
                 progress = TrainingProgress(console, estimator.epochs, columns)
                 train(estimator, fitting, state, folder, console, interrupts, parameters, progress, on_epoch)
-            report(estimator, dataset, folder, console)
+            reporting.report(estimator, dataset, folder, console, parameters)
         except Interrupted as interrupted:
             console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
             console.print(again, highlight=False, soft_wrap=True)
@@ -84,7 +88,7 @@ def train(
         trainer.restore(state)
         batches = state["present"]["batches"]
         place = f"epoch {trainer.history.n_epochs + 1}" + (f", after batch {batches}" if batches else "")
-        trainer.start_callbacks += (lambda _: console.print(f"going on from {place}\n", highlight=False),)
+        trainer.start_callbacks += (lambda _: console.print(f"continuing from {place}\n", highlight=False),)
     with ExitStack() as watched:
         if parameters["tensorboard"]:
             events = watched.enter_context(EventFiles(folder))

@@ -9,7 +9,10 @@ from shlex import quote
 from typing import Any
 
 from fastrnn.cli.errors import UsageError
-from fastrnn.cli.options.parameters import MAY_CHANGE, REOPENING, WATCHED, read_config, read_sweep, write_value
+from fastrnn.cli.options.of_run import WATCHED
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.option import REOPENS, write_value
+from fastrnn.cli.options.parameters import read_config, read_sweep, write_sweep
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.tasks.task import Task
 
@@ -80,19 +83,20 @@ def create_runs(
 ) -> tuple[RunFolder, list[SweptRun]]:
     """Make or reopen the folder, with a run in it for every point: one that has its parameters, or else a new one."""
     known: list[Known] = []
+    options = options_of(task)
     if out is not None and RunFolder(out).config.is_file() and not overwrite:
         folder = RunFolder.open(out)
         known += [
-            (read_config(config, task.name, task.defaults), RunFolder.open(config.parent))
+            (read_config(config, task.name, options), RunFolder.open(config.parent))
             for config in sorted(out.glob("*/config.toml"))
         ]
     else:
         folder = RunFolder.create(f"{task.name}-sweep", out, overwrite=overwrite)
     fixed = {name: value for name, value in parameters.items() if name not in grid}
-    lines = [f"{name}={','.join(map(write_value, values))}" for name, values in grid.items()]
-    folder.write_config(task.name, fixed | {"sweep": lines})
+    folder.write_config(task.name, fixed | {"sweep": write_sweep(grid)})
 
-    may_change = [name for name in (MAY_CHANGE if resumed else WATCHED) if name in fixed]
+    watched = [option.name for option in WATCHED]
+    may_change = [name for name in fixed if name in watched or (resumed and options[name].resumed)]
     runs, taken = [], {run.path for _, run in known}
     for point in points(grid):
         values = parameters | point
@@ -106,7 +110,7 @@ def create_runs(
             run.write_config(task.name, values)
         changes = {name: values[name] for name in may_change if before and before[name] != values[name]}
         runs.append(SweptRun(values, swept, run, changes))
-        if not changes.keys() & set(REOPENING):
+        if not any(options[name].resumed == REOPENS for name in changes):
             runs[-1].collect()
     return folder, runs
 
@@ -126,12 +130,12 @@ def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out:
     config = RunFolder(out).config
     if not config.is_file():
         return
-    before = read_config(config, task.name, task.defaults)
+    before = read_config(config, task.name, options_of(task))
     if "sweep" not in before:
         raise UsageError(f"{out}: holds a single run, expected a folder for a sweep; give another --out")
-    swept = {*grid, *read_sweep(before["sweep"], task.name, task.defaults)}
+    swept = {*grid, *read_sweep(before["sweep"], task.name, options_of(task))}
     for name, value in parameters.items():
-        if name not in (*swept, *WATCHED) and value != before[name]:
+        if name not in swept and name not in [option.name for option in WATCHED] and value != before[name]:
             old, new = write_value(before[name]), write_value(value)
             raise UsageError(
                 f"{out}: its runs have {name} {old}, but {new} is asked for; give another --out, --overwrite, "

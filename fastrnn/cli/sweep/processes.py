@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shlex import quote
 
+from fastrnn.cli.options.of_task import options_of
 from fastrnn.cli.options.parameters import write_options
 from fastrnn.cli.signals import Interrupts
 from fastrnn.cli.sweep.grid import SweptRun
+from fastrnn.cli.tasks.task import Task
 
 CODE = "from fastrnn.cli import train; train()"
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")  # each obeys its own {}_NUM_THREADS
@@ -22,7 +24,7 @@ POLL = 0.05  # seconds
 
 
 def run_all(
-    task: str,
+    task: Task,
     runs: Iterable[SweptRun],
     jobs: int,
     threads: int,
@@ -69,13 +71,14 @@ def _ended(running: Iterable[subprocess.Popen[bytes]]) -> Iterator[None]:
             process.wait()
 
 
-def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
+def _begin(task: Task, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
     """Start a run, or go on with it: its folder holds all it needs."""
     environment = os.environ | {f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # the same fastrnn as here
+    changes = write_options(options_of(task), run.changes)
     with (run.folder.path / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", CODE, task, "--resume", str(run.folder.path), *write_options(run.changes)],
+            [sys.executable, "-P", "-c", CODE, task.name, "--resume", str(run.folder.path), *changes],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -4,7 +4,6 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +12,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from fastrnn._atomic import replace_file
+from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.sweep.grid import SweptRun
 from fastrnn.cli.tasks.task import Task
 
@@ -32,8 +31,8 @@ def decisive(task: Task, runs: Sequence[SweptRun]) -> str | None:
     return next((measure for measure in task.measures if all(measure in run.numbers for run in runs)), None)
 
 
-def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
-    """Write a row for each run that has ended, in the order of the grid."""
+def write_csv(runs: Sequence[SweptRun], folder: RunFolder) -> None:
+    """Write results.csv: a row for each run that has ended, in the order of the grid."""
     ended = [(run, run.numbers) for run in runs if run.error or run.metrics]
     columns = list(dict.fromkeys(name for _, numbers in ended for name in numbers))
     text = io.StringIO()
@@ -42,7 +41,7 @@ def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
     for run, numbers in ended:
         values = [numbers.get(name, "") for name in columns]
         writer.writerow([*run.swept.values(), *values, run.error, run.folder.path.name])
-    replace_file(path, text.getvalue().encode())
+    folder.write("results.csv", text.getvalue().encode())
 
 
 def table(task: Task, runs: Sequence[SweptRun], console: Console) -> Table:

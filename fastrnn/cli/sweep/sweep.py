@@ -10,8 +10,10 @@ from joblib import cpu_count
 from rich.console import Console
 
 from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.run.training import prepare
 from fastrnn.cli.signals import Interrupted, Interrupts
 from fastrnn.cli.sweep import results
+from fastrnn.cli.sweep.figures import draw
 from fastrnn.cli.sweep.grid import Grid, SweptRun, check_same_sweep, create_runs
 from fastrnn.cli.sweep.processes import run_all
 from fastrnn.cli.tasks.task import Task
@@ -37,7 +39,7 @@ def sweep(
     if out is not None and not overwrite and not resumed:
         check_same_sweep(task, parameters, grid, out)
     for candidate in _each_value(parameters, grid):
-        task.prepare(candidate)
+        prepare(task, candidate)
     threads = max(values or 1 for values in grid.get("n_threads", [parameters["n_threads"]]))
     at_most = max(1, cpu_count() // threads)
     jobs = min(jobs or at_most, at_most)
@@ -52,13 +54,13 @@ def sweep(
 
     def on_end(run: SweptRun) -> None:
         progress.on_end(run)
-        results.write_csv(runs, folder.path / "results.csv")
+        results.write_csv(runs, folder)
 
-    results.write_csv(runs, folder.path / "results.csv")
+    results.write_csv(runs, folder)
     with interrupts.caught():
         try:
             with progress:
-                run_all(task.name, missing, jobs, threads, interrupts, on_end, progress.on_wait)
+                run_all(task, missing, jobs, threads, interrupts, on_end, progress.on_wait)
         except Interrupted as interrupted:
             done = sum(bool(run.metrics) for run in runs)
             console.print(
@@ -83,8 +85,8 @@ def _each_value(parameters: dict[str, Any], grid: Grid) -> Iterator[dict[str, An
 def _report(task: Task, folder: RunFolder, runs: list[SweptRun], console: Console) -> None:
     """Leave table and figures of all runs, and say what failed."""
     finished = [run for run in runs if run.metrics]
-    if task.draw and finished:
-        task.draw(finished, folder.figures)
+    if finished:
+        draw(task, finished, folder)
     console.print()
     console.print(results.table(task, runs, console))
     failed = [run for run in runs if run.error]

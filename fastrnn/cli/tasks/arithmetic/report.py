@@ -12,7 +12,7 @@ from fastrnn import plots
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.run.progress import Column
 from fastrnn.cli.run.report import print_results, write_metrics
-from fastrnn.cli.tasks.arithmetic.questions import NOTHING
+from fastrnn.cli.tasks.arithmetic.predict import NOTHING
 from fastrnn.data import Arithmetic, count_carries
 
 SHOWN, EVERY = 10, 5  # questions of the test set that are shown, and after how many epochs
@@ -69,7 +69,7 @@ def _mark(console: Console, *, right: bool) -> str:
     return marks[right]
 
 
-def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console) -> None:
+def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted model, write metrics and figures, and show answers and a short table."""
     held_out = set(model.validation_rows_.tolist())
     pairs = list(zip(dataset.questions_train, dataset.answers_train, strict=True))
@@ -86,8 +86,8 @@ def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console)
         results[name] = {"loss": loss, "accuracy": sum(right) / len(right), "character_accuracy": by_character}
     results["test"] |= {"wrong_by": wrong_by(questions, right)}  # the last part is the test set
     shown = ask(model, dataset)
-    plots.save(plots.learning_curves(model.history_, model.best_epoch_), folder.figures / "learning_curves.png")
-    plots.save(plots.wrong_shares(results["test"]["wrong_by"]), folder.figures / "wrong_answers.png")
+    folder.save_figure(plots.learning_curves(model.history_, model.best_epoch_), "learning_curves")
+    folder.save_figure(plots.wrong_shares(results["test"]["wrong_by"]), "wrong_answers")
 
     write_metrics("arithmetic", model, len(parts["train"]), folder, results, questions=len(dataset), answers=shown)
     if not _is_shown(model, model.n_iter_):  # else there is an empty line already

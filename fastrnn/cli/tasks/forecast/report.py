@@ -3,15 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from fastrnn import plots
-from fastrnn._atomic import replace_file
 from fastrnn._typing import Array
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.run.report import print_results, write_metrics
@@ -74,7 +72,9 @@ def errors_of(forecast: Forecast, forecaster: Any, divided: Divided, spans: list
     return Errors(np.concatenate(errors), np.concatenate(scales))
 
 
-def report(forecaster: Any, divided: Divided, folder: RunFolder, console: Console) -> None:
+def report(
+    forecaster: Any, divided: Divided, folder: RunFolder, console: Console, parameters: Mapping[str, Any]
+) -> None:
     """Evaluate the fitted forecaster on all sets; write metrics and figures, and print a table."""
     H, targets, season = forecaster.horizon_, forecaster.columns_, divided.season
     others: dict[str, Forecast] = {"naive": lambda one, origins: naive(one[:, targets], origins, H)}
@@ -90,8 +90,8 @@ def report(forecaster: Any, divided: Divided, folder: RunFolder, console: Consol
     names = divided.target_names
     results["test"]["targets"] = {name: sets["test"].numbers(k) for k, name in enumerate(names)}
     models = {"net": sets["test"]} | on_test
-    write_errors(models, names, folder.errors)
-    draw(forecaster, divided, models, others, folder.figures)
+    folder.write("errors.csv", errors_csv(models, names))
+    draw(forecaster, divided, models, others, folder)
     n_examples = len(sets["train"].errors)
     write_metrics(
         "forecast", forecaster, n_examples, folder, results, window=forecaster.window_, horizon=H, season=season
@@ -118,8 +118,8 @@ def loss(forecaster: Any, errors: Array) -> float:
     return float(np.square(errors.reshape(len(errors), -1) / scale).mean())
 
 
-def write_errors(models: dict[str, Errors], targets: list[str], path: Path) -> None:
-    """Write the errors on the test set for each step of the horizon: of all targets together, and of each."""
+def errors_csv(models: dict[str, Errors], targets: list[str]) -> bytes:
+    """Return a CSV file of the errors on the test set for each step of the horizon, by model and target."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "target", "step", "mae", "rmse", "mase"])
@@ -129,16 +129,16 @@ def write_errors(models: dict[str, Errors], targets: list[str], path: Path) -> N
             for step, numbers in enumerate(zip(*values.values(), strict=True), 1):
                 cells = ["" if np.isnan(number) else f"{number:.6g}" for number in numbers]
                 writer.writerow([model, target, step, *cells])
-    replace_file(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def draw(
-    forecaster: Any, divided: Divided, models: dict[str, Errors], others: dict[str, Forecast], figures: Path
+    forecaster: Any, divided: Divided, models: dict[str, Errors], others: dict[str, Forecast], folder: RunFolder
 ) -> None:
     """Leave the figures of a run."""
     if forecaster.history_.n_epochs:
         figure = plots.learning_curves(forecaster.history_, forecaster.best_epoch_)
-        plots.save(figure, figures / "learning_curves.png")
+        folder.save_figure(figure, "learning_curves")
     season, targets = divided.season, divided.target_names
     titles = {"net": forecaster_name(forecaster), "naive": "naive", "seasonal_naive": f"seasonal naive ({season})"}
     drawn = [name for name in models if season > 1 or name != "seasonal_naive"]
@@ -146,7 +146,7 @@ def draw(
     if len(targets) > 1:  # whose units may differ
         by_step = {titles[name]: measures(*models[name], (0, 2))["mase"] for name in drawn}
     measure = "mean absolute error" if len(targets) == 1 else "mean absolute scaled error"
-    plots.save(plots.errors_by_step(by_step, measure), figures / "errors_by_step.png")
+    folder.save_figure(plots.errors_by_step(by_step, measure), "errors_by_step")
 
     H, last = forecaster.horizon_, drawn[-1]
     parts = []  # of each series that is drawn
@@ -165,7 +165,7 @@ def draw(
         else:
             figure = plots.forecasts_of_several({f"{channel} of {name}": part for name, part in of_target.items()})
         name = "forecasts" if len(targets) == 1 else f"forecasts_{k}_{re.sub(r'[^A-Za-z0-9_-]+', '-', target)}"
-        plots.save(figure, figures / f"{name}.png")
+        folder.save_figure(figure, f"{name}")
 
 
 def forecaster_name(forecaster: Any) -> str:

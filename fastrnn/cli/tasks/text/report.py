@@ -1,6 +1,7 @@
 """The result of a next-character model: what it writes at several temperatures, metrics.json, figures, and a table."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from rich.console import Console
 from rich.text import Text
 
 from fastrnn import plots
-from fastrnn._atomic import replace_file
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.run.progress import Column
 from fastrnn.cli.run.report import print_results, write_metrics
@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 
-def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
+def report(model: Any, text: str, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted model, let it write, leave metrics, samples and figures, and print a table."""
     held_out = text[len(text) - steps_held_out(len(text), model.validation_fraction) :]
     loss, accuracy = model.evaluate(held_out)
@@ -39,8 +39,8 @@ def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
     }
     prompt, samples = write_samples(model, held_out, folder)
     curves = plots.learning_curves(model.history_, model.best_epoch_)
-    plots.save(curves, folder.figures / "learning_curves.png")
-    plots.save(plots.bits_per_character(model.history_, model.best_epoch_), folder.figures / "bits_per_character.png")
+    folder.save_figure(curves, "learning_curves")
+    folder.save_figure(plots.bits_per_character(model.history_, model.best_epoch_), "bits_per_character")
     write_metrics("text", model, len(text) - len(held_out), folder, {"validation": result})
     show_samples(console, prompt, samples, folder)  # all is written: who reads may leave
     row = (str(len(held_out)), *(f"{value:.4f}" for value in result.values()))
@@ -51,12 +51,10 @@ def report(model: Any, text: str, folder: RunFolder, console: Console) -> None:
 def write_samples(model: Any, text: str, folder: RunFolder) -> tuple[str, dict[float, str]]:
     """Let the model go on from a place in the text; leave files, and return the place and what follows it."""
     prompt = choose_prompt(text, 1 if model.stateful_ else model.window_, model.random_state)
-    folder.samples.mkdir(exist_ok=True)
     samples = {}
     for temperature in TEMPERATURES:
         written = "".join(model.generate(prompt, LENGTH, temperature=temperature, random_state=model.random_state))
-        path = folder.samples / f"temperature_{temperature}.txt"
-        replace_file(path, (prompt + written + "\n").encode())
+        folder.write(f"samples/temperature_{temperature}.txt", (prompt + written + "\n").encode())
         samples[temperature] = written
     return prompt, samples
 

@@ -1,7 +1,6 @@
 """The result of a next-word model: what it expects after some contexts, metrics.json, figures, and a short table."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +114,7 @@ def _percent(p: float) -> str:
     return f"{p:.1%}" if p < 0.9995 else "100%"
 
 
-def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts: list[str]) -> None:
+def report(model: Any, dataset: Any, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted model, write metrics and figures, then show what it expects, after texts too, and a table."""
     held_out = model.validation_rows_
     parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
@@ -134,8 +133,8 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts:
     x, y = parts["test"]
     some = np.sort(np.random.default_rng(model.random_state).choice(len(x), min(CONTEXTS, len(x)), replace=False))
     of_test = list(expect(model, x.take(some).load(), y.take(some).load()))
-    own = expect_after(model, texts)
-    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own[0], folder.figures)
+    own = expect_after(model, parameters["context"])
+    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own[0], folder)
 
     shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own[0])]
     write_metrics("words", model, len(parts["train"][0]), folder, results, next_words=shown)
@@ -156,13 +155,13 @@ def count(y: LazyArray, size: int) -> Array:
     return counts
 
 
-def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], figures: Path) -> None:
+def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], folder: RunFolder) -> None:
     """Leave the figures of a run in whose training set the words came so often."""
-    plots.save(plots.learning_curves(model.history_, model.best_epoch_), figures / "learning_curves.png")
+    folder.save_figure(plots.learning_curves(model.history_, model.best_epoch_), "learning_curves")
     for name, expected in (("next_words", of_test), ("contexts", own)):
         if expected:
             contexts, words, probabilities, truths = zip(*expected, strict=True)
             true = [truth.word for truth in truths] if expected is of_test else None
-            plots.save(plots.next_words(contexts, words, probabilities, true), figures / f"{name}.png")
+            folder.save_figure(plots.next_words(contexts, words, probabilities, true), f"{name}")
     figure = plots.embedding_map(model.embeddings_, model.vocabulary_, counts)
-    plots.save(figure, figures / "embeddings.png")
+    folder.save_figure(figure, "embeddings")

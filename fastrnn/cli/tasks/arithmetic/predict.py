@@ -1,10 +1,11 @@
-"""Questions of one's own, on the command line or in a file, and what a model answers."""
+"""Questions on the command line or in a file, and what a model answers."""
 
 from pathlib import Path
 from typing import Any
 
 from fastrnn import SequenceTranslator
 from fastrnn.cli.errors import UsageError
+from fastrnn.cli.run.tables import Rows
 
 NOTHING = "(nothing)"  # what an empty answer is shown as
 
@@ -14,10 +15,10 @@ def are_questions(estimator: Any, data: list[str]) -> bool:
     return isinstance(estimator, SequenceTranslator) and not (len(data) == 1 and Path(data[0]).is_file())
 
 
-def show_answers(translator: Any, questions: list[str]) -> tuple[list[str], list[list[str]], str]:
-    """Print what a model answers, a line for each question; return what `answers` does."""
+def show_answers(translator: Any, questions: list[str]) -> Rows:
+    """Print what a model answers, a line for each question; return what `tabulate` does."""
     try:
-        result = answers(translator, questions)
+        result = tabulate(translator, questions)
     except ValueError as error:
         hint = "" if len(questions) > 1 else f"; and there is no file {questions[0]!r}"
         raise UsageError(f"{error}{hint}") from error
@@ -28,7 +29,7 @@ def show_answers(translator: Any, questions: list[str]) -> tuple[list[str], list
     return result
 
 
-def load_lines(path: Path, key: str | None) -> list[str]:
+def load(translator: Any, path: Path, key: str | None) -> list[str]:
     """Return the lines of a text that are not empty."""
     if key is not None:
         raise UsageError(f"--key {key} is for files of arrays, but {path} is taken for a text")
@@ -42,7 +43,7 @@ def load_lines(path: Path, key: str | None) -> list[str]:
     return lines
 
 
-def answers(translator: Any, questions: list[str]) -> tuple[list[str], list[list[str]], str]:
+def tabulate(translator: Any, questions: list[str]) -> Rows:
     """Return each question with what the model writes for it, as columns, rows, and what they are."""
     reads_texts = translator.reads_texts_
     written = translator.predict(questions if reads_texts else [question.split() for question in questions])

@@ -1,0 +1,139 @@
+"""Options that follow from an estimator: its parameters, and the fields of the optimizers that it may use.
+
+This is the only place that knows both the short names of the command and the names of Python. A parameter's type,
+default and sentence come from the class that has it.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastrnn._docstrings import first_sentence
+from fastrnn.cli.options.option import CHANGES, DATA, MODEL, REOPENS, RUN, TRAINING, Option, write_default
+from fastrnn.cli.options.source import Parameter, Source, read_class, read_names
+
+FLAGS = {
+    "hidden_size": ("--hidden",),
+    "validation_fraction": ("--validation",),
+    "clip_norm": ("--clip",),
+    "random_state": ("--seed",),
+    "n_threads": ("--threads",),
+    "bidirectional": ("--bidirectional/--one-direction",),
+    "tied": ("--tied/--untied",),
+    "stateful": ("--stateful/--windowed",),
+    "difference": ("--difference/--level",),
+    "reverse": ("--reverse/--forward",),
+    "standardize": ("--standardize/--raw",),
+    "return_sequences": ("--many-to-many", "--return-sequences/--many-to-one"),
+}
+RENAMED = {"form": "momentum_form"}  # fields of optimizers whose own name says too little beside an estimator's
+PANEL = {
+    TRAINING: (
+        "epochs", "batch_size", "optimizer", "solver", "learning_rate", "momentum", "schedule", "clip_norm",
+        "validation_fraction", "patience", "class_weight", "memory_limit",
+    ),
+    DATA: ("standardize", "vocabulary_size"),
+    RUN: ("random_state", "n_threads"),
+}  # fmt: skip
+NOT_OF_THE_COMMAND = ("verbose", "warm_start")  # a run shows its progress, and goes on by --resume
+ZERO_IS_NONE = ("validation_fraction", "patience", "clip_norm")  # as numbers, so that the command can switch them off
+RESUMED = {"epochs": REOPENS, "patience": REOPENS, "n_threads": CHANGES, "memory_limit": CHANGES}
+OF_THE_COMMAND = {"random_state": 0}  # a run can be repeated; scikit-learn's convention for Python is None
+SHOWN = {"n_threads": "chosen by the size of the problem"}
+
+
+def options_of_estimator(path: str) -> Iterator[Option]:
+    """Yield an option for each parameter of an estimator, given the path of its class, and of its optimizers."""
+    source = read_class(path)
+    for parameter in source.parameters.values():
+        if parameter.name not in NOT_OF_THE_COMMAND:
+            option = _option(parameter, _panel(parameter.name), FLAGS.get(parameter.name, ()))
+            if "optimizer" in source.parameters and option.name == "learning_rate":
+                option = replace(option, shown=shown_by_optimizer(source, "learning_rate"))
+            yield option
+            if option.name == "optimizer":
+                yield from options_of_optimizers(source)
+
+
+def _option(parameter: Parameter, panel: str, flags: tuple[str, ...]) -> Option:
+    default = OF_THE_COMMAND.get(parameter.name, parameter.default)
+    text = first_sentence(parameter.entry.text)
+    choices = re.match(r"\{(.*?)\}", parameter.entry.type)
+    if choices and '"' in choices[1]:
+        names = choices[1].replace('"', "").split(", ")
+        if default is None and parameter.name not in ZERO_IS_NONE:
+            names.append("none")
+        text = f"{text.rstrip('.')}: {', '.join(names[:-1])} or {names[-1]}."
+    if default is None and parameter.name in ZERO_IS_NONE:
+        default = parameter.kind(0)
+    elif default is None and parameter.kind is str:
+        default = "none"
+    elif parameter.kind is list:
+        default = list(default or ())
+    shown, resumed = SHOWN.get(parameter.name, ""), RESUMED.get(parameter.name, "")
+    text = _without_none(text, default, zero=parameter.name in ZERO_IS_NONE)
+    return Option(parameter.name, parameter.kind, text, default, shown, flags, panel, resumed=resumed)
+
+
+def _without_none(text: str, default: Any, *, zero: bool) -> str:
+    """Return a sentence as the command line means it, which has 0 or none in place of Python's None."""
+    if zero:
+        return text.replace("None or 0", "0").replace("None", "0")
+    return text.replace("None", "none") if default == "none" else re.sub(r"[;,] None [^.;]*", "", text)
+
+
+def _panel(name: str) -> str:
+    return next((panel for panel, names in PANEL.items() if name in names), MODEL)
+
+
+# ---- optimizers -----------------------------------------------------------------------------------------------------
+
+
+def fields_of_optimizers() -> dict[str, Mapping[str, Parameter]]:
+    """Return the fields of each optimizer of `fastrnn.optimizers.OPTIMIZERS`, by its name and their own."""
+    return {name: read_class(path).parameters for name, path in _paths().items()}
+
+
+def _paths() -> dict[str, str]:
+    """Return the class of each optimizer by its name: of the module as it is, or as its source says."""
+    module = sys.modules.get("fastrnn.optimizers")
+    if module is not None:
+        return {name: f"{kind.__module__}.{kind.__qualname__}" for name, kind in module.OPTIMIZERS.items()}
+    return {name: f"fastrnn.optimizers.{kind}" for name, kind in read_names("fastrnn.optimizers", "OPTIMIZERS").items()}
+
+
+def options_of_optimizers(source: Source) -> Iterator[Option]:
+    """Yield an option for each field of any optimizer but the learning rate, which the estimator has."""
+    owners: dict[str, list[str]] = {}
+    fields: dict[str, Parameter] = {}
+    for optimizer, own in fields_of_optimizers().items():
+        for name, parameter in own.items():
+            if name != "learning_rate":
+                option = RENAMED.get(name, name)
+                owners.setdefault(option, []).append(optimizer)
+                fields.setdefault(option, parameter)
+    for option, parameter in fields.items():
+        help = f"{first_sentence(parameter.entry.text).rstrip('.')} (with {' or '.join(owners[option])})."
+        yield Option(option, parameter.kind, help, shown=shown_by_optimizer(source, option), panel=TRAINING)
+
+
+def shown_by_optimizer(source: Source, option: str) -> str:
+    """Return the default that a field has with each optimizer, as ``0.001 with adam, 0.1 with sgd``."""
+    shown: dict[str, list[str]] = {}
+    for optimizer, fields in fields_of_optimizers().items():
+        value = defaults_of(source, optimizer, fields).get(option)
+        if value is not None:
+            shown.setdefault(write_default(value), []).append(optimizer)
+    return ", ".join(f"{value} with {' or '.join(names)}" for value, names in shown.items())
+
+
+def defaults_of(source: Source, optimizer: str, fields: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the defaults of the fields of an optimizer, for the estimator that a source is of."""
+    own = {name: parameter.default for name, parameter in fields.items()}
+    call = source.calls.get("_optimizers", {}).get(optimizer)
+    if call is not None:
+        _, arguments, keywords = call
+        own |= dict(zip(fields, arguments, strict=False)) | keywords
+    return {RENAMED.get(name, name): value for name, value in own.items()}
