@@ -83,8 +83,8 @@ def main(
         console.print(f"[red]{error}[/]")
         raise typer.Exit(1) from None
     machine = describe()
-    for line in describe_machine(machine):
-        console.print(line)
+    for heading, text in describe_machine(machine).items():
+        console.print(f"{heading}: {text}")
     rows, failures = [], []
     groups = list(product(dtypes, chosen, threads))
     for dtype, (cell, case), n_threads in track(groups, "Timing", console=Console(stderr=True), transient=True):
