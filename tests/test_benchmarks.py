@@ -185,12 +185,12 @@ def test_an_epoch_takes_every_example_once(cell, case):
 
 
 def test_a_text_has_whole_windows():
-    with pytest.raises(ValueError, match="streams have 21 characters, expected whole windows of 4"):
+    with pytest.raises(ValueError, match="streams have 21 characters, expected a multiple of the window, 4"):
         TextCase("characters", 3 * 21 + 1, 9, 7, 3, 4).problem("text", "float32")
 
 
 def test_who_has_no_other_net_is_left_out():
-    for cell, kind in (("autoencoder", "the autoencoder problems"), ("mgu", "cells of one's own")):
+    for cell, kind in (("autoencoder", "the autoencoder problems"), ("mgu", "custom cells")):
         with pytest.raises(LeftOut, match=f"is not timed with {kind}"):
             load("keras", cell)
     for engines in OTHERS.values():
@@ -204,7 +204,7 @@ def test_cells_of_ones_own_are_compared_with_the_first_that_runs_them():
     (train,) = measure(problem, names, ["train"], 1, 0)
     assert list(train.times) == ["numba"]
     assert train.operations == 3 / 4 * DIRECTIONS["train"](Problem("lstm", CASES["equal"], "float32"))
-    with pytest.raises(RuntimeError, match=r"numpy, train, coupled, .*nobody to compare with"):
+    with pytest.raises(RuntimeError, match=r"numpy, train, coupled, .*no engine to compare with"):
         measure(problem, ["numpy"], ["train"], 1, 0)
 
 
@@ -241,7 +241,7 @@ def test_who_cannot_is_left_out_and_the_first_must_not_be():
     infer, train = measure(problem, [installed()[0], "numpy"], ["infer", "train", "step"], 1, 0)
     assert list(infer.times) == list(train.times) == installed()[:1]
     assert infer.left_out == {"numpy": "all rows must have the same length"}
-    with pytest.raises(RuntimeError, match=r"numpy, infer, rnn, tiny .*same length; nobody to compare with"):
+    with pytest.raises(RuntimeError, match=r"numpy, infer, rnn, tiny .*same length; no engine to compare with"):
         measure(problem, ["numpy"], ["infer"], 1, 0)
 
 

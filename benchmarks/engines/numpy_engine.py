@@ -1,4 +1,4 @@
-"""Pure NumPy, as fast as it gets: `numpy_net.py` says how."""
+"""Pure NumPy, as fast as possible: `numpy_net.py` explains how."""
 
 import threadpoolctl
 
@@ -9,7 +9,7 @@ from fastrnn._kernels.types import Array
 
 
 class NumpyEngine:
-    """A net of the cell, NumPy's BLAS held to the number of threads."""
+    """A net of the cell; NumPy's BLAS is limited to the number of threads."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.lengths is not None:

@@ -1,4 +1,4 @@
-"""PyTorch: its stock modules in eager mode (oneDNN where it has a path), weights already its own."""
+"""PyTorch: the stock modules in eager mode (oneDNN where PyTorch uses it); the weights are copied in beforehand."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 
 
 class TorchEngine:
-    """One layer, batch first; its gate orders are fastrnn's, its matrices are transposed.
+    """One layer, batch first; gates have the same order as in fastrnn, matrices are transposed.
 
-    For a cell that PyTorch has no module of, there are the parameters alone, and a subclass has `forward`. A ragged
-    batch is run to its longest row, and each row's own last h is picked from all.
+    If PyTorch has no module for the cell, this class holds only the parameters, and a subclass defines `forward`. A
+    ragged batch runs to the end of its longest row, and the final h of each row is selected from h of all steps.
     """
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
@@ -79,7 +79,7 @@ class TorchEngine:
 
 
 class PackedTorchEngine(TorchEngine):
-    """Ragged batches as PyTorch packs them, so that it does no step beyond a row's end; sorted and packed before."""
+    """Ragged batches, packed so that PyTorch computes no padding; sorting and packing are outside of the time."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.lengths is None:
