@@ -25,8 +25,12 @@ def _recurrent(problem: Problem) -> dict[str, dict[str, Array]]:
     y, _, tape = recurrent_forward(cell, problem.x.astype(float), weights, lengths=problem.lengths, backend="reference")
     dstate = (problem.dh.astype(float), *[None] * (cell.n_states - 1))
     _, dweights, _ = recurrent_backward(tape, None, dstate, need_dx=False)
-    gradients = {f"d{name}": value for name, value in dweights._asdict().items()}
-    return {"infer": {"y": y}, "train": gradients, "step": {"y": y}}
+    return {"infer": {"y": y}, "train": gradients_by_name(dweights), "step": {"y": y}}
+
+
+def gradients_by_name(gradients: Iterable[Array]) -> dict[str, Array]:
+    """Return the results of `train`, given the gradients of Wx, Wh, bx and bh in this order."""
+    return dict(zip(("dWx", "dWh", "dbx", "dbh"), gradients, strict=True))
 
 
 def _autoencoder(problem: AutoencoderProblem) -> dict[str, dict[str, Array]]:

@@ -198,12 +198,15 @@ def symbols_of_language(rng: np.random.Generator, V: int, size: int | tuple[int,
 
 def lstm_weights(inputs: dict[str, int], H: int, V: int, rng: np.random.Generator, dtype: str) -> dict[str, Array]:
     """Draw the weights of LSTMs, given their names and numbers of inputs, and of the last layer with V logits."""
-    weights = {
-        f"{name}.{part}": array
-        for name, I in inputs.items()
-        for part, array in random_weights(get_cell("lstm"), I, H, rng, dtype)._asdict().items()
-    }
+    weights: dict[str, Array] = {}
+    for name, I in inputs.items():
+        weights |= lstm_named(name, random_weights(get_cell("lstm"), I, H, rng, dtype))
     return weights | {"W": rng.uniform(-0.1, 0.1, (H, V)).astype(dtype), "b": np.zeros(V, dtype)}
+
+
+def lstm_named(name: str, weights: Weights) -> dict[str, Array]:
+    """Return the weights of one LSTM by their names in the problem; `lstm_of` is the inverse."""
+    return {f"{name}.{part}": array for part, array in weights._asdict().items()}
 
 
 def lstm_of(weights: dict[str, Array], name: str) -> Weights:

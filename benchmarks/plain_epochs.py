@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
+from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_named, lstm_of
 from fastrnn import recurrent_backward, recurrent_forward
 from fastrnn._kernels.types import Array
 
@@ -106,7 +106,7 @@ def _forward(adam: Adam, name: str, x: Array, state: Any = None, lengths: Array 
 
 def _backward(tape: Any, name: str, dy: Array | None, dstate: Any = None) -> tuple[Any, dict[str, Array], Any]:
     dx, dweights, dstate = recurrent_backward(tape, dy, dstate)
-    return dx, {f"{name}.{part}": value for part, value in dweights._asdict().items()}, dstate
+    return dx, lstm_named(name, dweights), dstate
 
 
 def _softmax(adam: Adam, h: Array, y: Array) -> tuple[float, dict[str, Array], Array]:

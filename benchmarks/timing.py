@@ -37,6 +37,11 @@ def timed(call: Callable[[], object], *, pause: bool) -> float:
     call()
     while time.perf_counter() < warm:
         call()
+    return seconds_of(call)
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Return the time of a call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -5,6 +5,7 @@ For inference the weights are packed once, as the other libraries do when they l
 
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem, equations
 from fastrnn import (
     GRU,
@@ -45,7 +46,7 @@ class FastrnnEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {f"d{name}": value for name, value in self.train()._asdict().items()}
+            return gradients_by_name(self.train())
         return {"y": self.infer()}
 
 

@@ -4,7 +4,6 @@ JAX uses as many threads as the process has CPUs, and there is no other setting:
 """
 
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
@@ -13,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
+from benchmarks.timing import seconds_of
 from fastrnn._kernels.types import Array
 
 sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
@@ -109,18 +110,12 @@ class JaxEngine:
 
     def _fastest(self, function: Callable[..., Any]) -> Callable[[], Any]:
         """Compile a function with each layout and return the call of the fastest one, by the best of three calls."""
-
-        def seconds(call: Callable[[], Any]) -> float:
-            start = time.perf_counter()
-            call()
-            return time.perf_counter() - start
-
         calls = []
         for layout in LAYOUTS:
             compiled = jax.jit(partial(function, partial(forward, self.problem.cell, layout)))
             call = partial(self._wait, compiled)
             call()
-            calls.append((min(seconds(call) for _ in range(3)), call))
+            calls.append((min(seconds_of(call) for _ in range(3)), call))
         return min(calls, key=lambda pair: pair[0])[1]
 
     def _wait(self, compiled: Callable[..., Any]) -> Any:
@@ -128,5 +123,5 @@ class JaxEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {name: np.array(d) for name, d in zip(("dWx", "dWh", "dbx", "dbh"), self.train(), strict=True)}
+            return gradients_by_name(map(np.array, self.train()))
         return {"y": self.problem.masked(np.array(self.infer()).swapaxes(0, 1))}

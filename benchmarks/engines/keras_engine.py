@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from fastrnn._kernels.types import Array
@@ -53,5 +54,5 @@ class KerasEngine:
         dWx, dWh, db = (gradient.numpy() for gradient in self.train())
         dbx, dbh = db if db.ndim == 2 else (db, db)
         back = np.argsort(self.gates)
-        gradients = zip(("dWx", "dWh", "dbx", "dbh"), (dWx, dWh, dbx, dbh), self.weights, strict=True)
-        return {name: d.reshape(*array.shape)[..., back, :] for name, d, array in gradients}
+        pairs = zip((dWx, dWh, dbx, dbh), self.weights, strict=True)
+        return gradients_by_name(d.reshape(*array.shape)[..., back, :] for d, array in pairs)

@@ -2,6 +2,7 @@
 
 import threadpoolctl
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from benchmarks.engines.numpy_cells import NETS
@@ -20,5 +21,5 @@ class NumpyEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {f"d{name}": value for name, value in self.net.gradients()._asdict().items()}
+            return gradients_by_name(self.net.gradients())
         return {"y": self.infer().swapaxes(0, 1).copy()}

@@ -6,11 +6,17 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from fastrnn._kernels.types import Array
 
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+
+
+def transposed(weights: Array) -> torch.Tensor:
+    """Return the weights of all gates as PyTorch stores them: as one matrix, transposed."""
+    return torch.from_numpy(np.ascontiguousarray(weights.reshape(*weights.shape[:-2], -1).T))
 
 
 class TorchEngine:
@@ -25,8 +31,7 @@ class TorchEngine:
         case = problem.case
         self.problem = problem
         self.shapes = [array.shape for array in problem.weights]
-        Wx, Wh, bx, bh = (array.reshape(*array.shape[:-2], -1).T for array in problem.weights)
-        matrices = [torch.from_numpy(np.ascontiguousarray(array)) for array in (Wx, Wh, bx, bh)]
+        matrices = [transposed(array) for array in problem.weights]
         self.module: Any
         if problem.cell in MODULES:
             self.module = MODULES[problem.cell](case.I, case.H, batch_first=True, dtype=getattr(torch, problem.dtype))
@@ -71,8 +76,8 @@ class TorchEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            gradients = zip(("dWx", "dWh", "dbx", "dbh"), self.train(), self.shapes, strict=True)
-            return {name: d.numpy().T.reshape(shape) for name, d, shape in gradients}
+            pairs = zip(self.train(), self.shapes, strict=True)
+            return gradients_by_name(d.numpy().T.reshape(shape) for d, shape in pairs)
         if direction == "step":
             return {"y": np.stack(self.step(), axis=1)}
         return {"y": self.problem.masked(self.infer().numpy())}

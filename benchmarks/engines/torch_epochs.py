@@ -10,7 +10,8 @@ from torch._inductor import config
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
+from benchmarks.engines.torch_engine import transposed
+from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_named, lstm_of
 from fastrnn import Weights
 from fastrnn._kernels.types import Array
 
@@ -106,10 +107,9 @@ class TorchLSTMs(TorchEpoch):
         self.lstms = self.modules(dtype)
         self.linear = torch.nn.Linear(H, V, dtype=dtype)
         self.parameters = [weight for module in (*self.lstms, self.linear) for weight in module.parameters()]
-        gates = [matrix for name in problem.inputs for matrix in lstm_of(problem.weights, name)]
-        matrices = [array.reshape(*array.shape[:-2], -1).T for array in gates]
-        last = [problem.weights["W"].T, problem.weights["b"]]
-        self.initial = [torch.from_numpy(np.ascontiguousarray(matrix)) for matrix in (*matrices, *last)]
+        gates = [transposed(array) for name in problem.inputs for array in lstm_of(problem.weights, name)]
+        W, b = np.ascontiguousarray(problem.weights["W"].T), problem.weights["b"]
+        self.initial = [*gates, torch.from_numpy(W), torch.from_numpy(b)]
 
     @abstractmethod
     def modules(self, dtype: torch.dtype) -> list[torch.nn.LSTM]:
@@ -117,10 +117,10 @@ class TorchLSTMs(TorchEpoch):
 
     def weights(self) -> dict[str, Array]:
         arrays = iter([parameter.detach().numpy() for parameter in self.parameters])
-        found = {}
+        found: dict[str, Array] = {}
         for name in self.problem.inputs:
-            for part, initial in zip(Weights._fields, lstm_of(self.problem.weights, name), strict=True):
-                found[f"{name}.{part}"] = next(arrays).T.reshape(initial.shape)
+            initial = lstm_of(self.problem.weights, name)
+            found |= lstm_named(name, Weights(*(next(arrays).T.reshape(array.shape) for array in initial)))
         return found | {"W": next(arrays).T.copy(), "b": next(arrays).copy()}
 
 
