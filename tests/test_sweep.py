@@ -49,7 +49,7 @@ def assert_same_weights(folder, other):
 def test_a_sweep_leaves_a_run_for_every_point(swept):
     folder, _, printed = swept
     names = [f"hidden_size={h},head={head}" for h in (6, 4) for head in ("none", "8x4")]
-    assert {path.name for path in folder.iterdir()} == {"config.toml", "results.csv", "figures", *names}
+    assert {path.name for path in folder.iterdir()} == {"config.toml", "manifest.txt", "results.csv", "figures", *names}
     assert (folder / "figures" / "test_accuracy.png").stat().st_size > 1000
     for name, hidden, head in zip(names, (6, 6, 4, 4), ([], [8, 4], [], [8, 4]), strict=True):
         config = tomllib.loads((folder / name / "config.toml").read_text())
@@ -247,8 +247,8 @@ def test_switches_are_written_as_options_spell_them():
     ("texts", "message"),
     [
         (["hidden"], "--sweep is 'hidden', expected NAME=V1,V2,... such as hidden=16,32"),
-        (["units=3"], "--sweep units=3: units is no parameter of classify; expected one of data, cell"),
-        (["one-direction=true"], "--sweep one-direction=true: one-direction is no parameter of classify"),
+        (["units=3"], "--sweep units=3: units is not a parameter of classify; expected one of data, cell"),
+        (["one-direction=true"], "--sweep one-direction=true: one-direction is not a parameter of classify"),
         (["hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["hidden=3.5"], "hidden_size is '3.5', expected int"),
         (["patience=none"], "patience is 'none', expected int"),

@@ -25,12 +25,9 @@ TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY, AUTOENCODER, WO
 class TaskGroup(TyperGroup):
     """The tasks as commands; the options of one are made when it is called, so that help and errors are quick."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(TASKS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        task = TASKS.get(cmd_name)
-        return None if task is None else TyperCommand(task.name, help=task.help)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {task.name: TyperCommand(task.name, help=task.help) for task in TASKS.values()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         task = TASKS.get(args[0])
