@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn._kernels import Weights, backends, recurrent_backward, recurrent_forward, reference
-from fastrnn._kernels.ragged import Steps
-from fastrnn._kernels.types import Run
+from fastrnn._kernels.ragged import RaggedBatch
+from fastrnn._kernels.types import KernelCall
 from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 
@@ -118,9 +118,9 @@ def _check_gradients(cell: Cell, rng: np.random.Generator) -> None:
 
     def value(arguments: list[Array]) -> Any:
         x, weights, state = arguments[0], Weights(*arguments[1:5]), tuple(arguments[5:])
-        steps = Steps(x.shape[0], x.shape[1], None, False)
-        run = Run(x, steps.active, steps.lengths, None, 1, True, False)
-        h, final, _ = reference.forward(cell, weights, run, state)
+        batch = RaggedBatch(x.shape[0], x.shape[1], None, False)
+        call = KernelCall(x, batch.active, batch.lengths, None, 1, True, False)
+        h, final, _ = reference.forward(cell, weights, call, state)
         return (h[1:].swapaxes(0, 1) * dy).sum() + sum((s * d).sum() for s, d in zip(final, dstate, strict=True))
 
     _, _, tape = recurrent_forward(cell, x, weights, state, backend="reference")
