@@ -269,7 +269,7 @@ def test_new_images_are_scaled_by_the_stored_numbers(tmp_path: Path) -> None:
 def test_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     scaler = ImageScaler.of(COLOUR)
     rows = scaler.transform(COLOUR)
-    monkeypatch.setattr("fastrnn.data.images._PART", 3 * 5 * 4)  # parts of 3, 3 and 1 images
+    monkeypatch.setattr("fastrnn.data.image_scaler._PART", 3 * 5 * 4)  # parts of 3, 3 and 1 images
     parted = ImageScaler.of(COLOUR)
     assert parted.deviation == pytest.approx(scaler.deviation, rel=1e-14)
     np.testing.assert_array_equal(scaler.transform(COLOUR), rows)
