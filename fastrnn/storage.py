@@ -1,13 +1,13 @@
-"""Trees of arrays, strings and numbers in HDF5: written atomically, read defensively.
+"""Trees of arrays, strings and numbers in HDF5 files: written atomically, and read with every check.
 
-A tree is a dict with string keys whose values are arrays, numbers, strings, None, lists, tuples and dicts of these.
-What `write` stores `read` returns: the same types, shapes and bits. Only the order of a dict's keys is not kept.
+A tree is a dict with string keys. Its values are arrays, numbers, strings, None, and lists, tuples and dicts of these.
+`read` returns what `write` has stored, with the same types, shapes and bits; only the order of keys is lost.
 
-The file is an HDF5 image after a user block of 512 bytes (`_BLOCK`) that holds a magic, the version of the format, and
-the length and SHA-256 of the image. HDF5 viewers skip the block; `read` checks it before libhdf5 sees a byte.
-The same tree gives the same bytes: nothing depends on the clock or on the machine.
+A file begins with a block of 512 bytes (`_BLOCK`): a magic number, the version of the format, and the length and
+SHA-256 of the HDF5 image that follows. HDF5 viewers skip the block; `read` checks it before libhdf5 sees a byte.
+The same tree always gives the same bytes: they do not depend on the clock or the machine.
 
-A dict is a group, an array a dataset. Whatever else a node stands for is said by its attribute ``kind``:
+A dict becomes a group, an array a dataset. The attribute ``kind`` of a node marks everything else:
 
 ==================  ==================================================================================================
 ``none``            None: a dataset without a value
@@ -17,8 +17,8 @@ A dict is a group, an array a dataset. Whatever else a node stands for is said b
 ``list``            any other list, or ``tuple`` a tuple: a group whose members are 0, 1, ...
 ==================  ==================================================================================================
 
-Text is UTF-8 of fixed width with NUL written as C0 80, because HDF5 pads with NUL; an array of text has its NumPy type
-in the attribute ``dtype``. Integers beyond 64 bits are hexadecimal text.
+Text is UTF-8 of fixed width. NUL is written as C0 80, because HDF5 pads with NUL. The attribute ``dtype`` of an array
+of text holds its NumPy dtype. Integers beyond 64 bits are written as hexadecimal text.
 """
 
 import hashlib
@@ -47,24 +47,24 @@ _NAMED_SCALARS = {kind.__name__: kind for kind in _SCALARS}
 
 
 class StorageError(ValueError):
-    """A file that cannot be written or read; the message is one sentence that names it."""
+    """A file that cannot be written or read; the message names the file and says why."""
 
 
 def write(path: str | os.PathLike[str], tree: dict[str, Any]) -> None:
     """
-    Write a tree to a file, atomically: the old file stays until the new one is complete and on the disk.
+    Write a tree to a file atomically: the old file stays until the new one is complete and on disk.
 
     Parameters
     ----------
     path : path-like
         The file; its folder must exist.
     tree : dict
-        The tree; arrays may be Boolean, integer, float of 16 to 64 bits, complex, bytes (``S``) or text (``U``).
+        The tree. Arrays may be Boolean, integer, float of 16 to 64 bits, complex, bytes (``S``) or text (``U``).
 
     Raises
     ------
     TypeError
-        When the tree holds anything else, such as an array of objects; the message names its place in the tree.
+        When the tree holds anything else, such as an array of objects. The message names its place in the tree.
     StorageError
         When the file cannot be written.
     """
@@ -83,7 +83,7 @@ def write(path: str | os.PathLike[str], tree: dict[str, Any]) -> None:
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
-    Read a tree that `write` has written.
+    Read a tree from a file that `write` has written.
 
     Parameters
     ----------
@@ -98,7 +98,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     StorageError
-        When the file is missing, cut short, damaged, of another version, or holds what `write` never writes.
+        When the file is missing, cut short, damaged or of another version, or holds something that `write` never
+        writes.
     """
     path = Path(path)
     try:
@@ -108,7 +109,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with h5py.File(io.BytesIO(image), "r") as file:
             return _Reader(len(image)).members(file)
-    except Exception as error:  # libhdf5 and h5py report an inconsistent image by errors of any class
+    except Exception as error:  # libhdf5 and h5py raise errors of any class for a damaged image
         reason = str(error.args[0] if isinstance(error, KeyError) else error).partition("\n")[0]
         raise StorageError(f"{path}: holds no valid tree: {reason}") from error
 
@@ -117,7 +118,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read_image(path: Path) -> bytes:
-    """Return the HDF5 image of the file at `path`, whose block and checksum are right."""
+    """Return the HDF5 image of the file at `path`, after checking the block and the checksum."""
     if path.exists() and not path.is_file():
         raise StorageError(f"{path}: is not a regular file")
     with open(path, "rb") as file:
@@ -142,7 +143,7 @@ def _read_image(path: Path) -> bytes:
 
 
 def _write_members(group: h5py.Group, members: dict[Any, Any], place: str) -> None:
-    """Write a dict into `group`; `place` is its path in the tree, for error messages."""
+    """Write a dict into `group`. `place`, its path in the tree, is for error messages."""
     for key in sorted(members, key=str):
         if type(key) is not str:
             raise TypeError(f"{place or 'tree'}: keys must be strings, not {key!r}")
@@ -199,17 +200,18 @@ def _mark(node: h5py.HLObject, attribute: str, text: str) -> h5py.HLObject:
 
 class _Reader:
     """
-    Reads nodes and refuses whatever `write` never makes.
+    Reads nodes, and refuses everything that `write` never makes.
 
     Parameters
     ----------
     budget : int
-        How many bytes all arrays together may claim: the length of the image, since `write` stores every byte once.
+        How many bytes all arrays together may claim. It is the length of the image, because `write` stores every byte
+        once.
     """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self.seen: set[int] = set()  # where the nodes read so far lie in the image; a loop would meet one again
+        self.seen: set[int] = set()  # addresses of the nodes read so far; a loop would meet one again
 
     def members(self, group: h5py.Group) -> dict[str, Any]:
         return {key: self.node(group, name) for key, name in sorted((_unescape(name), name) for name in group)}
@@ -263,7 +265,7 @@ class _Reader:
             raise ValueError(f"{node.name!r} has dtype {dtype} and shape {node.shape}")
         size = math.prod(node.shape) * dtype.itemsize
         if size > min(self.budget, node.id.get_storage_size()):
-            raise ValueError(f"{node.name!r} claims {size} bytes, more than there are")
+            raise ValueError(f"{node.name!r} claims {size} bytes, more than the file has")
         self.budget -= size
         array = np.empty(node.shape, dtype)
         if size:
@@ -280,7 +282,7 @@ class _Reader:
 
 
 def _attribute(node: h5py.HLObject, name: str) -> str:
-    """Return a short text attribute, "" when `node` has none of this name."""
+    """Return a short text attribute; "" if `node` has no attribute of this name."""
     if name not in node.attrs:
         return ""
     attribute = node.attrs.get_id(name)
@@ -293,12 +295,12 @@ def _attribute(node: h5py.HLObject, name: str) -> str:
 
 
 def _is_plain(dtype: np.dtype) -> bool:
-    """Tell whether HDF5 stores the dtype as it stands, in fixed size."""
+    """Tell whether HDF5 stores the dtype directly, with a fixed size."""
     return dtype.kind == "S" or dtype.itemsize <= _WIDEST.get(dtype.kind, 0)
 
 
 def _pack(items: Sequence[Any], kind: type) -> np.ndarray:
-    """Return Python scalars of one type as an array (N,); `_unpack` inverts it."""
+    """Return Python scalars of one type as an array (N,); `_unpack` is the inverse."""
     if kind is str:
         return _encode(items)
     if kind is int and not all(-(2**63) <= item < 2**63 for item in items):
@@ -317,7 +319,7 @@ def _unpack(array: np.ndarray, kind: type) -> list[Any]:
 
 
 def _encode(texts: Iterable[str], width: int = 1) -> np.ndarray:
-    """Return texts as an array (N,) of UTF-8, each element at least `width` bytes."""
+    """Return texts as an array (N,) of UTF-8, with elements of at least `width` bytes."""
     encoded = [text.encode("utf-8", "surrogatepass").replace(b"\0", b"\xc0\x80") for text in texts]
     width = max([width, 1, *map(len, encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
@@ -328,7 +330,7 @@ def _decode(array: np.ndarray) -> list[str]:
 
 
 def _escape(key: str) -> str:
-    """Return a key as the name of an HDF5 link: not empty, not ".", without slash, NUL and lone surrogates."""
+    """Return a key as the name of an HDF5 link: not empty, not ".", and without slash, NUL and lone surrogates."""
     return re.sub(r"[%/\0\ud800-\udfff]|\A\.\Z", lambda match: f"%{ord(match[0]):04X}", key) or "%"
 
 

@@ -88,7 +88,9 @@ def load_series(
         return _load_csv(path, columns, time_column, series_column)
     for name in (time_column, series_column):
         if name is not None:
-            raise DataError(f"{path}: has no column {name!r}, because arrays have none with names; expected a CSV file")
+            raise DataError(
+                f"{path}: has no column {name!r}, because columns of arrays have no names; expected a CSV file"
+            )
     return _load_arrays(path, columns, key)
 
 
