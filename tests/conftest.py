@@ -9,7 +9,7 @@ import pytest
 from forks import Forks
 
 from fastrnn._kernels import native
-from fastrnn.data._files import Stored
+from fastrnn.data.array_files import StoredRows
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]
 @pytest.fixture
 def reads(monkeypatch):
     """The numbers of rows that are read from HDF5 files at a time."""
-    noted, read = [], Stored.__getitem__
+    noted, read = [], StoredRows.__getitem__
 
     def note(self, rows):
         noted.append(int(rows.stop - rows.start))
         return read(self, rows)
 
-    monkeypatch.setattr(Stored, "__getitem__", note)
+    monkeypatch.setattr(StoredRows, "__getitem__", note)
     return noted
 
 

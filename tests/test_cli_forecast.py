@@ -159,7 +159,7 @@ def test_predict_refuses(finished, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     for file, message in (
         ("short.csv", "short.csv: X has 9 steps, expected at least 16, the window"),
-        ("other.csv", "other.csv: has no column 'power', but 'load'"),
+        ("other.csv", "other.csv: has no column 'power'; it has 'load'"),
         ("one.npz", "one.npz: X has 1 channels, expected 2, as it was fitted with"),
     ):
         assert message in refused("predict", folder, file, cwd=tmp_path)
@@ -289,7 +289,7 @@ def test_a_sweep_takes_the_least_scaled_error(finished, tmp_path):
         (["waves.h5"], "waves.h5: 'trX' has shape"),
         (["gap.csv"], "gap.csv: line 31, column 'load' is empty; expected a finite number"),
         (["a.csv", "--targets", "size"], "targets has 'size', expected some of the columns load, power"),
-        (["a.csv", "--columns", "size"], "a.csv: has no column 'size', but 'time', 'load', 'power'"),
+        (["a.csv", "--columns", "size"], "a.csv: has no column 'size'; it has 'time', 'load', 'power'"),
         (
             ["a.csv", "--columns", "load", "--targets", "power"],
             "targets has 'power', expected some of the columns load",

@@ -452,5 +452,5 @@ def test_what_cannot_be_read_by_blocks_is_refused(task, arguments, message, tmp_
     before = sorted(tmp_path.rglob("*"))
     assert message in refused("train", task, *arguments, "--stream", cwd=tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
-    with pytest.raises(DataError, match=r"a\.npz: is read as a whole; expected an HDF5 file"):
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read by blocks; expected an HDF5 file"):
         data.load_sequences(tmp_path / "a.npz", keys={"X_train": "X", "y_train": "X"}, stream=True)

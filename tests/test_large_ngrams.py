@@ -223,7 +223,7 @@ def test_shorter_ngrams_are_still_checked_as_a_whole(tmp_path):
         with pytest.raises(DataError, match="'trainx' is 99 in row 890, column 0; expected whole numbers"):
             load_ngrams(path, order=2, stream=stream)
     for order, error, message in (
-        (5, DataError, rf"^order is 5, but {path} has 3 words before the next; expected at most 4$"),
+        (5, DataError, rf"^order is 5, but the n-grams of {path} have 4 words; use at most 4$"),
         (1, ValueError, "^order is 1, expected at least 2$"),
         (2.0, TypeError, "^order is 2.0, expected a whole number$"),
     ):
@@ -237,7 +237,7 @@ def test_one_number_of_the_last_block_tells_from_where_they_count(first, place, 
     path = write(tmp_path / "a.h5", X.clip(1, V - 2), Y.clip(1, V - 2), first=first)
     for given, low in ((0, 1 + first), (1, first)):  # until then the data fit both
         np.testing.assert_array_equal(load_ngrams(path, first_index=given, stream=True).x_train.load().min(), low)
-    expected = rf"^{path}: the numbers of words, {1 + first} to {9 + first}, may count the 11 words from 0 or from 1"
+    expected = rf"^{path}: the word numbers are {1 + first} to {9 + first}, so the 11 words may count from 0 or"
     for stream in (True, False):
         with pytest.raises(DataError, match=expected):
             load_ngrams(path, stream=stream)
@@ -372,5 +372,5 @@ def test_what_cannot_be_read_by_blocks_is_refused(arguments, message, tmp_path):
     line = refused("train", "words", *arguments, "--stream", cwd=tmp_path)
     assert line == f"error: {message.format(tmp_path)}; expected --in-memory"
     assert not (tmp_path / "runs").exists()
-    with pytest.raises(DataError, match=r"a\.npz: is read as a whole; expected an HDF5 file"):
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read by blocks; expected an HDF5 file"):
         data.load_ngrams(tmp_path / "a.npz", stream=True)
