@@ -76,7 +76,7 @@ def load_model(path: Path) -> Any:
     file = path / "model.h5" if path.is_dir() else path
     model = fastrnn.load(file)
     if not isinstance(model, fastrnn.CharacterLanguageModel):
-        from fastrnn.cli.predict import tasks_by_estimator
+        from fastrnn.cli.train import tasks_by_estimator
 
         kind = type(model).__name__
         other = f"; for this one there is fastrnn-predict {path}" if kind in tasks_by_estimator() else ""

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fastrnn.cli.errors import UsageError, one_line_errors
-from fastrnn.cli.tasks.task import Task
-from fastrnn.cli.train import TASKS
+from fastrnn.cli.train import tasks_by_estimator
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -76,11 +75,6 @@ def predict(
         else:
             out = out or Path("predictions.csv")
             print(f"{out}: {run(estimator, Path(data[0]), out, key)}")
-
-
-def tasks_by_estimator() -> dict[str, Task]:
-    """Return the tasks whose estimators predict here, by the name of the estimator."""
-    return {task.estimator_name: task for task in TASKS.values() if task.predict}
 
 
 def load_estimator(model: Path, threads: int | None) -> Any:

@@ -63,3 +63,8 @@ app = typer.Typer(
 @app.callback()
 def tasks() -> None:
     """Train a net from a file; each run leaves a folder with model, history, metrics and figures."""
+
+
+def tasks_by_estimator() -> dict[str, Task]:
+    """Return the tasks whose estimators `fastrnn-predict` takes, by the name of the estimator."""
+    return {task.estimator_name: task for task in TASKS.values() if task.predict}

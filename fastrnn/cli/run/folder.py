@@ -9,9 +9,8 @@ from shlex import quote
 from typing import Any
 
 import tomli_w
-from matplotlib.figure import Figure
 
-from fastrnn import plots, storage
+from fastrnn import storage
 from fastrnn._atomic import remove_temporary, replace_file
 from fastrnn.cli.errors import UsageError
 
@@ -127,8 +126,10 @@ class RunFolder:
         (self.path / name).parent.mkdir(exist_ok=True)
         replace_file(self.path / name, content)
 
-    def save_figure(self, figure: Figure, name: str) -> None:
+    def save_figure(self, figure: Any, name: str) -> None:
         """Write a figure to the folder of figures, as PNG."""
+        from fastrnn import plots
+
         path = self.figures / f"{name}.png"
         self._note(path.relative_to(self.path).as_posix())
         plots.save(figure, path)
