@@ -1,5 +1,7 @@
 """data: sequences and labels out of HDF5 and npz files, and one clear sentence for whatever is wrong with them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,3 +315,10 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
 def test_texts_that_are_not_utf8(write: Writer) -> None:
     with pytest.raises(DataError, match="'y': cannot be read: "):
         load_sequences(write(X=X, y=np.array([b"\xe9"] * 6)))
+
+
+def test_import_is_light() -> None:
+    heavy = "{'h5py', 'matplotlib', 'numba', 'pandas', 'PIL', 'scipy', 'sklearn'}"
+    code = f"import sys, fastrnn.data.lazy_array; print({heavy} & set(sys.modules))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"

@@ -11,7 +11,7 @@ from fastrnn._typing import Array
 from fastrnn.data import blocks
 
 PIECE = 2**22  # numbers that are read and converted at once
-NEAR = 2**16  # a gap of at most so many bytes between two rows is read, too: faster than a second read
+NEAR = 2**16  # bytes: a smaller gap between two rows is read with them, not left out
 
 Conversion = Callable[[Array, Array], Array]  # maps rows, and their numbers in the source, to converted rows
 
