@@ -274,7 +274,7 @@ def test_saved_and_pickled_ones_have_the_same_bits(tied, tmp_path):
 def test_damaged_trees_are_refused(tmp_path):
     tree = autoencoder(epochs=1).fit(X).to_tree()
     for change, message in (
-        ({"n_features_in": 7}, "takes 7 features, but its weights 6"),
+        ({"n_features_in": 7}, "takes 7 features, but its weights are for 6"),
         ({"weights": tree["weights"] | {"b1": np.zeros(3)}}, "weights.b1"),
         ({"scaler": {"shape": [2, 3], "deviation": -1.0}}, "deviation"),
     ):
@@ -295,7 +295,7 @@ def test_pipeline_and_search():
 
 
 def test_inputs_beyond_a_sigmoid_are_warned_of():
-    with pytest.warns(UserWarning, match=r"X has values in -?\d.*reconstructs those in 0\.\.1 alone; scale it"):
+    with pytest.warns(UserWarning, match=r"X has values in -?\d.*reconstructs only those in 0\.\.1; scale it"):
         autoencoder(epochs=1).fit(3 * X - 1)
     autoencoder(epochs=1).fit(np.array([[0.0, 1.0]] * 3))  # the ends are within
 

@@ -198,7 +198,7 @@ def test_what_cannot_be_trained_is_refused(parameters, text, error, message):
 def test_what_cannot_be_read_is_refused(models):
     stateful, windowed = models["stateful"], models["windowed"]
     for use, message in (
-        (lambda: stateful.generate("", 5), "the text to go on from has 0 characters, expected at least 1 character"),
+        (lambda: stateful.generate("", 5), "the text to continue has 0 characters, expected at least 1 character"),
         (
             lambda: windowed.generate("the", 5),
             "has 3 characters, expected at least 7 characters, which",

@@ -125,7 +125,7 @@ def test_generate_refuses(finished, tmp_path):
             "holds a RecurrentClassifier, expected a model of characters, from fastrnn-train text; "
             "for this one there is fastrnn-predict classes",
         ),
-        ([folder, "--prompt", ""], "the text to go on from has 0 characters"),
+        ([folder, "--prompt", ""], "the text to continue has 0 characters"),
         ([folder, "--prompt", "the Cat"], "character 4 of the text is 'C', expected one of the"),
         ([folder, "--top-p", "2"], "top_p is 2.0"),
         ([folder, "--temperature", "-1"], "temperature is -1.0"),

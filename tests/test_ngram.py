@@ -193,7 +193,7 @@ def test_numbers_of_more_words_than_memory_holds_are_named(tmp_path, monkeypatch
         message = (
             rf"^{found}, which makes 1,099,511,627,777 words, and training them with embedding {D} "
             rf"and hidden_size {P} takes at least [0-9,]+ GB of memory; expected numbers 0\.\.V-1 of fewer words, or a "
-            r"smaller net, for the \d+ GB there are$"
+            r"smaller net, as \d+ GB are available$"
         )
         with pytest.raises(ValueError, match=message):
             model(vocabulary=None).fit(*given)
@@ -359,9 +359,9 @@ def test_saved_and_pickled_ones_are_the_same(vocabulary, tmp_path):
 def test_damaged_trees_are_refused(fitted, tmp_path):
     tree = fitted.to_tree()
     for change, message in (
-        ({"vocabulary": WORDS[:6]}, r"takes 3 of 6 words, but its net inputs \(3, 7\)"),
+        ({"vocabulary": WORDS[:6]}, r"takes 3 of 6 words, but its net takes inputs \(3, 7\)"),
         ({"vocabulary": [*WORDS[:6], "cat"]}, "vocabulary has 'cat' twice, at 1 and 6"),
-        ({"n_features_in": 4}, r"takes 4 of 7 words, but its net inputs \(3, 7\)"),
+        ({"n_features_in": 4}, r"takes 4 of 7 words, but its net takes inputs \(3, 7\)"),
     ):
         storage.write(tmp_path / "model.h5", tree | change)
         with pytest.raises(fastrnn.StorageError, match=message):
@@ -445,7 +445,7 @@ def test_bad_parameters_are_named(parameters, message):
         (lambda m: m.predict(5), "there is no context"),
         (lambda m: m.predict([["a", "a", "a"], "on the mat"]), "context 1 is 'on the mat', expected a list of words"),
         (lambda m: m.predict([0.5, 1.0, 2.0]), "context 0 holds 0.5, expected a word"),
-        (lambda m: m.top_k("the cat sat", 8), "k is 8, expected at most 7, as many words as there are"),
+        (lambda m: m.top_k("the cat sat", 8), "k is 8, expected at most 7, the number of words"),
         (lambda m: m.top_k("the cat sat", 0), "k is 0, expected at least 1"),
         (lambda m: m.nearest("cat", 7), "k is 7, expected at most 6"),
     ],

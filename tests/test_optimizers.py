@@ -137,7 +137,7 @@ def test_names():
         (lambda: Adam(beta2=1), ValueError, "beta2 is 1, expected"),
         (lambda: Adam(epsilon=0), ValueError, "epsilon is 0, expected"),
         (lambda: Adam(weight_decay=float("inf")), ValueError, "weight_decay is inf, expected"),
-        (lambda: get_optimizer("rmsprop"), ValueError, "optimizer is 'rmsprop', expected one of 'sgd', 'adam'"),
+        (lambda: get_optimizer("rmsprop"), ValueError, "optimizer is 'rmsprop', expected one of 'adam', 'sgd'"),
         (lambda: get_optimizer(0.1), TypeError, "optimizer is 0.1, expected 'adam', 'sgd', or an object"),
         (lambda: StepSchedule(every=0), ValueError, "every is 0, expected at least 1"),
         (lambda: PlateauSchedule(factor=2), ValueError, "factor is 2, expected"),

@@ -197,7 +197,7 @@ def test_warm_start_goes_on():
     fitted.fit(X, y)
     assert fitted.history_["train_loss"][0] < first
     assert not np.array_equal(before, fitted.model_.flat_parameters)
-    with pytest.raises(ValueError, match=r"goes on with .*GRU|Recurrent.*, but the parameters say"):
+    with pytest.raises(ValueError, match=r"continues with .*GRU|Recurrent.*, but the parameters say"):
         clone(fitted).fit(X, y).set_params(hidden_size=5).fit(X, y)
     with pytest.raises(ValueError, match="expected one of the fitted classes"):
         fitted.fit(X, np.where(y == "fast", "other", y))

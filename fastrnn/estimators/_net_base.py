@@ -17,20 +17,26 @@ class NetEstimator(TrainedEstimator):
     """
     Base of the estimators whose net is trained by mini-batches.
 
-    `_optimizers` has, by name, the optimizers with the constants that were found best for the estimator.
+    `_optimizers` has, by name, the optimizers with the constants found best for the estimator. A name that is not in it
+    stands for the defaults of its class in `fastrnn.optimizers.OPTIMIZERS`.
 
     Parameters
     ----------
-    optimizer : {"adam", "sgd"} or Optimizer
-        Optimizer: a name, or an object such as ``fastrnn.SGD(0.1, momentum=0.9)``, which has its own learning rate.
+    optimizer : {OPTIMIZERS} or Optimizer
+        Name of the optimizer, or an object such as ``fastrnn.SGD(0.1, momentum=0.9)``.
     learning_rate : float or None
-        Learning rate of an optimizer given by name; None takes the rate found best for it.
-    schedule : {"step", "cosine", "plateau"}, Schedule or None
+        Learning rate of an optimizer given by name; None takes the one found best.
+    schedule : {SCHEDULES}, Schedule or None
         How the learning rate changes from epoch to epoch; None keeps it constant.
     clip_norm : float or None
-        Largest norm of the gradient of a batch; None does not clip.
+        Maximum norm of the gradient of a batch; None does not clip.
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        How the initial weights are drawn.
+        Distribution of the initial weights.
+
+    Attributes
+    ----------
+    model_ : Sequential
+        The net.
     """
 
     _optimizers: ClassVar[Mapping[str, Optimizer]] = {"adam": Adam(1e-3), "sgd": SGD(0.1)}
@@ -73,16 +79,16 @@ class RecurrentNetEstimator(NetEstimator):
 
     Parameters
     ----------
-    cell : {"rnn", "rnn_tanh", "rnn_relu", "rnn_sigmoid", "lstm", "gru"} or Cell
+    cell : {CELLS} or Cell
         Recurrent cell.
     hidden_size : int
         Number of hidden units per layer.
     layers : int
         Number of stacked recurrent layers.
     dropout : float
-        Dropout rate of the outputs of recurrent and hidden dense layers.
+        Dropout rate of the outputs of recurrent and dense layers.
     recurrent_dropout : float
-        Dropout rate of the hidden state, with one mask for all time steps.
+        Dropout rate of the hidden state, with one mask for all steps of a sequence.
     forget_bias : float
         Initial bias of the LSTM's forget gate.
     """

@@ -1,9 +1,9 @@
 """A sparse autoencoder as a scikit-learn transformer."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -22,11 +22,9 @@ from fastrnn.estimators._base import Fitting, TrainedEstimator, print_epoch
 from fastrnn.estimators.inputs.sequences import Inputs, check_finite, check_table
 from fastrnn.layers.initializers import draw
 from fastrnn.optimizers import SGD, Adam, Optimizer
-from fastrnn.training import BatchReport, Trainer
+from fastrnn.training import Trainer
 from fastrnn.training.autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
-from fastrnn.training.history import History
 from fastrnn.training.lbfgs import LBFGS
-from fastrnn.training.splits import validation_split
 
 SOLVERS = ("lbfgs", "sgd", "adam")
 
@@ -34,49 +32,40 @@ SOLVERS = ("lbfgs", "sgd", "adam")
 @dataclass(eq=False, repr=False)
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
     """
-    Learn sparse features: hidden units, each active for few examples, from which the inputs can be reconstructed.
+    Learn sparse features: each hidden unit is active for few examples, and the inputs can be reconstructed from them.
 
-    Inputs are reconstructed as ``sigmoid(sigmoid(X W1 + b1) W2 + b2)``, for the least cost of
-    `sparse_autoencoder_cost`. A sigmoid gives numbers between 0 and 1, and so inputs should lie there, better still
-    within 0.1..0.9: `fastrnn.data.ImageScaler` brings images there, `sklearn.preprocessing.MinMaxScaler` other data.
-    Inputs beyond are warned of and taken as they are.
+    Inputs are reconstructed as ``sigmoid(sigmoid(X W1 + b1) W2 + b2)``; training minimizes `sparse_autoencoder_cost`. A
+    sigmoid gives numbers between 0 and 1, so inputs should lie in this range, better in 0.1..0.9. Scale images with
+    `fastrnn.data.ImageScaler`, other data with `sklearn.preprocessing.MinMaxScaler`. Values outside 0..1 cause a
+    warning and are used as they are.
 
     Parameters
     ----------
     hidden_size : int
-        Hidden units.
+        Number of hidden units.
     l2 : float
-        Weight of the squared weights.
+        Weight of the L2 penalty on the weights.
     sparsity : float
-        The mean activation that each hidden unit should have, in (0, 1).
+        Mean activation that each hidden unit should have, between 0 and 1.
     sparsity_weight : float
-        Weight of the penalty for other means.
+        Weight of the penalty on other mean activations.
     tied : bool
-        Use the weights of the hidden layer, transposed, for the output.
+        Use the transposed weights of the hidden layer for the output.
     solver : {"lbfgs", "sgd", "adam"}
-        "lbfgs" (limited-memory BFGS) takes all examples at once, in float64, and an epoch is an iteration of it; the
-        others take mini-batches, whose mean activations then stand for those of all examples.
+        "lbfgs" trains on all examples at once, one iteration per epoch; "sgd" and "adam" train on mini-batches.
     learning_rate : float or None
-        For "sgd" and "adam"; None is 0.1 and 0.001.
+        Learning rate of "sgd" and "adam"; None takes the one found best.
     momentum : float
-        For "sgd".
-    epochs : int
-        Most epochs.
-    batch_size : int
-        Examples in a mini-batch.
+        Momentum of "sgd".
     validation_fraction : float or None
-        Share of the examples held out, to keep the weights with the least cost on them; None or 0 trains on all.
+        Share of the examples held out to choose the weights with the lowest cost; None or 0 trains on all of them.
     patience : int or None
-        Stop after so many epochs without a lower cost of the examples held out, or, where there are none, of training;
+        Stop after this many epochs without a lower cost of the validation set, or of the training set if there is none;
         None never stops early.
-    n_threads : int or None
-        Number of threads; None takes as many as the problem is worth.
     random_state : int, RandomState or None
-        Seed of weights, split and order.
+        Seed of the initial weights, the validation split and the order of the examples.
     dtype : {"float32", "float64"}
-        Precision of the weights and of what the kernels compute.
-    verbose : int
-        Above 0, print a line each epoch.
+        Precision of the weights and of the computation.
 
     Attributes
     ----------
@@ -85,22 +74,25 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     mean_activation_ : ndarray (H,)
         Mean activation of each hidden unit over the training examples.
     cost_ : float
-        Cost of the training examples, all together.
+        Cost of all training examples together.
     parts_ : dict
-        Its terms ``reconstruction``, ``l2`` and ``sparsity``.
+        The terms of the cost: ``reconstruction``, ``l2`` and ``sparsity``.
     n_features_in_ : int
-        Columns of X.
-    n_iter_ : int
-        Number of epochs done.
+        Number of columns of X.
     best_epoch_ : int
-        Epoch, from 1, whose weights were kept: the last one where nothing is held out and there is no patience.
+        Epoch, from 1, whose weights were kept: the last one if there is neither a validation set nor a patience.
     history_ : History
-        Cost of each epoch (``train_loss``, for mini-batches their running mean), its terms, and the cost of the
-        examples held out (``validation_loss``).
+        Cost of each epoch (``train_loss``; for mini-batches the running mean), its terms, and the cost of the
+        validation set (``validation_loss``).
     validation_rows_ : ndarray
-        Rows of the examples held out.
+        Rows of X that were held out.
     scaler_ : ImageScaler or None
-        What made rows of images before they came here; ``fastrnn-train autoencoder`` sets it, and files keep it.
+        The scaler that was applied to images before they became X, if one is set; `fit` resets it, and files keep it.
+
+    Notes
+    -----
+    "lbfgs" (limited-memory BFGS) works in float64. With mini-batches, the mean activations of a batch stand for those
+    of all examples.
 
     References
     ----------
@@ -134,59 +126,28 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     batch_size: int = 128
     validation_fraction: float | None = None
 
-    def fit(
+    def prepare(
         self,
         X: Any,
         y: Any = None,
         *,
-        callbacks: Iterable[Callable[[int, History], Any]] = (),
-        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        validation_data: tuple[Any, Any] | None = None,
         state: dict[str, Any] | None = None,
-    ) -> Self:
+    ) -> Fitting:
         """
-        Train on examples.
-
-        Ctrl-C ends training early with the best weights so far.
+        Do all of `fit` except training: check the data and the parameters, and make the weights and the trainer.
 
         Parameters
         ----------
         X : array-like (N, F)
-            The examples, within 0..1. An h5py.Dataset (or a mapped array, numpy.memmap) is read by blocks, with the
-            same result, and memory need not hold it; but "lbfgs" takes all examples at once.
+            The examples, with values in 0..1. An h5py.Dataset or a numpy.memmap is read by blocks, with the same
+            result, and need not fit into memory; but "lbfgs" needs all examples in memory.
         y : None
-            Not used; here for pipelines.
-        callbacks : iterable of callable
-            Called after each epoch with its number, from 1, and the `History`.
-        batch_callbacks : iterable of callable
-            Called after each batch with a `BatchReport`.
-        state : dict, optional
-            From ``trainer_.state()`` of a run with the same data and parameters: go on from there. `epochs`,
-            `patience`, `n_threads` and `verbose` may be others.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If data or a parameter cannot be used; the message names it.
-        DivergenceError
-            If training diverges.
-        """
-        return self.train(self.prepare(X, state), callbacks, batch_callbacks, state)
-
-    def prepare(self, X: Any, state: dict[str, Any] | None = None) -> Fitting:
-        """
-        Do all of `fit` but the training: check data and parameters, and build weights and trainer.
-
-        Parameters
-        ----------
-        X : array-like (N, F)
+            Not used; present for pipelines.
+        validation_data : tuple (X, None), optional
             As in `fit`.
         state : dict, optional
-            As in `fit`; the seed alone is taken.
+            As in `fit`; only the seed is taken from it.
 
         Returns
         -------
@@ -196,59 +157,37 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Raises
         ------
         TypeError, ValueError
-            If data or a parameter cannot be used; the message names it.
+            If the data or a parameter cannot be used; the message names it.
         """
         dtype = check_dtype(self.dtype)
         check_choice("tied", self.tied, (False, True))
-        check_integer("epochs", self.epochs, 1)
-        check_integer("batch_size", self.batch_size, 1)
-        if self.n_threads is not None:
-            check_integer("n_threads", self.n_threads, 1)
-        penalties = self._penalties()
-        optimizer = self._optimizer()
-        seed = self._seed(state)
+        self._check_training()
+        penalties, optimizer, seed = self._penalties(), self._optimizer(), self._seed(state)
         inputs = self._check_X(X, dtype, reset=True)
         x = inputs.x
-        training, held_out = np.arange(len(x)), np.arange(0)
-        if self.validation_fraction:
-            fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            training, held_out = validation_split(len(x), fraction, generators(seed).split)
+        training, held_out = self._hold_out(len(x), seed, validation_data)
+        others = None if validation_data is None else self._check_X(validation_data[0], dtype, reset=False)
         objective = AutoencoderObjective(
             _initial_weights(x.shape[1], self.hidden_size, self.tied, dtype, generators(seed).weights), **penalties
         )
-        trainer = Trainer(
-            objective,
-            None,
-            optimizer,
-            patience=self.patience,
-            callbacks=[print_epoch] if self.verbose else [],
-            seed=seed,
-        )
-        low, high = np.inf, -np.inf
-
-        def see(first: int, piece: Array) -> None:
-            nonlocal low, high
-            low, high = min(low, piece.min()), max(high, piece.max())
-
-        known = inputs.read_through(see)
-        if low < 0 or high > 1:
-            warnings.warn(
-                f"X has values in {low:g}..{high:g}, of which an autoencoder reconstructs those in 0..1 alone; "
-                "scale it, as sklearn.preprocessing.MinMaxScaler does",
-                stacklevel=2,
-            )
+        callbacks = [print_epoch] if self.verbose else []
+        trainer = Trainer(objective, None, optimizer, patience=self.patience, callbacks=callbacks, seed=seed)
+        known = _read_through(inputs)
         self.trainer_, self.weights_, self.validation_rows_ = trainer, objective.weights, held_out
         self.scaler_: ImageScaler | None = None
         x_train, validation = x.take(training), None
         data = {"training x": derived(x_train, known, training)}
-        if len(held_out):
+        if others is not None:
+            data["validation x"] = _read_through(others)
+            validation = (others.x.ready(), None)
+        elif len(held_out):
             validation = (x.take(held_out).ready(), None)
             data["validation x"] = derived(x.take(held_out), known, held_out)
         taken = x_train.load() if self.solver == "lbfgs" else x_train.ready()
         return Fitting(trainer, taken, validation=validation, known=data)
 
     def _summarize(self, fitting: Fitting) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # weights of a run that diverges are told as such
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges raises an error of its own
             measured = evaluate(self.weights_, fitting.x, **self._penalties())
         self.cost_, self.parts_, self.mean_activation_ = measured
 
@@ -256,7 +195,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     @property
     def components_(self) -> Array:
-        """The features (H, F): weights from the inputs to each hidden unit, a view of ``weights_.W1``."""
+        """The features (H, F): the weights of each hidden unit, a view of ``weights_.W1``."""
         return self.weights_.W1.T
 
     def transform(self, X: Any) -> Array:
@@ -276,14 +215,14 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Raises
         ------
         NotFittedError, ValueError
-            If the estimator is not fitted, or X is not like what it was fitted with.
+            If the estimator is not fitted, or X does not have the columns that it was fitted with.
         """
-        x = self._check_fitted_X(X)  # row by row the same bits, however many there are at a time
+        x = self._check_fitted_X(X)  # each row has the same bits, however many rows a piece has
         return np.concatenate([encode(self.weights_, piece, self.n_threads) for _, piece in x.pieces()])
 
     def inverse_transform(self, X: Any) -> Array:
         """
-        Return the inputs that activations of the hidden units stand for.
+        Reconstruct inputs from the activations of the hidden units.
 
         Parameters
         ----------
@@ -298,7 +237,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Raises
         ------
         NotFittedError, ValueError
-            If the estimator is not fitted, or X has other columns or holds what is not finite.
+            If the estimator is not fitted, or X has other columns or values that are not finite.
         """
         check_is_fitted(self, "weights_")
         h = check_array(X, dtype="numeric", ensure_all_finite=False)
@@ -320,8 +259,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Returns
         -------
         float
-            Minus half the squared distance between an example and its reconstruction, in the mean over examples: for
-            those of training, minus ``parts_["reconstruction"]``.
+            Minus half the squared distance between an example and its reconstruction, averaged over the examples. For
+            the training examples it is minus ``parts_["reconstruction"]``.
 
         Raises
         ------
@@ -339,7 +278,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         X : array-like (N, F)
             Examples.
         data_range : float
-            The range that errors are compared with: 1 is what a sigmoid can give, 0.8 that of an `ImageScaler`.
+            The range that errors are compared with: 1 for a sigmoid, 0.8 for an `ImageScaler`.
 
         Returns
         -------
@@ -356,7 +295,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     def cost(self, X: Any) -> tuple[float, dict[str, float]]:
         """
-        Return the cost of examples, all together.
+        Return the cost of all examples together.
 
         Parameters
         ----------
@@ -368,7 +307,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         cost : float
             The cost.
         parts : dict
-            Its terms ``reconstruction``, ``l2`` and ``sparsity``; see `sparse_autoencoder_cost`.
+            Its terms ``reconstruction``, ``l2`` and ``sparsity``, as of `sparse_autoencoder_cost`.
 
         Raises
         ------
@@ -379,7 +318,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     def evaluate(self, X: Any) -> tuple[float, dict[str, float], Array]:
         """
-        Return all that is to be known of examples in one pass over them.
+        Return the cost, its terms and the mean activations, in one pass over the examples.
 
         Parameters
         ----------
@@ -389,9 +328,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Returns
         -------
         cost : float
-            The cost of all together.
+            The cost of all examples together.
         parts : dict
-            As of `cost`.
+            As `cost` returns.
         mean_activation : ndarray (H,)
             Mean activation of each hidden unit, in float64.
 
@@ -410,7 +349,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     # ---- checks -----------------------------------------------------------------------------------------------------
 
     def _penalties(self) -> dict[str, Any]:
-        """Return what `sparse_autoencoder_cost` takes besides weights and examples."""
+        """Return the arguments of `sparse_autoencoder_cost` besides weights and examples."""
         return {
             "l2": check_number("l2", self.l2, "[0, inf)"),
             "sparsity": check_number("sparsity", self.sparsity, "(0, 1)"),
@@ -435,7 +374,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # results have the dtype of the parameter
+        tags.transformer_tags.preserves_dtype = []  # results have the dtype of the parameter `dtype`
         return tags
 
     # ---- files ------------------------------------------------------------------------------------------------------
@@ -449,13 +388,33 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             "scaler": None if self.scaler_ is None else self.scaler_.to_tree(),
         }
 
-    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
         self.weights_ = check_weights(AutoencoderWeights(**{"W2": None} | tree["weights"]))
         if len(self.weights_.W1) != self.n_features_in_:
-            raise ValueError(f"it takes {self.n_features_in_} features, but its weights {len(self.weights_.W1)}")
+            raise ValueError(
+                f"it takes {self.n_features_in_} features, but its weights are for {len(self.weights_.W1)}"
+            )
         self.mean_activation_ = tree["mean_activation"]
         self.cost_, self.parts_ = tree["cost"], tree["parts"]
         self.scaler_ = None if tree["scaler"] is None else ImageScaler.from_tree(tree["scaler"])
+
+
+def _read_through(inputs: Inputs) -> str:
+    """Check examples in one pass and return their fingerprint; warn of values that a sigmoid cannot give."""
+    low, high = np.inf, -np.inf
+
+    def see(first: int, piece: Array) -> None:
+        nonlocal low, high
+        low, high = min(low, piece.min()), max(high, piece.max())
+
+    known = inputs.read_through(see)
+    if low < 0 or high > 1:
+        warnings.warn(
+            f"X has values in {low:g}..{high:g}, but an autoencoder reconstructs only those in 0..1; "
+            "scale it, as sklearn.preprocessing.MinMaxScaler does",
+            stacklevel=3,
+        )
+    return known
 
 
 def _initial_weights(F: int, H: Any, tied: bool, dtype: np.dtype[Any], rng: np.random.Generator) -> AutoencoderWeights:

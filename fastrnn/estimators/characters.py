@@ -1,14 +1,14 @@
 """A next-character model of texts."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice, check_integer, check_number, counted
+from fastrnn._checks import check_choice, check_integer, counted
 from fastrnn._kernels.softmax import softmax
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
@@ -24,11 +24,10 @@ from fastrnn.models.stream import Stream
 from fastrnn.optimizers import SGD, Adam, Optimizer
 from fastrnn.sampling import Sampler
 from fastrnn.schedules import Schedule
-from fastrnn.training import BatchReport, Trainer
-from fastrnn.training.history import History
+from fastrnn.training import Trainer
 
-STREAMS = 8  # parallel ones in which a text is evaluated: enough to be quick, and so few that their beginnings are rare
-AT_A_TIME = 256  # steps of these, or windows, that are in the net together
+STREAMS = 8  # parallel streams of an evaluated text: enough to be fast, and few, as each starts without its past
+AT_A_TIME = 256  # steps of these streams, or windows, that are in the net together
 
 
 @dataclass(eq=False, repr=False)
@@ -36,81 +35,47 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     """
     Predict the next character of a text from those before it (Sutskever et al. 2011; Karpathy 2015).
 
-    Characters go straight into recurrent layers, whose kernel reads a row of weights for each: they never become
-    one-hot vectors. A long text is cut into `batch_size` parallel streams, which are read window by window; the state
-    at the end of one is where the next begins, and gradients go back to the beginning of the window (truncated
-    backpropagation through time). With ``stateful=False`` each window of `window` characters is an example by itself,
-    with the one character after it, as in many exercises.
+    Characters go straight into recurrent layers, whose kernel reads a row of weights for each of them, without one-hot
+    vectors. A long text is cut into `batch_size` parallel streams, which are read window by window. The state at the
+    end of a window starts the next one, and gradients go back to the beginning of the window (truncated
+    backpropagation through time). With ``stateful=False`` each window is an example of its own, and its target is the
+    character after it.
 
     Parameters
     ----------
-    cell : {"rnn", "rnn_relu", "rnn_sigmoid", "lstm", "gru"} or Cell
-        The cell.
-    hidden_size : int
-        Hidden units of a layer.
-    layers : int
-        Recurrent layers on top of each other.
-    window : int
-        Characters that gradients go back.
     batch_size : int
-        Parallel streams; without state, windows in a batch.
+        Number of parallel streams; with ``stateful=False``, number of windows per batch.
+    window : int
+        Number of characters that gradients go back.
     stateful : bool
-        Carry the state from window to window.
+        Carry the state from each window to the next.
     step : int
-        Without state, characters from the beginning of a window to that of the next.
+        Number of characters from the start of a window to the start of the next, with ``stateful=False``.
     vocabulary : str or None
-        The characters by number; None learns them from the text, in their order in Unicode.
+        The characters by number; None learns them from the text, in Unicode order.
     dropout : float
-        Rate at which outputs of recurrent layers are dropped in training.
-    recurrent_dropout : float
-        Rate within the recurrence, by one mask for all steps of a window.
-    optimizer : {"adam", "sgd"} or Optimizer
-        A name, or an object such as ``fastrnn.SGD(0.5, momentum=0.9)``, which has its own learning rate.
-    learning_rate : float
-        For an optimizer given by name.
-    schedule : {"step", "cosine", "plateau"}, Schedule or None
-        How the learning rate changes by epoch; None keeps it.
-    epochs : int
-        Most epochs.
+        Dropout rate of the outputs of recurrent layers.
     validation_fraction : float or None
-        Share of the text, its end, held out to choose the best epoch; None or 0 trains on all.
-    patience : int or None
-        Stop after so many epochs without a better validation loss; None never stops early.
-    clip_norm : float or None
-        Largest norm of a batch's gradient.
-    initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        Initial weights.
-    forget_bias : float
-        Initial bias of the LSTM's forget gate.
-    n_threads : int or None
-        Number of threads; None takes as many as the problem is worth.
+        Share at the end of the text held out as a validation set; None or 0 trains on all of it.
     random_state : int, RandomState or None
-        Seed of weights and dropout.
-    dtype : {"float32", "float64"}
-        Precision of the net.
-    verbose : int
-        Above 0, print a line each epoch.
+        Seed of the initial weights, the order of the windows and dropout.
 
     Attributes
     ----------
     vocabulary_ : str
         The characters by number.
-    window_, stateful_ : int, bool
-        The parameters that it was fitted with, and reads with.
+    window_ : int
+        The `window` that it was fitted with.
+    stateful_ : bool
+        The `stateful` that it was fitted with.
     n_features_in_ : int
         1: a character.
-    n_iter_ : int
-        Number of epochs done.
-    best_epoch_ : int
-        Epoch, from 1, whose weights were kept.
     history_ : History
-        Loss, in nats a character, and accuracy of each epoch.
-    model_ : Sequential
-        The net.
+        Loss, in nats per character, and accuracy of each epoch.
 
     Notes
     -----
-    `evaluate`, and validation, read a text in eight parallel streams, of which each begins without a character before.
+    `evaluate` and validation read a text in eight parallel streams, each of which starts from a zero state.
 
     References
     ----------
@@ -143,19 +108,16 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     schedule: str | Schedule | None = "cosine"
     epochs: int = 12
 
-    def fit(
+    def prepare(
         self,
         X: str,
         y: None = None,
         *,
-        callbacks: Iterable[Callable[[int, History], Any]] = (),
-        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
+        validation_data: tuple[str, None] | None = None,
         state: dict[str, Any] | None = None,
-    ) -> Self:
+    ) -> Fitting:
         """
-        Train on a text.
-
-        Ctrl-C ends training early with the best weights so far.
+        Do all of `fit` except training: check the text and the parameters, and build the net and its trainer.
 
         Parameters
         ----------
@@ -163,37 +125,10 @@ class CharacterLanguageModel(RecurrentNetEstimator):
             The text.
         y : None
             Not used.
-        callbacks : iterable of callable
-            Called after each epoch with its number, from 1, and the `History`.
-        batch_callbacks : iterable of callable
-            Called after each batch with a `BatchReport`.
+        validation_data : tuple (X, None), optional
+            As in `fit`; the text may only have characters of the vocabulary, which is learned from the training text.
         state : dict, optional
-            From ``trainer_.state()`` of a run with the same data and parameters: go on from there.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the text or a parameter cannot be used; the message names it.
-        DivergenceError
-            If training diverges.
-        """
-        return self.train(self.prepare(X, state=state), callbacks, batch_callbacks, state)
-
-    def prepare(self, X: str, y: None = None, *, state: dict[str, Any] | None = None) -> Fitting:
-        """
-        Do all of `fit` but the training: check text and parameters, and build net and trainer.
-
-        Parameters
-        ----------
-        X, y
-            As in `fit`.
-        state : dict, optional
-            As in `fit`; the seed alone is taken.
+            As in `fit`; only the seed is taken from it.
 
         Returns
         -------
@@ -206,14 +141,12 @@ class CharacterLanguageModel(RecurrentNetEstimator):
             If the text or a parameter cannot be used; the message names it.
         """
         check_choice("stateful", self.stateful, (False, True))
-        for name in ("epochs", "batch_size", "window", "step"):
+        self._check_training()
+        for name in ("window", "step"):
             check_integer(name, getattr(self, name), 1)
-        if self.n_threads is not None:
-            check_integer("n_threads", self.n_threads, 1)
         text = check_text(X)
         vocabulary = learn_vocabulary(text) if self.vocabulary is None else check_vocabulary(self.vocabulary)
-        symbols = encode(vocabulary, text)
-        training, held_out = self._divide(symbols)
+        training, held_out = self._divide(encode(vocabulary, text), vocabulary, validation_data)
         seed = self._seed(state)
         model = self._net(len(vocabulary)).build((None, len(vocabulary)), self.dtype, seed)
         trainer = self._make_trainer(model, "cross_entropy", seed)
@@ -227,21 +160,27 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         known = {"characters": fingerprint(np.array(list(vocabulary)))}
         return Fitting(trainer, *examples, validation=validation, window=self._carried_window, known=known)
 
-    def _divide(self, symbols: Array) -> tuple[Array, Array | None]:
-        """Return what is trained with, and the end of the text that is held out."""
-        needed = 2 if self.stateful else self.window + 1
+    def _divide(self, symbols: Array, vocabulary: str, validation_data: Any) -> tuple[Array, Array | None]:
+        """Return what is trained on, and what is validated on: the end of the text or a text of its own."""
+        fraction = self._fraction(validation_data)
         training, held_out = symbols, None
-        if self.validation_fraction:
-            fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
+        if validation_data is not None:
+            text, y = validation_data
+            if y is not None:
+                raise TypeError("validation_data has a y, but the targets are characters of X; expected (X, None)")
+            name = "the text of validation_data"
+            held_out = encode(vocabulary, check_text(text, "X of validation_data"), name)
+        elif fraction:
             first = len(symbols) - steps_held_out(len(symbols), fraction)
             training, held_out = symbols[:first], symbols[first:]
+        needed = 2 if self.stateful else self.window + 1
         for name, part in (("to train", training), ("to validate", held_out)):
             if part is not None and len(part) < needed:
                 raise ValueError(f"the text has {counted(len(part), 'character')} {name}, expected at least {needed}")
         return training, held_out
 
     def _examples(self, symbols: Array) -> tuple[Array, Array]:
-        """Return what a text is evaluated with."""
+        """Return the examples that a text is evaluated on."""
         return streams_of(symbols, STREAMS) if self.stateful_ else windows_of(symbols, self.window_)
 
     @property
@@ -256,22 +195,22 @@ class CharacterLanguageModel(RecurrentNetEstimator):
 
     def predict_proba(self, X: str) -> Array:
         """
-        Return the probability of each character to be the next.
+        Return the probability of each character to come next.
 
         Parameters
         ----------
         X : str
-            A text, of which a stateful model reads all, and another the last `window` characters.
+            A text. A stateful model reads all of it, another one the last `window` characters.
 
         Returns
         -------
         ndarray (V,)
-            float64; ordered as `vocabulary_`.
+            float64, in the order of `vocabulary_`.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            If the model is not fitted, or the text is too short or has a character that is unknown.
+            If the model is not fitted, or the text is too short or has an unknown character.
         """
         return softmax(self._last_logits(self._encode_prompt(X))[None])[0]
 
@@ -286,29 +225,29 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         random_state: int | None = None,
     ) -> Iterator[str]:
         """
-        Write on from a text, a character at a time.
+        Continue a text, one character at a time.
 
         Parameters
         ----------
         prompt : str
-            Where it begins.
+            The text to continue.
         length : int
             Number of characters to write.
         temperature, top_k, top_p
-            How they are drawn: see `fastrnn.sampling.Sampler`.
+            How characters are drawn; see `fastrnn.sampling.Sampler`.
         random_state : int, optional
-            Seed; None for another text each time.
+            Seed; None gives another text each time.
 
         Returns
         -------
         iterator of str
-            The characters, each when it is drawn.
+            The characters, each as soon as it is drawn.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            If the model is not fitted, an argument has the wrong type or value, or the prompt is too short or has a
-            character that is unknown.
+            If the model is not fitted, an argument has the wrong type or value, or the prompt is too short or has an
+            unknown character.
         """
         symbols, sampler = self._encode_prompt(prompt), Sampler(temperature, top_k, top_p)
         check_integer("length", length, 0)
@@ -332,7 +271,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
             logits = stream.step(np.array([symbol]))
 
     def _last_logits(self, symbols: Array) -> Array:
-        """Return the logits (V,) of what comes after a text."""
+        """Return the logits (V,) of the next character."""
         read = symbols if self.stateful_ else symbols[-self.window_ :]
         logits, _ = self.model_.forward(read[None], n_threads=self.n_threads)
         return logits[0, -1] if self.stateful_ else logits[0]
@@ -343,7 +282,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         if len(symbols) < needed:
             least = counted(needed, "character") + (", which the model reads" if needed > 1 else "")
             given = counted(len(symbols), "character")
-            raise ValueError(f"the text to go on from has {given}, expected at least {least}")
+            raise ValueError(f"the text to continue has {given}, expected at least {least}")
         return symbols
 
     def evaluate(self, X: str, y: None = None) -> tuple[float, float]:
@@ -360,14 +299,14 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         Returns
         -------
         loss : float
-            Mean of minus the natural logarithm of the probability of the next character: nats a character.
+            Mean negative log-likelihood of the next character, in nats per character.
         accuracy : float
-            Share of next characters that are the likeliest.
+            Share of characters that were predicted as the most likely.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            If the model is not fitted, or the text is too short or has a character that is unknown.
+            If the model is not fitted, or the text is too short or has an unknown character.
         """
         check_is_fitted(self, "model_")
         symbols, needed = encode(self.vocabulary_, check_text(X)), 2 if self.stateful_ else self.window_ + 1
@@ -380,7 +319,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
 
     def score(self, X: str, y: None = None) -> float:
         """
-        Return the mean log-likelihood of the characters of a text, so that more is better.
+        Return the mean log-likelihood of the characters of a text; higher is better.
 
         Parameters
         ----------
@@ -392,7 +331,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         Returns
         -------
         float
-            Minus the cross-entropy, in nats a character.
+            Minus the cross-entropy, in nats per character.
 
         Raises
         ------
@@ -412,9 +351,9 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     def _fitted_tree(self) -> dict[str, Any]:
         return {"model": self.model_.to_tree(), "vocabulary": self.vocabulary_}
 
-    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
         self.model_ = load_model(tree["model"], cells)
         self.vocabulary_ = check_vocabulary(tree["vocabulary"])
         V = len(self.vocabulary_)
         if self.model_.input_shape != (None, V) or self.model_.output_shape[-1] != V:
-            raise ValueError(f"it has {V} characters, but its net takes {self.model_.input_shape}")
+            raise ValueError(f"it has {V} characters, but its net takes inputs {self.model_.input_shape}")

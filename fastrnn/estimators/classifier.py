@@ -23,77 +23,20 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
     """
     Classify sequences with a recurrent net.
 
-    Recurrent layers, the last output of each sequence through dense layers (relu), and a softmax. Trained by
-    mini-batches with a part of the data held out, until that part gets no better; the best weights are kept.
+    Recurrent layers read each sequence, and their last output goes through dense layers (relu) to a softmax. The net is
+    trained by mini-batches until the loss of the validation set stops improving; the best weights are kept.
 
     Parameters
     ----------
-    cell : {"rnn", "rnn_tanh", "rnn_relu", "rnn_sigmoid", "lstm", "gru"} or Cell
-        The recurrent cell.
-    hidden_size : int
-        Hidden units of each layer and direction.
-    layers : int
-        Recurrent layers on top of each other.
-    bidirectional : bool
-        Read each sequence from both ends.
-    head : tuple of int
-        Widths of the dense layers between the recurrent ones and the output.
-    dropout : float
-        Rate at which outputs of recurrent and hidden dense layers are dropped in training.
-    recurrent_dropout : float
-        Rate at which hidden units are dropped within the recurrence, by one mask for all steps.
-    optimizer : {"adam", "sgd"} or Optimizer
-        A name, or an object such as ``fastrnn.SGD(0.1, momentum=0.9)``, which has its own learning rate.
-    learning_rate : float
-        For an optimizer given by name.
-    schedule : {"step", "cosine", "plateau"}, Schedule or None
-        How the learning rate changes by epoch; None keeps it.
-    epochs : int
-        Most epochs.
-    batch_size : int
-        Examples in a batch.
     validation_fraction : float or None
-        Share of the examples held out, of each class; None or 0 trains on all, for all epochs.
-    patience : int or None
-        Stop after so many epochs without a better validation loss; None never stops early.
-    clip_norm : float or None
-        Largest norm of a batch's gradient.
-    initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        Initial weights.
-    forget_bias : float
-        Initial bias of the forget gate.
-    standardize : bool
-        Bring every channel to mean 0 and standard deviation 1, by the training examples.
-    n_threads : int or None
-        Number of threads; None takes as many as the problem is worth.
-    memory_limit : str, int or None
-        Most memory, such as ``"1 GB"``, that a training step may take for long sequences: within it, part of the work
-        is done twice; the result is the same. See `fastrnn.memory.training_bytes`.
-    random_state : int, RandomState or None
-        Seed of weights, split, order and dropout.
-    dtype : {"float32", "float64"}
-        Precision of the net.
-    warm_start : bool
-        Let the next `fit` go on from the weights of the last one.
-    verbose : int
-        Above 0, print a line each epoch.
+        Share of the examples of each class held out as a validation set; None or 0 trains on all of them.
     class_weight : {"balanced"}, dict or None
-        Weights of the classes in the loss.
+        Weights of the classes in the loss: "balanced", or a weight for each class.
 
     Attributes
     ----------
     classes_ : ndarray
         The labels, sorted.
-    n_features_in_ : int
-        Columns of a table (N, T); else channels.
-    n_iter_ : int
-        Number of epochs done.
-    best_epoch_ : int
-        Epoch, from 1, whose weights were kept.
-    history_ : History
-        Loss and accuracy of each epoch.
-    model_ : Sequential
-        The net.
 
     Examples
     --------
@@ -161,13 +104,13 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         Raises
         ------
         NotFittedError, ValueError
-            If the classifier is not fitted, or X is not like what it was fitted with.
+            If the classifier is not fitted, or X does not have the channels that it was fitted with.
         """
         return softmax(self._outputs(X))
 
     def predict(self, X: Any) -> Array:
         """
-        Return the likeliest class of each sequence.
+        Return the most likely class of each sequence.
 
         Parameters
         ----------
@@ -177,7 +120,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         Returns
         -------
         ndarray (N,)
-            Labels out of `classes_`.
+            Labels, as in `classes_`.
 
         Raises
         ------
@@ -194,9 +137,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         classes = self.classes_
         return super()._fitted_tree() | {"classes": list(classes) if classes.dtype == object else classes}
 
-    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
-        super()._set_fitted(tree, cells)
-        classes = tree["classes"]
-        self.classes_ = np.array(classes, dtype=object) if isinstance(classes, list) else np.asarray(classes)
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
+        super()._set_fitted(tree, cells, classes)
+        labels = tree["classes"]
+        self.classes_ = np.array(labels, dtype=object) if isinstance(labels, list) else np.asarray(labels)
         if self.classes_.shape != self.model_.output_shape:
             raise ValueError(f"it has {self.classes_.size} classes, but its net {self.model_.output_shape[0]} outputs")

@@ -1,4 +1,4 @@
-"""Models and estimators from files."""
+"""Load models and estimators from files."""
 
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -6,6 +6,7 @@ from typing import Any
 
 from fastrnn import storage
 from fastrnn.cells import Cell
+from fastrnn.estimators._base import TrainedEstimator
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.characters import CharacterLanguageModel
 from fastrnn.estimators.classifier import RecurrentClassifier
@@ -16,20 +17,19 @@ from fastrnn.estimators.translator import SequenceTranslator
 from fastrnn.models.encoder_decoder import load_encoder_decoder
 from fastrnn.models.sequential import load_model
 
-KINDS = {
-    "Sequential": load_model,
-    "EncoderDecoder": load_encoder_decoder,
-    "RecurrentClassifier": RecurrentClassifier.from_tree,
-    "RecurrentRegressor": RecurrentRegressor.from_tree,
-    "RecurrentForecaster": RecurrentForecaster.from_tree,
-    "SparseAutoencoder": SparseAutoencoder.from_tree,
-    "NGramLanguageModel": NGramLanguageModel.from_tree,
-    "CharacterLanguageModel": CharacterLanguageModel.from_tree,
-    "SequenceTranslator": SequenceTranslator.from_tree,
-}
+MODELS = {"Sequential": load_model, "EncoderDecoder": load_encoder_decoder}
+ESTIMATORS: list[type[TrainedEstimator]] = [  # a new one is a line
+    RecurrentClassifier,
+    RecurrentRegressor,
+    RecurrentForecaster,
+    SparseAutoencoder,
+    NGramLanguageModel,
+    CharacterLanguageModel,
+    SequenceTranslator,
+]
 
 
-def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
+def load(path: str | PathLike[str], cells: Sequence[Cell] = (), classes: Sequence[type] = ()) -> Any:
     """
     Read a model or estimator that its `save` has written.
 
@@ -38,7 +38,10 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
     path : path-like
         The file.
     cells : sequence of Cell
-        Cells of one's own that the model uses: files hold their names, not their equations.
+        The custom cells that the model uses: files hold their names, not their equations.
+    classes : sequence of type
+        The custom classes that the model uses, for the same reason: optimizers, schedules, layers, or a custom
+        estimator itself.
 
     Returns
     -------
@@ -48,15 +51,19 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = ()) -> Any:
     Raises
     ------
     StorageError
-        If the file cannot be read, is damaged, holds no model, or one with a cell that is not in `cells`.
+        If the file cannot be read, is damaged, holds no model, or holds one whose custom cells or classes are not
+        given.
     """
     tree = storage.read(path)
     kind = str(tree.get("kind"))
-    make = KINDS.get(kind)
-    if make is None:
-        raise storage.StorageError(f"{fspath(path)}: holds {kind!r}, expected one of {', '.join(KINDS)}")
+    known = {own.__name__: own for own in (*ESTIMATORS, *classes) if issubclass(own, TrainedEstimator)}
+    if kind not in (*known, *MODELS):
+        expected = ", ".join((*MODELS, *known))
+        raise storage.StorageError(f"{fspath(path)}: holds {kind!r}, expected one of {expected}")
     try:
-        return make(tree, cells)
+        if kind in known:
+            return known[kind].from_tree(tree, cells, classes)
+        return MODELS[kind](tree, cells)
     except KeyError as error:
         raise storage.StorageError(f"{fspath(path)}: is no complete {kind}: {error} is missing") from error
     except (AttributeError, IndexError, MemoryError, TypeError, ValueError) as error:

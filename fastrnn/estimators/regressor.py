@@ -22,28 +22,16 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     """
     Predict numbers from sequences with a recurrent net.
 
-    Recurrent layers, and the last output of each sequence (or every one) through dense layers (relu) and a linear one;
-    trained for the least mean squared error with a part of the data held out, until that part gets no better. With
-    `standardize` targets are standardised too, and the losses of `history_` are those of standardised targets.
+    Recurrent layers read each sequence, and their last output (or the output of every step) goes through dense layers
+    (relu) to a linear one. The net is trained on the mean squared error until the loss of the validation set stops
+    improving. With `standardize` the targets are scaled too, and the losses in `history_` are those of scaled targets.
 
     Parameters
     ----------
-    cell, hidden_size, layers, bidirectional, head, dropout, recurrent_dropout, optimizer, learning_rate, schedule
-        As in `RecurrentClassifier`.
-    epochs, batch_size, validation_fraction, patience, clip_norm, initializer, forget_bias, n_threads, memory_limit
-        As in `RecurrentClassifier`.
     standardize : bool
-        Bring every channel, and every target, to mean 0 and standard deviation 1, by the training examples.
-    random_state, dtype, warm_start, verbose
-        As in `RecurrentClassifier`.
+        Scale every channel and every target to mean 0 and standard deviation 1, measured on the training examples.
     return_sequences : bool
-        Predict numbers at each step of a sequence, from the steps up to it (with `bidirectional` from all of them), in
-        place of numbers for the whole. Targets are then (N, T) or (N, T, K), or a list of arrays (T_n,) or (T_n, K).
-
-    Attributes
-    ----------
-    n_features_in_, n_iter_, best_epoch_, history_, model_
-        As in `RecurrentClassifier`.
+        Predict numbers at every step, from the steps up to it (with `bidirectional`, from all steps).
 
     Examples
     --------
@@ -65,7 +53,7 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         return bool(self.return_sequences)
 
     def _gives_steps(self) -> bool:
-        """Does the fitted net give an output for each step?"""
+        """Does the fitted net have an output for each step?"""
         return len(self.model_.output_shape) == 2
 
     def _learn_targets(self, y: Any, sequences: Inputs, again: bool) -> Array:
@@ -100,13 +88,13 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         Returns
         -------
         ndarray (N,) or (N, K)
-            float64, in the shape of the targets it was fitted with: (N, T) or (N, T, K) with `return_sequences`, and a
-            list of arrays (T_n,) or (T_n, K) if lengths are not equal.
+            float64, in the shape of the targets in `fit`. With `return_sequences` (N, T) or (N, T, K), or a list of
+            arrays (T_n,) or (T_n, K) if the lengths differ.
 
         Raises
         ------
         NotFittedError, ValueError
-            If the regressor is not fitted, or X is not like what it was fitted with.
+            If the regressor is not fitted, or X does not have the channels that it was fitted with.
         """
         sequences = self._checked(X)
         y = self._outputs_of(sequences)
@@ -118,26 +106,26 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """
-        Return R², the share of the variance that the predictions explain.
+        Return R², the share of the variance of the targets that the predictions explain.
 
         Parameters
         ----------
         X : array (N, T, I), table (N, T), or list of N arrays (T_n, I)
             The sequences.
         y : array-like
-            The true numbers, as in `fit`; with `return_sequences` all steps count alike.
+            The true numbers, as in `fit`; with `return_sequences` all steps count equally.
         sample_weight : array-like (N,), optional
             Weights of the examples.
 
         Returns
         -------
         float
-            1 is the best, 0 what the mean of `y` would get.
+            1 is the best; the mean of `y` would get 0.
 
         Raises
         ------
         NotFittedError, ValueError
-            As `predict`, and if `y` is not like the targets it was fitted with.
+            As `predict`, and if `y` does not have the shape of the targets in `fit`.
         """
         check_is_fitted(self, "model_")
         if not self._gives_steps():
@@ -158,8 +146,8 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         scale = None if self.targets_ is None else self.targets_._asdict()
         return super()._fitted_tree() | {"targets": scale, "target_shape": list(self._target_shape)}
 
-    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
-        super()._set_fitted(tree, cells)
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
+        super()._set_fitted(tree, cells, classes)
         self.targets_ = None if tree["targets"] is None else Standardizer(**tree["targets"])
         self._target_shape = tuple(tree["target_shape"])
 

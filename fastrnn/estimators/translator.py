@@ -1,14 +1,13 @@
-"""Sequences of symbols to others: texts by their characters, sentences by their words."""
+"""A net that translates sequences of symbols: texts by their characters, sentences by their words."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice, check_integer, check_number
-from fastrnn._random import generators
+from fastrnn._checks import check_choice, check_integer
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
@@ -20,9 +19,7 @@ from fastrnn.layers import Dense, Dropout, Embedding, Layer
 from fastrnn.models.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from fastrnn.optimizers import SGD, Adam, Optimizer
 from fastrnn.schedules import Schedule
-from fastrnn.training import BatchReport, Trainer
-from fastrnn.training.history import History
-from fastrnn.training.splits import validation_split
+from fastrnn.training import Trainer
 
 END, PADDING = 0, -1  # target symbols are counted from 1
 AT_A_TIME = 1024  # sequences that are in the net together
@@ -31,84 +28,53 @@ AT_A_TIME = 1024  # sequences that are in the net together
 @dataclass(eq=False, repr=False)
 class SequenceTranslator(RecurrentNetEstimator):
     """
-    Learn to write a sequence of symbols for another: an encoder reads, a decoder writes (Sutskever et al. 2014).
+    Translate sequences of symbols into others: an encoder reads, a decoder writes (Sutskever et al. 2014).
 
-    Sequences are texts, whose symbols are their characters, or lists of words; what is read and what is written need
-    not be of the same kind. The decoder begins with the encoder's last state, is trained with the true symbols before
-    (teacher forcing), and writes until it gives the symbol for the end.
+    A sequence is a text, whose symbols are its characters, or a list of words; sources and targets may be of different
+    kinds. The decoder starts from the encoder's final state. It is trained with the true previous symbols (teacher
+    forcing), and writes until it gives the symbol for the end.
 
     Parameters
     ----------
-    cell : {"lstm", "gru", "rnn", "rnn_relu", "rnn_sigmoid"} or Cell
-        The recurrent cell of both.
-    hidden_size : int
-        Hidden units of each layer.
     layers : int
-        Recurrent layers on top of each other, of the encoder as of the decoder.
+        Number of stacked recurrent layers, of the encoder and of the decoder.
     embedding : int or None
-        Numbers in the vector of a symbol; None gives each symbol weights of its own in the cell, which suits small
-        alphabets.
+        Size of the symbols' embedding vectors; None feeds symbols to the cell directly, which suits small alphabets.
     dropout : float
-        Rate after every layer: vectors, recurrent ones and before the logits.
-    recurrent_dropout : float
-        Rate of the hidden units within the recurrence, one mask for all steps.
+        Dropout rate after every layer: embeddings, recurrent layers, and before the logits.
     reverse : bool
-        Read sequences from their end, so that what is read last is what is written first.
-    source_vocabulary, target_vocabulary : sequence of str or None
-        The symbols to read and to write; None learns them from X and y.
+        Read sources from their end, so that the last symbols read are the first ones written.
+    source_vocabulary : sequence of str or None
+        Symbols to read; None learns them from X.
+    target_vocabulary : sequence of str or None
+        Symbols to write; None learns them from y.
     beam_size : int
-        How many of the likeliest beginnings `predict` follows; 1 is greedy search. It may change after `fit`.
+        Number of candidates that `predict` keeps in beam search; 1 is greedy search. You may change it after `fit`.
     max_steps : int or None
-        Most symbols that `predict` writes, the end included; None is what the longest sequence of y in training has.
-    optimizer : {"adam", "sgd"} or Optimizer
-        A name, or an object such as ``fastrnn.Adam(4e-3, beta2=0.99)``, which has its own learning rate.
-    learning_rate : float
-        For an optimizer given by name.
-    schedule : {"step", "cosine", "plateau"}, Schedule or None
-        How the learning rate changes by epoch; None keeps it.
-    epochs : int
-        Most epochs.
-    batch_size : int
-        Examples in a batch.
+        Maximum number of symbols that `predict` writes, with the end; None takes that of the longest training target.
     validation_fraction : float or None
-        Share of the examples held out to choose the best epoch; None or 0 trains on all.
+        Share of the examples held out to choose the best epoch; None or 0 trains on all of them.
     patience : int or None
-        Stop after so many epochs without a better validation loss; None never stops early, which suits a schedule that
-        ends with the last epoch.
-    clip_norm : float or None
-        Largest norm of a batch's gradient.
-    initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        Initial weights.
-    forget_bias : float
-        Initial bias of the LSTM's forget gate.
-    n_threads : int or None
-        Number of threads; None takes as many as the problem is worth.
-    random_state : int, RandomState or None
-        Seed of weights, split, order and dropout.
-    dtype : {"float32", "float64"}
-        Precision of the net.
-    verbose : int
-        Above 0, print a line each epoch.
+        Stop after this many epochs without a better validation loss; None never stops early, as suits a schedule over
+        all epochs.
 
     Attributes
     ----------
-    source_vocabulary_, target_vocabulary_ : ndarray
-        The symbols by number; the decoder's numbers are one more, as 0 is the end.
+    source_vocabulary_ : ndarray
+        The symbols to read, by number.
+    target_vocabulary_ : ndarray
+        The symbols to write; the decoder's numbers are one higher, as 0 is the end.
     reads_texts_ : bool
-        Are texts read, rather than lists of words?
+        True if sources are texts, False if they are lists of words.
     reverse_ : bool
-        Is what is read turned round, as in training?
+        The `reverse` that it was fitted with.
     max_steps_ : int
-        Most symbols that `predict` writes, the end included.
+        Maximum number of symbols that `predict` writes, with the end.
     n_features_in_ : int
-        How many symbols there are to read.
-    n_iter_ : int
-        Number of epochs done.
-    best_epoch_ : int
-        Epoch, from 1, whose weights were kept.
+        Number of different symbols to read.
     history_ : History
-        Of each epoch the loss and the accuracy by symbol, and the exact match: the share of sequences that are right
-        in every symbol, as greedy search finds them.
+        Loss and accuracy per symbol of each epoch, and the exact match: the share of sequences that greedy search
+        writes without an error.
     validation_rows_ : ndarray
         Rows of X that were held out.
     model_ : EncoderDecoder
@@ -116,8 +82,8 @@ class SequenceTranslator(RecurrentNetEstimator):
 
     Notes
     -----
-    An accuracy by symbol is measured with the true symbols before, and so is much above the share of right sequences.
-    ``check_estimator`` does not apply, as it fits numbers.
+    The accuracy per symbol is measured with the true previous symbols, so it is much higher than the share of correct
+    sequences. ``check_estimator`` does not apply, because it fits numbers.
 
     References
     ----------
@@ -149,66 +115,27 @@ class SequenceTranslator(RecurrentNetEstimator):
     epochs: int = 40
     batch_size: int = 128
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        callbacks: Iterable[Callable[[int, History], Any]] = (),
-        batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
-        state: dict[str, Any] | None = None,
-    ) -> Self:
-        """
-        Train on sequences, and what is to be written for them.
-
-        Ctrl-C ends training early with the best weights so far.
-
-        Parameters
-        ----------
-        X : list of str, or of lists of words
-            What is read; none of them empty.
-        y : list of str, or of lists of words
-            What is written.
-        validation_data : tuple (X, y), optional
-            A validation set, in place of `validation_fraction`.
-        callbacks : iterable of callable
-            Called after each epoch with its number, from 1, and the `History`.
-        batch_callbacks : iterable of callable
-            Called after each batch with a `BatchReport`.
-        state : dict, optional
-            From ``trainer_.state()`` of a run with the same data and parameters: go on from there.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If data or a parameter cannot be used; the message names it.
-        DivergenceError
-            If training diverges.
-        """
-        fitting = self.prepare(X, y, validation_data=validation_data, state=state)
-        return self.train(fitting, callbacks, batch_callbacks, state)
-
     def prepare(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation_data: tuple[Any, Any] | None = None,
         state: dict[str, Any] | None = None,
     ) -> Fitting:
         """
-        Do all of `fit` but the training: check data and parameters, and build net and trainer.
+        Do all of `fit` except training: check the data and the parameters, and build the net and its trainer.
 
         Parameters
         ----------
-        X, y, validation_data, state
-            As in `fit`; of the state the seed alone is taken.
+        X : list of str, or of lists of words
+            The sources, none of them empty.
+        y : list of str, or of lists of words
+            The targets.
+        validation_data : tuple (X, y), optional
+            As in `fit`.
+        state : dict, optional
+            As in `fit`; only the seed is taken from it.
 
         Returns
         -------
@@ -218,20 +145,14 @@ class SequenceTranslator(RecurrentNetEstimator):
         Raises
         ------
         TypeError, ValueError
-            If data or a parameter cannot be used; the message names it.
+            If the data or a parameter cannot be used; the message names it.
         """
         self._check_parameters()
         seed = self._seed(state)
         source = _learn("source_vocabulary", self.source_vocabulary, "X", X)
         target = _learn("target_vocabulary", self.target_vocabulary, "y", y)
         questions, answers = _check_pairs(source, target, X, y)
-        training, held_out = np.arange(len(questions)), np.arange(0)
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-                raise ValueError(f"validation_data has type {type(validation_data).__name__}, expected a tuple (X, y)")
-        elif self.validation_fraction:
-            fraction = check_number("validation_fraction", self.validation_fraction, "(0, 1)")
-            training, held_out = validation_split(len(questions), fraction, generators(seed).split)
+        training, held_out = self._hold_out(len(questions), seed, validation_data)
         model = self._net(len(source), len(target) + 1).build((None, len(source)), len(target) + 1, self.dtype, seed)
         trainer = self._make_trainer(model, "cross_entropy", seed)
         self._source, self._target, self.n_features_in_ = source, target, len(source)
@@ -249,9 +170,9 @@ class SequenceTranslator(RecurrentNetEstimator):
         return Fitting(trainer, x[training], codes[training], lengths[training], validation=validation, known=known)
 
     def _check_parameters(self) -> None:
-        for name in ("epochs", "batch_size", "beam_size"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("n_threads", "max_steps", "embedding"):
+        self._check_training()
+        check_integer("beam_size", self.beam_size, 1)
+        for name in ("max_steps", "embedding"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), 1)
         check_choice("reverse", self.reverse, (False, True))
@@ -284,22 +205,22 @@ class SequenceTranslator(RecurrentNetEstimator):
 
     def predict(self, X: Any) -> list[Any]:
         """
-        Write the likeliest sequence that is found for each one read.
+        Write the most likely sequence that the search finds for each source.
 
         Parameters
         ----------
         X : list of str, or of lists of words
-            What is read, as in training.
+            The sources, as in `fit`.
 
         Returns
         -------
         list of str, or of lists of words
-            What is written, as `y` in training.
+            The sequences written, of the kind of `y` in `fit`.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            If the model is not fitted, or X has a symbol that it does not know.
+            If the model is not fitted, or X has an unknown symbol.
         """
         check_is_fitted(self, "model_")
         x, lengths = self._read(_check_questions(self._source, X))
@@ -311,24 +232,24 @@ class SequenceTranslator(RecurrentNetEstimator):
 
     def score(self, X: Any, y: Any) -> float:
         """
-        Return the share of sequences that are written right in every symbol.
+        Return the share of sequences written without an error.
 
         Parameters
         ----------
         X : list of str, or of lists of words
-            What is read.
+            The sources.
         y : list of str, or of lists of words
-            What is to be written.
+            The targets.
 
         Returns
         -------
         float
-            Their share.
+            The share, 0 to 1.
 
         Raises
         ------
         NotFittedError, TypeError, ValueError
-            As `predict`, or if y has another length.
+            As `predict`, and if y has another length than X.
         """
         written = self.predict(X)
         wanted, _ = check_rows("y", y)
@@ -338,21 +259,21 @@ class SequenceTranslator(RecurrentNetEstimator):
 
     def evaluate(self, X: Any, y: Any) -> tuple[float, float]:
         """
-        Return cross-entropy and accuracy by symbol, the end included, each predicted from the true ones before.
+        Return cross-entropy and accuracy per symbol, the end included, given the true previous symbols.
 
         Parameters
         ----------
         X : list of str, or of lists of words
-            What is read.
+            The sources.
         y : list of str, or of lists of words
-            What is to be written.
+            The targets.
 
         Returns
         -------
         loss : float
-            Mean over symbols of minus the natural logarithm of the probability of the true one.
+            Mean negative log-likelihood of the true symbol, in nats.
         accuracy : float
-            Share of symbols that are the likeliest.
+            Share of symbols that were predicted as the most likely.
 
         Raises
         ------
@@ -367,11 +288,11 @@ class SequenceTranslator(RecurrentNetEstimator):
         return loss, accuracy
 
     def _read(self, questions: Sequence[Row]) -> tuple[Array, Array]:
-        """Return what the encoder takes: numbers (N, T) and lengths (N,)."""
+        """Return the inputs of the encoder: numbers (N, T) and lengths (N,)."""
         return self._source.pad([row[::-1] for row in questions] if self.reverse_ else questions, 0, 0)
 
     def _encode(self, questions: Sequence[Row], answers: Sequence[Row]) -> tuple[Array, Array, Array]:
-        """Return what the trainer takes: numbers (N, T), lengths (N,), and targets (N, U) with their ends."""
+        """Return the arrays to train on: numbers (N, T), lengths (N,), and targets (N, U) with their ends."""
         x, lengths = self._read(questions)
         codes, ends = self._target.pad(answers, 1, PADDING)
         codes = np.pad(codes, ((0, 0), (0, 1)), constant_values=PADDING)
@@ -396,7 +317,7 @@ class SequenceTranslator(RecurrentNetEstimator):
         kept = {name: {"symbols": list(own.numbers), "of_texts": own.of_texts} for name, own in sides.items()}
         return {"model": self.model_.to_tree(), "max_steps": self.max_steps_, **kept}
 
-    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell]) -> None:
+    def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
         self.model_, self.max_steps_ = load_encoder_decoder(tree["model"], cells), tree["max_steps"]
         self._source, self._target = (Symbols(**tree[name], name=name) for name in ("source", "target"))
         reads, writes = self.model_.encoder.input_shape[-1], self.model_.n_symbols
@@ -408,7 +329,7 @@ class SequenceTranslator(RecurrentNetEstimator):
 
 
 def _learn(name: str, given: Any, side: str, rows: Any) -> Symbols:
-    """Return the symbols that are given, or else those that sequences have."""
+    """Return the given symbols, or else those of the sequences."""
     found, of_texts = check_rows(side, rows)
     return learn_symbols(found, of_texts, side) if given is None else Symbols(given, of_texts, name)
 

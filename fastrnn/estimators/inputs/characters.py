@@ -1,4 +1,4 @@
-"""What people have, as the symbols that a next-character model takes."""
+"""Texts as the numbers of their characters."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from fastrnn._checks import counted
 from fastrnn._typing import Array
 
 
-def check_text(text: Any) -> str:
-    """Return a text."""
+def check_text(text: Any, name: str = "X") -> str:
+    """Return a text; `name` is what errors call it."""
     if not isinstance(text, str):
-        raise TypeError(f"X has type {type(text).__name__}, expected a text: a str")
+        raise TypeError(f"{name} has type {type(text).__name__}, expected a text: a str")
     return text
 
 
 def learn_vocabulary(text: str) -> str:
-    """Return the characters of a text, in their order in Unicode."""
+    """Return the characters of a text, in Unicode order."""
     vocabulary = "".join(sorted(set(text)))
     if len(vocabulary) < 2:
         raise ValueError(f"the text has {counted(len(vocabulary), 'different character')}, expected at least 2")
@@ -24,7 +24,7 @@ def learn_vocabulary(text: str) -> str:
 
 
 def check_vocabulary(vocabulary: Any) -> str:
-    """Return characters, each of which comes once."""
+    """Return the characters; none may come twice."""
     if not isinstance(vocabulary, str) or len(vocabulary) < 2:
         raise ValueError(f"vocabulary is {vocabulary!r}, expected a str of at least 2 characters")
     for number, character in enumerate(vocabulary):
@@ -33,13 +33,13 @@ def check_vocabulary(vocabulary: Any) -> str:
     return vocabulary
 
 
-def encode(vocabulary: str, text: str) -> Array:
-    """Return the numbers of the characters of a text, in the smallest dtype."""
+def encode(vocabulary: str, text: str, name: str = "the text") -> Array:
+    """Return the numbers of the characters of a text, in the smallest dtype; `name` is what errors call it."""
     numbers = {character: number for number, character in enumerate(vocabulary)}
     try:
         return np.array([numbers[character] for character in text], np.min_scalar_type(len(vocabulary) - 1))
     except KeyError as error:
         place = text.index(error.args[0])
         raise ValueError(
-            f"character {place} of the text is {error.args[0]!r}, expected one of the {len(vocabulary)} of the model"
+            f"character {place} of {name} is {error.args[0]!r}, expected one of the {len(vocabulary)} of the model"
         ) from None

@@ -1,13 +1,13 @@
-"""What people have, as the symbols that a next-word model takes: words, numbers of words, sentences."""
+"""Words, word numbers and sentences, converted to the numbers that a next-word model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from fastrnn._checks import counted
+from fastrnn._checks import check_integer, counted
 from fastrnn._typing import Array
 from fastrnn.data import ngrams_of, vocabulary_of
 from fastrnn.data.fingerprint import taken
@@ -22,7 +22,7 @@ class Vocabulary:
     Parameters
     ----------
     words : sequence of str, or int
-        The words; or how many symbols there are, which then are numbers and nothing else.
+        The words; or their number, if they are known by their numbers alone.
 
     Attributes
     ----------
@@ -53,11 +53,11 @@ class Vocabulary:
 
     @property
     def has_words(self) -> bool:
-        """Are the symbols words?"""
+        """False if the words are known by their numbers alone."""
         return self._numbers is not None
 
     def number(self, word: Any) -> int:
-        """Return the number of a word; one that is not known is refused."""
+        """Return the number of a word; an unknown one is an error."""
         return int(self.encode("word is", np.asarray(word), None))
 
     def encode(self, place: str, items: Array, unknown: str | None) -> Array:
@@ -71,7 +71,7 @@ class Vocabulary:
         items : ndarray
             Words or numbers.
         unknown : str or None
-            The word that stands for those that are not known, if it is itself.
+            The word that replaces unknown ones, if it is in the vocabulary.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class Vocabulary:
         Raises
         ------
         TypeError, ValueError
-            If one of them is no word, or is not known.
+            If an item is not a word, or is unknown.
         """
         if items.dtype.kind in "iu":
             return self._check_numbers(place, items)
@@ -99,13 +99,13 @@ class Vocabulary:
         numbers = np.fromiter((self._numbers.get(item, -1) for item in flat), np.intp, count=len(flat))
         other = -1 if unknown is None else self._numbers.get(unknown, -1)
         for at in np.flatnonzero(numbers < 0).tolist():
-            if other < 0 or len(flat[at].split()) != 1:  # "in the middle" is no word at all
+            if other < 0 or len(flat[at].split()) != 1:  # "in the middle" is not a word
                 raise error(at, f"one of the {len(self)} words")
         numbers[numbers < 0] = other
         return numbers.astype(self.dtype).reshape(items.shape)
 
     def encode_rows(self, place: str, items: Rows, unknown: str | None) -> LazyArray:
-        """Return the numbers of words, or numbers as they are, checked as they are taken; see `encode`."""
+        """Return the numbers of words, or given numbers, which are checked when they are read; see `encode`."""
         if not isinstance(items, LazyArray):
             return LazyArray(self.encode(place, items, unknown))
         numbers = items.map(partial(self._check_numbers, place), dtype=self.dtype)
@@ -119,7 +119,7 @@ class Vocabulary:
         return np.min_scalar_type(len(self) - 1)
 
     def _check_numbers(self, place: str, items: Array, rows: Array | None = None) -> Array:
-        """Return numbers of words, those of some rows, in the smallest dtype; refuse others."""
+        """Return word numbers of these rows in the smallest dtype; others are an error."""
         wrong = np.argwhere((items < 0) | (items >= len(self)))
         if len(wrong):
             at = tuple(wrong[0].tolist())
@@ -129,7 +129,7 @@ class Vocabulary:
 
 
 class Numbers(NamedTuple):
-    """Words before (N, K) and next words (N,) by their numbers, which are checked as they are taken."""
+    """Contexts (N, K) and next words (N,) by their numbers, which are checked when they are read."""
 
     x: LazyArray
     y: LazyArray
@@ -139,13 +139,13 @@ class Numbers(NamedTuple):
         return type(self)(taken(self.x, rows), taken(self.y, rows))
 
     def ready(self) -> tuple[Rows, Rows]:
-        """Return what a trainer takes."""
+        """Return the arrays that a trainer takes."""
         return self.x.ready(), self.y.ready()
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Contexts (N, K) and the words after them (N,): numbers, which may lie in a file, or words."""
+class Ngrams:
+    """Contexts (N, K) and next words (N,): numbers, which may lie in a file, or words."""
 
     x: Rows
     y: Rows
@@ -155,11 +155,11 @@ class Examples:
 
     @property
     def has_numbers(self) -> bool:
-        """Are they numbers?"""
+        """True for numbers, False for words."""
         return self.x.dtype.kind in "iu"
 
     def largest(self) -> tuple[int, str]:
-        """Return the largest number, and where it is."""
+        """Return the largest number, and its place for errors."""
         largest, found = -1, ""
         for place, items in self._placed():
             for first, piece in as_lazy(items).pieces():
@@ -175,18 +175,18 @@ class Examples:
         )
 
     def encode(self, vocabulary: Vocabulary, unknown: str | None, *parts: Array) -> list[Numbers]:
-        """Return the numbers of parts of the examples by their rows, or of all."""
+        """Return the numbers of each part of the examples, given by its rows, or of all of them."""
         numbers = Numbers(*(vocabulary.encode_rows(place, items, unknown) for place, items in self._placed()))
         return [numbers.take(rows) for rows in parts] or [numbers]
 
     def _placed(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
-        """Return both arrays with how errors begin."""
+        """Return both arrays with the beginning of their errors."""
         return ("X[{}] holds", self.x), ("y[{}] is", self.y)
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences as lists of words, and the length of the n-grams to take from them."""
+    """Sentences as lists of words, and the length of their n-grams."""
 
     sentences: list[Sequence[str]]
     order: int
@@ -199,7 +199,7 @@ class Sentences:
         return Vocabulary(vocabulary_of(self.sentences, size, unknown))
 
     def encode(self, vocabulary: Vocabulary, unknown: str | None, *parts: Array) -> list[Numbers]:
-        """Return the numbers of the n-grams of parts of the sentences, or of all."""
+        """Return the numbers of the n-grams in each part of the sentences, or in all of them."""
         if not vocabulary.has_words:
             raise TypeError("X holds sentences, but the model was fitted with numbers alone")
         words: list[Any] = vocabulary.words.tolist()
@@ -207,12 +207,12 @@ class Sentences:
         return [Numbers(*map(as_lazy, ngrams_of(some, words, self.order, unknown))) for some in texts]
 
 
-def check_texts(X: Any, y: Any, order: int) -> Examples | Sentences:
-    """Return what a model learns from or is judged by: contexts and next words, or without `y` sentences."""
-    return _check_sentences(X, order) if y is None else _check_examples(X, y, order - 1)
+def check_texts(X: Any, y: Any, order: int) -> Ngrams | Sentences:
+    """Return contexts and next words, or without `y` sentences."""
+    return _check_sentences(X, order) if y is None else _check_ngrams(X, y, order - 1)
 
 
-def _check_examples(X: Any, y: Any, K: int) -> Examples:
+def _check_ngrams(X: Any, y: Any, K: int) -> Ngrams:
     wide = counted(K, "word")
     try:
         x, y = _as_rows(X), _as_rows(y)
@@ -226,11 +226,11 @@ def _check_examples(X: Any, y: Any, K: int) -> Examples:
         raise ValueError(f"y has shape {y.shape}, expected ({len(x)},): the next word for each row of X")
     if (x.dtype.kind in "iu") != (y.dtype.kind in "iu"):
         raise TypeError(f"X has dtype {x.dtype} but y {y.dtype}, expected words in both, or numbers")
-    return Examples(x, y)
+    return Ngrams(x, y)
 
 
 def _as_rows(items: Any) -> Rows:
-    """Return numbers, which may lie in a file, as they are taken, and anything else as an array."""
+    """Return numbers, which may lie in a file, as a lazy array, and anything else as an array."""
     stored = as_stored(items)
     array = np.asarray(items) if stored is None or stored.dtype.kind not in "iu" else stored
     return as_lazy(array) if array.dtype.kind in "iu" else array
@@ -249,8 +249,56 @@ def _check_sentences(X: Any, order: int) -> Sentences:
     return Sentences(sentences, order)
 
 
+def learn_vocabulary(
+    texts: Ngrams | Sentences,
+    words: Sequence[str] | None,
+    size: int | None,
+    unknown: str | None,
+    check_size: Callable[[int, str], None],
+) -> Vocabulary:
+    """
+    Return the vocabulary of a model.
+
+    Parameters
+    ----------
+    texts : Ngrams or Sentences
+        What the model is trained on.
+    words : sequence of str or None
+        The words; None learns them.
+    size : int or None
+        Number of most frequent words to learn, or of word numbers.
+    unknown : str or None
+        The word that replaces unknown ones.
+    check_size : callable
+        Called with the number of words and its reason before a vocabulary of numbers is made, which may be too large.
+
+    Returns
+    -------
+    Vocabulary
+        The words, or numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the words or their number cannot be used.
+    """
+    size = None if size is None else check_integer("vocabulary_size", size, 2)
+    if words is not None:
+        if size is not None:
+            raise ValueError(f"vocabulary_size is {size}, but vocabulary has the words; expected None")
+        return Vocabulary(words)
+    if not isinstance(texts, Ngrams) or not texts.has_numbers:
+        return texts.learn(size, unknown)
+    found = f"vocabulary_size is {size}"
+    if size is None:
+        largest, found = texts.largest()
+        size = max(2, largest + 1)
+    check_size(size, found)
+    return Vocabulary(size)
+
+
 def check_contexts(X: Any, K: int) -> tuple[Array, bool]:
-    """Return the last K words of each context, as an array (N, K) of words or of numbers; is it one alone?"""
+    """Return the last K words of each context, as an array (N, K) of words or numbers, and whether it is only one."""
     if isinstance(X, str):
         X = X.split()
     elif hasattr(X, "__array__"):
