@@ -11,7 +11,13 @@ from fastrnn.cells.gru import GRU
 from fastrnn.cells.lstm import LSTM
 from fastrnn.cells.rnn import RNN_RELU, RNN_SIGMOID, RNN_TANH
 
-CELLS = {cell.name: cell for cell in (RNN_TANH, RNN_RELU, RNN_SIGMOID, LSTM, GRU)}
+CELLS: dict[str, Cell] = {  # a literal, whose names help texts read without importing it
+    "rnn_tanh": RNN_TANH,
+    "rnn_relu": RNN_RELU,
+    "rnn_sigmoid": RNN_SIGMOID,
+    "lstm": LSTM,
+    "gru": GRU,
+}
 ALIASES = {"rnn": "rnn_tanh"}
 
 

@@ -5,14 +5,13 @@ default and sentence come from the class that has it.
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fastrnn._docstrings import first_sentence
 from fastrnn.cli.options.option import CHANGES, DATA, MODEL, REOPENS, RUN, TRAINING, Option, write_default
-from fastrnn.cli.options.source import Parameter, Source, read_class, read_names
+from fastrnn.cli.options.source import Parameter, Source, read_class, read_registry
 
 FLAGS = {
     "hidden_size": ("--hidden",),
@@ -37,6 +36,11 @@ PANEL = {
     DATA: ("standardize", "vocabulary_size"),
     RUN: ("random_state", "n_threads"),
 }  # fmt: skip
+REGISTRIES = {  # by the names that types in docstrings have for them
+    "CELLS": (("fastrnn.cells", "ALIASES"), ("fastrnn.cells", "CELLS")),
+    "OPTIMIZERS": (("fastrnn.optimizers", "OPTIMIZERS"),),
+    "SCHEDULES": (("fastrnn.schedules", "SCHEDULES"),),
+}
 NOT_OF_THE_COMMAND = ("verbose", "warm_start")  # a run shows its progress, and goes on by --resume
 ZERO_IS_NONE = ("validation_fraction", "patience", "clip_norm")  # as numbers, so that the command can switch them off
 RESUMED = {"epochs": REOPENS, "patience": REOPENS, "n_threads": CHANGES, "memory_limit": CHANGES}
@@ -58,30 +62,36 @@ def options_of_estimator(path: str) -> Iterator[Option]:
 
 
 def _option(parameter: Parameter, panel: str, flags: tuple[str, ...]) -> Option:
-    default = OF_THE_COMMAND.get(parameter.name, parameter.default)
-    text = first_sentence(parameter.entry.text)
-    choices = re.match(r"\{(.*?)\}", parameter.entry.type)
-    if choices and '"' in choices[1]:
-        names = choices[1].replace('"', "").split(", ")
-        if default is None and parameter.name not in ZERO_IS_NONE:
-            names.append("none")
-        text = f"{text.rstrip('.')}: {', '.join(names[:-1])} or {names[-1]}."
-    if default is None and parameter.name in ZERO_IS_NONE:
-        default = parameter.kind(0)
-    elif default is None and parameter.kind is str:
+    name, kind, default = parameter.name, parameter.kind, OF_THE_COMMAND.get(parameter.name, parameter.default)
+    if default is None and name in ZERO_IS_NONE:
+        default = kind(0)
+    elif default is None and kind is str:
         default = "none"
-    elif parameter.kind is list:
+    elif kind is list:
         default = list(default or ())
-    shown, resumed = SHOWN.get(parameter.name, ""), RESUMED.get(parameter.name, "")
-    text = _without_none(text, default, zero=parameter.name in ZERO_IS_NONE)
-    return Option(parameter.name, parameter.kind, text, default, shown, flags, panel, resumed=resumed)
+    text = _as_on_the_command_line(first_sentence(parameter.entry.text), parameter)
+    names = _choices(parameter.entry.type)
+    if names:
+        names += ["none"] if parameter.entry.type.endswith("None") else []
+        text = f"{text.rstrip('.')}: {', '.join(names[:-1])} or {names[-1]}."
+    return Option(name, kind, text, default, SHOWN.get(name, ""), flags, panel, resumed=RESUMED.get(name, ""))
 
 
-def _without_none(text: str, default: Any, *, zero: bool) -> str:
-    """Return a sentence as the command line means it, which has 0 or none in place of Python's None."""
-    if zero:
+def _choices(type: str) -> list[str]:
+    """Return the names that the type of a parameter lists, as in ``{"xavier", "gaussian"}`` or ``{CELLS}``."""
+    listed = re.match(r"\{(.*?)\}", type)
+    if listed is None:
+        return []
+    if listed[1] in REGISTRIES:
+        return [name for module, registry in REGISTRIES[listed[1]] for name in read_registry(module, registry)]
+    return re.findall(r'"(.*?)"', listed[1])
+
+
+def _as_on_the_command_line(text: str, parameter: Parameter) -> str:
+    """Return a sentence with 0 or none in place of Python's None, and without the clause of a None that only Python has."""
+    if parameter.name in ZERO_IS_NONE:
         return text.replace("None or 0", "0").replace("None", "0")
-    return text.replace("None", "none") if default == "none" else re.sub(r"[;,] None [^.;]*", "", text)
+    return text.replace("None", "none") if parameter.kind is str else re.sub(r"[;,] None [^.;]*", "", text)
 
 
 def _panel(name: str) -> str:
@@ -93,15 +103,9 @@ def _panel(name: str) -> str:
 
 def fields_of_optimizers() -> dict[str, Mapping[str, Parameter]]:
     """Return the fields of each optimizer of `fastrnn.optimizers.OPTIMIZERS`, by its name and their own."""
-    return {name: read_class(path).parameters for name, path in _paths().items()}
-
-
-def _paths() -> dict[str, str]:
-    """Return the class of each optimizer by its name: of the module as it is, or as its source says."""
-    module = sys.modules.get("fastrnn.optimizers")
-    if module is not None:
-        return {name: f"{kind.__module__}.{kind.__qualname__}" for name, kind in module.OPTIMIZERS.items()}
-    return {name: f"fastrnn.optimizers.{kind}" for name, kind in read_names("fastrnn.optimizers", "OPTIMIZERS").items()}
+    return {
+        name: read_class(path).parameters for name, path in read_registry("fastrnn.optimizers", "OPTIMIZERS").items()
+    }
 
 
 def options_of_optimizers(source: Source) -> Iterator[Option]:

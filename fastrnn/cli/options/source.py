@@ -82,14 +82,20 @@ def _read(module: str, name: str) -> Source:
     )
 
 
-def read_names(module: str, name: str) -> dict[str, str]:
-    """Return a dict of a module whose values are names, such as ``{"sgd": SGD}``, as ``{"sgd": "SGD"}``."""
+def read_registry(module: str, name: str) -> dict[str, str]:
+    """Return the entries of a registry, such as ``{"sgd": SGD}``, with the paths of their values.
+
+    A module that is imported may have more entries than its source: custom ones.
+    """
+    if module in sys.modules:
+        values = getattr(sys.modules[module], name).items()
+        return {key: f"{value.__module__}.{getattr(value, '__qualname__', '')}" for key, value in values}
     for node in parse(module).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             if isinstance(target, ast.Name) and target.id == name:
                 pairs = zip(node.value.keys, node.value.values, strict=True)
-                return {ast.literal_eval(key): ast.unparse(value) for key, value in pairs if key is not None}
+                return {ast.literal_eval(key): f"{module}.{ast.unparse(value)}" for key, value in pairs if key}
     raise AttributeError(f"module {module} has no dict {name}")
 
 
