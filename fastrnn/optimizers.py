@@ -1,7 +1,10 @@
 """Optimizers: they change one flat vector of parameters in place.
 
-An optimizer is its constants. What it remembers between updates is a dict of arrays and numbers, which belongs to the
-caller and can be stored as it is; the learning rate of an update may differ from the optimizer's own.
+An optimizer holds only its constants. Its state between updates is a dict of arrays and numbers, which belongs to the
+caller and can be saved. A schedule may give an update another learning rate than the optimizer's own.
+
+To add an optimizer, write a frozen dataclass with the methods of `Optimizer` and a field `learning_rate`, whose default
+is the rate it has when it is given by name, and add a line to `OPTIMIZERS`.
 """
 
 from collections.abc import Callable
@@ -20,17 +23,17 @@ FORMS = ("classical", "nesterov", "averaged")
 
 
 class Optimizer(Protocol):
-    """What the trainer calls."""
+    """The methods that the trainer calls."""
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate at the start."""
+        """The initial learning rate."""
 
     def initial_state(self, parameters: Array) -> dict[str, Any]:
         """
-        Return what is remembered before the first update.
+        Return the state before the first update.
 
-        For tables of lazy layers arrays must have a number for each parameter; of these `update` then gets the rows
+        For the tables of lazy layers, each array must have one number per parameter; `update` then gets only the rows
         of the batch, one after another.
 
         Parameters
@@ -46,40 +49,41 @@ class Optimizer(Protocol):
 
     def update(self, parameters: Array, gradients: Array, state: dict[str, Any], learning_rate: float) -> None:
         """
-        Make one step down.
+        Make one update.
 
         Parameters
         ----------
         parameters : ndarray
             The flat vector; changed in place.
         gradients : ndarray
-            Its gradient; left as it is.
+            Its gradient; not changed.
         state : dict
             From `initial_state`; changed in place.
         learning_rate : float
-            Of this step.
+            Learning rate of this update.
         """
 
 
 @dataclass(frozen=True)
 class SGD:
     """
-    Gradient descent with momentum.
+    Stochastic gradient descent with momentum.
 
-    With the gradient g, learning rate e and momentum a: ``w -= e * v``, where v is ``a * v + g`` (classical), or
-    ``a * v + (1 - a) * g`` (averaged), which at equal rates makes steps smaller by 1 - a; in the Nesterov form v is
-    classical, and ``w -= e * (g + a * v)`` (Sutskever et al. 2013). All begin with v = 0.
+    With gradient g, learning rate e and momentum a, the update is ``w -= e * v``. In the classical form
+    ``v = a * v + g``. In the averaged form ``v = a * v + (1 - a) * g``, so its steps are smaller by 1 - a at the same
+    learning rate. In the Nesterov form v is classical, and ``w -= e * (g + a * v)`` (Sutskever et al. 2013). All start
+    with v = 0.
 
     Parameters
     ----------
     learning_rate : float
-        Above 0.
+        Learning rate, above 0.
     momentum : float
-        In [0, 1).
+        Momentum, in [0, 1).
     form : {"classical", "nesterov", "averaged"}
-        Which momentum.
+        Form of the momentum.
     weight_decay : float
-        This times w is added to the gradient.
+        L2 penalty: this times the weights is added to the gradient.
 
     Raises
     ------
@@ -119,13 +123,15 @@ class Adam:
     Parameters
     ----------
     learning_rate : float
-        Above 0.
-    beta1, beta2 : float
-        Memory of the means of the gradient and of its square, in [0, 1).
+        Learning rate, above 0.
+    beta1 : float
+        Decay rate of the running mean of the gradient, in [0, 1).
+    beta2 : float
+        Decay rate of the running mean of the squared gradient, in [0, 1).
     epsilon : float
-        Added to the root of the second mean; above 0.
+        Number added to the root of the second mean; above 0.
     weight_decay : float
-        Each step first takes ``learning_rate * weight_decay * w`` off w.
+        Decoupled weight decay: each update first subtracts ``learning_rate * weight_decay * w`` from the weights w.
 
     Raises
     ------
@@ -173,12 +179,12 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None) -> Optimizer:
     """
-    Return the optimizer of this name, or the object itself.
+    Return the optimizer with this name, or the object itself.
 
     Parameters
     ----------
     optimizer : {"adam", "sgd"} or Optimizer
-        A name, or an object, which has its own learning rate.
+        A name in `OPTIMIZERS`, or an object, which has its own learning rate.
     learning_rate : float, optional
         Learning rate of an optimizer given by name; None takes the default of its class: 0.001 for Adam, 0.01 for SGD.
 
@@ -190,8 +196,8 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
     Raises
     ------
     TypeError, ValueError
-        If no optimizer has this name, if its class has no default learning rate and none is given, or if the learning
-        rate is not above 0.
+        If no optimizer has this name, if it has no default learning rate and none is given, or if the learning rate is
+        not above 0.
     """
     if not isinstance(optimizer, str):
         if not hasattr(optimizer, "update") or isinstance(optimizer, type):
@@ -212,21 +218,21 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
 
 def clip_by_global_norm(gradients: Array, limit: float | None, *more: Array) -> float:
     """
-    Scale gradients down to a norm (Pascanu et al. 2013).
+    Scale gradients down to a maximum norm (Pascanu et al. 2013).
 
     Parameters
     ----------
     gradients : ndarray
-        The flat vector; changed in place where its norm is above the limit and finite.
+        The flat vector; changed in place if the norm is above the limit and finite.
     limit : float or None
-        Largest Euclidean norm; None changes nothing.
+        Maximum Euclidean norm; None changes nothing.
     *more : ndarray
-        Gradients outside of the vector, which count in the norm and are scaled alike.
+        Gradients outside the vector; they count in the norm and are scaled by the same factor.
 
     Returns
     -------
     float
-        The norm before.
+        The norm before scaling.
     """
     parts = (gradients, *more)
     norm = sqrt(sum(map(sum_of_squares, parts)))
@@ -237,6 +243,6 @@ def clip_by_global_norm(gradients: Array, limit: float | None, *more: Array) -> 
 
 
 def _check_numbers(optimizer: Optimizer, **intervals: str) -> None:
-    """Check the constants of a frozen dataclass, and make Python floats of them: a float64 scalar widens arrays."""
+    """Check the constants of a frozen dataclass and make them Python floats: a float64 scalar widens arrays."""
     for name, interval in intervals.items():
         object.__setattr__(optimizer, name, check_number(name, getattr(optimizer, name), interval))

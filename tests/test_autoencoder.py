@@ -294,6 +294,24 @@ def test_pipeline_and_search():
     assert clone(search.best_estimator_).get_params() == search.best_estimator_.get_params()
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd"])
+def test_a_validation_set_of_its_own_is_only_validated_on(solver):
+    own = np.random.default_rng(1).uniform(0.1, 0.9, (9, F))
+    parameters = {"solver": solver, "epochs": 4, "batch_size": 5}
+    fitted = autoencoder(**parameters, validation_fraction=0.3).fit(X, validation_data=(own, None))
+    alone = autoencoder(**parameters).fit(X)
+    assert fitted.history_["train_loss"] == alone.history_["train_loss"]
+    assert len(fitted.validation_rows_) == 0
+    best = fitted.history_["validation_loss"][fitted.best_epoch_ - 1]
+    assert best == min(fitted.history_["validation_loss"])
+    np.testing.assert_allclose(best, fitted.cost(own)[0], rtol=1e-12)
+    np.testing.assert_allclose(fitted.cost_, fitted.cost(X)[0], rtol=1e-12)
+    with pytest.raises(ValueError, match=f"X has {F - 1} features, but SparseAutoencoder is expecting {F}"):
+        autoencoder().fit(X, validation_data=(own[:, 1:], None))
+    with pytest.raises(ValueError, match="X contains NaN at row 2, column 1"):
+        autoencoder().fit(X, validation_data=(np.where(np.arange(9 * F).reshape(9, F) == 2 * F + 1, np.nan, own), None))
+
+
 def test_inputs_beyond_a_sigmoid_are_warned_of():
     with pytest.warns(UserWarning, match=r"X has values in -?\d.*reconstructs only those in 0\.\.1; scale it"):
         autoencoder(epochs=1).fit(3 * X - 1)

@@ -91,6 +91,27 @@ def test_no_paragraph_of_the_manual_comes_twice(monkeypatch):
 # ---- the model -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("stateful", [True, False])
+def test_a_validation_set_of_its_own_is_only_validated_on(stateful):
+    parameters, own = SMALL | ({} if stateful else WINDOWED), "the dog sat on the cat, and ate it all.\n" * 2
+    fitted = CharacterLanguageModel(**parameters).fit(TEXT, validation_data=(own, None))
+    alone = CharacterLanguageModel(**parameters, validation_fraction=None).fit(TEXT)
+    assert fitted.history_["train_loss"] == alone.history_["train_loss"]
+    assert fitted.vocabulary_ == "".join(sorted(set(TEXT)))
+    best = fitted.best_epoch_ - 1
+    found = fitted.history_["validation_loss"][best], fitted.history_["validation_accuracy"][best]
+    np.testing.assert_allclose(found, fitted.evaluate(own), rtol=1e-12)
+    for wrong, error, message in (
+        (("the fox sat", None), ValueError, "character 6 of the text of validation_data is 'x', expected one of the"),
+        (("t", None), ValueError, "the text has 1 character to validate, expected at least"),
+        ((5, None), TypeError, "X of validation_data has type int, expected a text"),
+        ((own, own), TypeError, "validation_data has a y, but the targets are characters of X"),
+        (own, ValueError, "validation_data has type str, expected a tuple"),
+    ):
+        with pytest.raises(error, match=message):
+            CharacterLanguageModel(**parameters).fit(TEXT, validation_data=wrong)
+
+
 def test_the_vocabulary_is_the_set_of_characters(model):
     assert model.vocabulary_ == "".join(sorted(set(TEXT)))
     assert model.model_.input_shape == (None, len(set(TEXT)))

@@ -88,7 +88,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(fastrnn.StorageError, match=r"other.h5: holds 'recipe', expected one of Sequential"):
         fastrnn.load(tmp_path / "other.h5")
     storage.write(tmp_path / "part.h5", {"kind": "RecurrentClassifier"})
-    with pytest.raises(fastrnn.StorageError, match=r"part.h5: is no complete RecurrentClassifier"):
+    with pytest.raises(fastrnn.StorageError, match=r"part.h5: this RecurrentClassifier is not complete"):
         fastrnn.load(tmp_path / "part.h5")
     with pytest.raises(fastrnn.StorageError, match=r"none.h5"):
         fastrnn.load(tmp_path / "none.h5")
@@ -98,12 +98,12 @@ def test_other_files_are_refused(tmp_path):
     ("change", "message"),
     [
         (lambda tree: tree.update(classes=np.arange(9)), "it has 9 classes, but its net 3 outputs"),
-        (lambda tree: tree.update(parameters=5), "is no RecurrentClassifier that can be used"),
+        (lambda tree: tree.update(parameters=5), "this RecurrentClassifier cannot be loaded"),
         (lambda tree: tree["inputs"].update(mean=np.zeros(7)), "its scales are of 7 channels"),
-        (lambda tree: tree["model"].update(layers="abc"), "is no RecurrentClassifier that can be used"),
+        (lambda tree: tree["model"].update(layers="abc"), "this RecurrentClassifier cannot be loaded"),
         (lambda tree: tree["model"].update(parameters={"1.W": 3}), "parameters are missing"),
         (lambda tree: tree["model"]["layers"][0].update(layer="Tower"), "layer 'Tower' is unknown"),
-        (lambda tree: tree.pop("history"), "is no complete RecurrentClassifier: 'history' is missing"),
+        (lambda tree: tree.pop("history"), "this RecurrentClassifier is not complete: 'history' is missing"),
     ],
 )
 def test_wrong_contents_are_refused_by_file(tmp_path, change, message):

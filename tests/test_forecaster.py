@@ -70,6 +70,46 @@ def test_examples_are_windows_of_the_training_part(difference, steps):
         np.testing.assert_allclose(held[0, 0], (X[n : n + H] - known).ravel(), rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("difference", [True, False])
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_validation_set_of_its_own_is_only_validated_on(difference, steps):
+    X, own = series(), [series(31, seed=1), series(W + H + 1, seed=2) + 40]
+    parameters = {"difference": difference, "return_sequences": steps, "dtype": "float64"}
+    fitted = forecaster(**parameters).fit(X, validation_data=(own, None))
+    alone = forecaster(**parameters, validation_fraction=None).fit(X)
+    assert fitted.history_["train_loss"] == alone.history_["train_loss"]
+    for own_scale, scale in ((fitted.inputs_, alone.inputs_), (fitted.targets_, alone.targets_)):
+        np.testing.assert_array_equal(own_scale, scale)
+    np.testing.assert_array_equal(fitted.origin_, X.mean(axis=0))
+    assert len(fitted.validation_rows_) == 0
+    errors = []
+    for one in own:
+        for t in range(W - 1, len(one) - H):
+            window = one[t - W + 1 : t + 1]
+            x = window - (window[0] if difference else fitted.origin_)
+            outputs = fitted.model_.predict(fitted.inputs_.apply(x)[None])[0]
+            known = range(t - W + 1, t + 1) if steps else [t]
+            for s, output in zip(known, np.atleast_2d(outputs), strict=True):
+                target = (one[s + 1 : s + 1 + H] - (one[s] if difference else fitted.origin_)).ravel()
+                errors.append(output - fitted.targets_.apply(target))
+    best = fitted.history_["validation_loss"][fitted.best_epoch_ - 1]
+    np.testing.assert_allclose(best, np.mean(np.square(errors)), rtol=1e-10)
+
+
+def test_a_validation_set_is_like_the_series_to_train_on():
+    X = pd.DataFrame(series(), columns=["a", "b"])
+    for own, error, message in (
+        ((series(), series()), TypeError, "validation_data has a y, but the targets are later steps of X"),
+        ((series()[:, :1], None), ValueError, "X of validation_data has 1 channels, expected 2, as it was fitted with"),
+        (([series(), series(9)], None), ValueError, r"X of validation_data\[1\] has 9 steps, expected at least 10"),
+        ((np.full((20, 2), np.nan), None), ValueError, "X of validation_data holds nan at step 0, channel 0"),
+        ((X[["b", "a"]], None), ValueError, "X of validation_data has the columns b, a; expected a, b"),
+        ((X, None, None), ValueError, "expected a tuple"),
+    ):
+        with pytest.raises(error, match=message):
+            forecaster().fit(X, validation_data=own)
+
+
 @pytest.mark.parametrize("parameters", [{}, {"difference": False}, {"return_sequences": True}])
 def test_nothing_held_out_is_trained_on(parameters):
     """Other values at the end change validation, and not a bit of what is trained in a first epoch."""

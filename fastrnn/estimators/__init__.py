@@ -1,4 +1,4 @@
-"""The scikit-learn face of fastrnn, and `load` for all that it saves."""
+"""Estimators with the interface of scikit-learn, and `load`, which reads every file that fastrnn saves."""
 
 from fastrnn.estimators.autoencoder import SparseAutoencoder
 from fastrnn.estimators.characters import CharacterLanguageModel

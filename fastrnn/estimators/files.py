@@ -65,6 +65,6 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = (), classes: Sequenc
             return known[kind].from_tree(tree, cells, classes)
         return MODELS[kind](tree, cells)
     except KeyError as error:
-        raise storage.StorageError(f"{fspath(path)}: is no complete {kind}: {error} is missing") from error
+        raise storage.StorageError(f"{fspath(path)}: this {kind} is not complete: {error} is missing") from error
     except (AttributeError, IndexError, MemoryError, TypeError, ValueError) as error:
-        raise storage.StorageError(f"{fspath(path)}: is no {kind} that can be used: {error}") from error
+        raise storage.StorageError(f"{fspath(path)}: this {kind} cannot be loaded: {error}") from error

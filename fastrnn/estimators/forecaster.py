@@ -132,6 +132,7 @@ class RecurrentForecaster(RecurrentRegressor):
         self._keep_parameters()
         if not again:
             self.columns_ = find_channels(self.targets, series[0].shape[1], names)
+            self.series_column_: str | None = None
             self.origin_ = np.concatenate([one[:n] for one, n in zip(series, learning, strict=True)]).mean(axis=0)
         else:
             self._check_channels(series)
@@ -361,7 +362,7 @@ class RecurrentForecaster(RecurrentRegressor):
         return {"window": self.window_, "horizon": self.horizon_, "difference": self.difference_}
 
     def _fitted_tree(self) -> dict[str, Any]:
-        own = {"columns": self.columns_, "origin": self.origin_, "series_column": getattr(self, "series_column_", None)}
+        own = {"columns": self.columns_, "origin": self.origin_, "series_column": self.series_column_}
         return super()._fitted_tree() | own
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:

@@ -1,1 +1,1 @@
-"""What people have, checked and turned into the arrays that a net takes: one file a kind of input."""
+"""Conversion of what users have to the arrays that nets take."""

@@ -1,4 +1,4 @@
-"""What people have, as what the kernels take: arrays (N, T, I) with lengths, standardised by channel."""
+"""Sequences and tables, converted to arrays (N, T, I) with lengths, and standardised by channel."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -15,7 +15,7 @@ from fastrnn.data.lazy_array import LazyArray
 
 
 class Inputs(NamedTuple):
-    """Examples (N, T, I) or (N, F) as given, their lengths (N,) where they are not equal, and the dtype of the net."""
+    """Examples (N, T, I) or (N, F) as given, their lengths (N,) if they differ, and the dtype of the net."""
 
     given: LazyArray
     lengths: Array | None
@@ -23,11 +23,11 @@ class Inputs(NamedTuple):
 
     @property
     def x(self) -> LazyArray:
-        """The examples in the dtype of the net, checked as they are taken."""
+        """The examples in the dtype of the net, checked when they are read."""
         return self.given.map(self._convert, dtype=self.dtype)
 
     def read_through(self, visit: Callable[[int, Array], Any] = lambda first, piece: None) -> str:
-        """Check what `x` holds in one pass, and return its fingerprint; `visit` sees each piece, and its first row."""
+        """Check `x` in one pass and return its fingerprint; `visit` is called with the first row and each piece."""
         known = Fingerprint(self.given.shape, self.dtype)
         for first, piece in self.given.pieces():
             values = self._convert(piece, self.given.source_rows(slice(first, first + len(piece))))
@@ -40,11 +40,11 @@ class Inputs(NamedTuple):
 
 
 def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Inputs:
-    """Convert X to sequences; `reset` learns the number of features, which is otherwise held against the fitted one.
+    """Convert X to sequences; with `reset` the number of features is learned, otherwise it must be the fitted one.
 
-    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,); an array may lie in a file. Features are
-    the columns where an estimator is fitted with (N, T), as scikit-learn counts them, and else the I channels. A list
-    of equally long rows of numbers is a table (N, T), as elsewhere.
+    X is (N, T, I), or (N, T) for one channel, or a list of (T_n, I) or (T_n,); an array may lie in a file. If an
+    estimator is fitted with (N, T), the features are its columns, as scikit-learn counts them; otherwise they are the I
+    channels. A list of rows of numbers, all of the same length, is a table (N, T).
     """
     dtype = check_dtype(estimator.dtype) if reset else estimator.model_.dtype
     lengths, table = None, False
@@ -71,7 +71,7 @@ def check_sequences(estimator: Any, X: Any, *, reset: bool) -> Inputs:
 
 
 def check_table(estimator: Any, X: Any, *, reset: bool, counted: bool = True) -> LazyArray:
-    """Return a table (N, F) of numbers as it is given; scikit-learn counts its columns and knows their names."""
+    """Return a table (N, F) of numbers as given; scikit-learn checks the number and names of its columns."""
     stored = as_stored(X)
     if stored is None:
         options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
@@ -87,7 +87,7 @@ def check_table(estimator: Any, X: Any, *, reset: bool, counted: bool = True) ->
 
 
 def as_stored(X: Any) -> LazyArray | None:
-    """Return an array that lies in a file as one that is read by blocks, or None if it does not."""
+    """Return an array that lies in a file as a lazy one, which is read by blocks; None for other arrays."""
     if isinstance(X, LazyArray):
         return X
     if isinstance(X, h5py.Dataset):
@@ -101,7 +101,7 @@ def _check_real(x: Any) -> None:
 
 
 def _is_list_of_sequences(X: Any) -> bool:
-    """Is it a list of arrays of steps, of two axes or of unequal lengths?"""
+    """Return whether X is a list of sequences: of arrays with two axes, or of different lengths."""
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
         return np.ndim(X[0]) >= 1
     if not isinstance(X, list | tuple) or not X:
@@ -153,7 +153,10 @@ def _from_list(X: Any) -> tuple[LazyArray, Array | None]:
 
 
 def check_finite(x: Array, dtype: np.dtype[Any], numbers: Array | None = None) -> Array:
-    """Return x, (N, T, I) or (N, F), in this dtype; refuse what is not finite then, by the numbers of its rows."""
+    """Return x, (N, T, I) or (N, F), in this dtype; values that are not finite then are an error.
+
+    `numbers` are the numbers of its rows, for the error.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         x = x.astype(dtype, copy=False)
         suspicious = not np.isfinite(x.sum())
@@ -170,7 +173,7 @@ def check_finite(x: Array, dtype: np.dtype[Any], numbers: Array | None = None) -
 
 class Moments:
     """
-    Means and sums of squared deviations by column, of rows that come some at a time.
+    Means and sums of squared deviations of columns, from rows that come in pieces.
 
     References
     ----------
@@ -183,7 +186,7 @@ class Moments:
         self.mean, self.squares = np.zeros(columns), np.zeros(columns)
 
     def add(self, values: Array) -> None:
-        """Take rows (n, K) in."""
+        """Add rows (n, K)."""
         n = len(values)
         if n == 0:
             return
@@ -197,14 +200,14 @@ class Moments:
 
 
 class Standardizer(NamedTuple):
-    """Means and standard deviations by column; a constant column is only centred."""
+    """Means and standard deviations of columns; a constant column is only centred."""
 
     mean: Array
     scale: Array
 
     @classmethod
     def of(cls, moments: Moments) -> Self:
-        """Return those of rows that a `Moments` has been given."""
+        """Return those of the rows in a `Moments`."""
         mean, scale = moments.mean, np.sqrt(moments.squares / moments.n)
         return cls(mean, np.where(scale > 1e-7 * np.maximum(1e-30, np.abs(mean)), scale, 1.0))
 
@@ -220,12 +223,12 @@ class Standardizer(NamedTuple):
         return ((values - self.mean) / self.scale).astype(values.dtype)
 
     def undo(self, values: Array) -> Array:
-        """Return what `apply` was given, in float64."""
+        """Invert `apply`, in float64."""
         return values * self.scale + self.mean
 
 
 def learn_scales(sequences: Inputs, training: Array) -> tuple[Standardizer, str]:
-    """Learn the scales of the channels from the valid steps of the training rows, and the fingerprint of all rows."""
+    """Return the scales of the channels, from the valid steps of training rows, and the fingerprint of all rows."""
     given, lengths, _ = sequences
     n, T, I = given.shape
     trains = np.zeros(n, bool)
@@ -242,7 +245,7 @@ def learn_scales(sequences: Inputs, training: Array) -> tuple[Standardizer, str]
 
 
 def check_targets(y: Any, n: int, dtype: Any) -> Array:
-    """Return finite targets (N,) or (N, K) for n examples; dtype None keeps labels as they are."""
+    """Return finite targets (N,) or (N, K) for n examples; with dtype None, labels stay as they are."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", ensure_min_samples=0)
@@ -252,7 +255,7 @@ def check_targets(y: Any, n: int, dtype: Any) -> Array:
 
 
 def check_step_targets(y: Any, sequences: Inputs) -> Array:
-    """Return finite targets (N, T) or (N, T, K), one for each step of the sequences; beyond a row's length 0."""
+    """Return finite targets (N, T) or (N, T, K), one for each step of the sequences; 0 beyond a row's length."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     N, T = sequences.given.shape[:2]
@@ -277,7 +280,7 @@ def check_step_targets(y: Any, sequences: Inputs) -> Array:
 
 
 def valid_steps(values: Array, lengths: Array | None) -> Array:
-    """Return the rows (n, K) of values (N, T, K) that belong to a step."""
+    """Return the rows (n, K) of values (N, T, K) that are not padding."""
     if lengths is None:
         return values.reshape(-1, values.shape[2])
     return values[np.arange(values.shape[1]) < lengths[:, None]]

@@ -11,7 +11,7 @@ Series = list[Array]  # each (T, C), float64
 
 
 def is_list(X: Any) -> bool:
-    """Is it a list of series, rather than of numbers?"""
+    """Return whether X is a list of series, rather than of numbers."""
     return isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) > 0
 
 

@@ -1,4 +1,4 @@
-"""Texts and lists of words, as the numbers of their symbols."""
+"""Texts and lists of words, converted to the numbers of their symbols."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,21 +13,21 @@ Row = Sequence[str]  # a text, whose symbols are its characters, or a list of wo
 
 class Symbols:
     """
-    What the sequences of one side are made of: characters of texts, or words.
+    The symbols of the sources or the targets: characters of texts, or words.
 
     Parameters
     ----------
     symbols : sequence of str
-        By number.
+        The symbols by number.
     of_texts : bool
-        Are they the characters of texts?
+        True for characters of texts, False for words.
     name : str
-        Where they come from, for errors.
+        What errors call them.
 
     Raises
     ------
     TypeError, ValueError
-        If they are none such, or one comes twice.
+        If they are not symbols of this kind, or one comes twice.
     """
 
     def __init__(self, symbols: Sequence[str], of_texts: bool, name: str) -> None:
@@ -53,7 +53,7 @@ class Symbols:
         return np.array(list(self.numbers), dtype="O")
 
     def check(self, name: str, rows: Any) -> list[Row]:
-        """Return sequences of the kind that these are the symbols of, all of them known."""
+        """Return sequences; another kind of sequence or an unknown symbol is an error."""
         found, of_texts = check_rows(name, rows)
         if of_texts != self.of_texts:
             kinds = ("lists of words", "texts")
@@ -68,7 +68,7 @@ class Symbols:
         return found
 
     def pad(self, rows: Sequence[Row], first: int, padding: int) -> tuple[Array, Array]:
-        """Return numbers, counted from `first`, of known symbols (N, T) with padding after them, and lengths (N,)."""
+        """Return padded numbers (N, T) of known symbols, counted from `first`, and lengths (N,)."""
         lengths = np.fromiter(map(len, rows), np.intp, count=len(rows))
         dtype = np.min_scalar_type(len(self) - 1 + first) if padding >= 0 else np.int32
         padded = np.full((len(rows), int(lengths.max(initial=0))), padding, dtype)
@@ -79,7 +79,7 @@ class Symbols:
 
 
 def check_rows(name: str, rows: Any) -> tuple[list[Row], bool]:
-    """Return sequences, and whether they are texts, or lists of words."""
+    """Return sequences, and whether they are texts rather than lists of words."""
     rows = rows.tolist() if hasattr(rows, "tolist") else rows
     expected = "expected a list of texts, or of lists of words"
     if not isinstance(rows, list | tuple):
@@ -100,8 +100,8 @@ def check_rows(name: str, rows: Any) -> tuple[list[Row], bool]:
 
 
 def learn_symbols(rows: Sequence[Row], of_texts: bool, name: str) -> Symbols:
-    """Return the symbols that sequences have, sorted."""
+    """Return the symbols of sequences, sorted."""
     symbols = sorted({symbol for row in rows for symbol in row})
     if not symbols:
-        raise ValueError(f"{name} has no symbols, expected some sequence that is not empty")
+        raise ValueError(f"{name} has no symbols, expected a sequence that is not empty")
     return Symbols(symbols, of_texts, name)
