@@ -1,5 +1,6 @@
 """The commands. Options are parsed before anything that takes time to import."""
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -33,6 +34,7 @@ def _run(module: str) -> None:
 
             from fastrnn.cli.errors import fail
 
+            _import_additions()
             try:
                 sys.exit(import_module(module).app(standalone_mode=False))
             except TyperException as error:
@@ -42,3 +44,14 @@ def _run(module: str) -> None:
         except Interrupted as interrupted:  # later, where there is something to save, this is not reached
             print(f"stopped by {interrupted} before anything was written", file=sys.stderr)
             sys.exit(interrupted.code)
+
+
+def _import_additions() -> None:
+    """Import the modules that FASTRNN_ADDITIONS names: they may register tasks, optimizers, cells and estimators."""
+    from fastrnn.cli.errors import fail
+
+    for name in filter(None, os.environ.get("FASTRNN_ADDITIONS", "").split(",")):
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            fail(f"FASTRNN_ADDITIONS names the module {name!r}, but there is no module {error.name!r}; set PYTHONPATH")

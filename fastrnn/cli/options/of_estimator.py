@@ -73,7 +73,8 @@ def _option(parameter: Parameter, panel: str, flags: tuple[str, ...]) -> Option:
     names = _choices(parameter.entry.type)
     if names:
         names += ["none"] if parameter.entry.type.endswith("None") else []
-        text = f"{text.rstrip('.')}: {', '.join(names[:-1])} or {names[-1]}."
+        what = re.sub(r"[;,] none [^.;]*", "", text).rstrip(".")
+        text = f"{what}: {', '.join(names[:-1])} or {names[-1]}."
     return Option(name, kind, text, default, SHOWN.get(name, ""), flags, panel, resumed=RESUMED.get(name, ""))
 
 
@@ -88,7 +89,7 @@ def _choices(type: str) -> list[str]:
 
 
 def _as_on_the_command_line(text: str, parameter: Parameter) -> str:
-    """Return a sentence with 0 or none in place of Python's None, and without the clause of a None that only Python has."""
+    """Return a sentence with 0 or none in place of Python's None; what only Python's None does is left out."""
     if parameter.name in ZERO_IS_NONE:
         return text.replace("None or 0", "0").replace("None", "0")
     return text.replace("None", "none") if parameter.kind is str else re.sub(r"[;,] None [^.;]*", "", text)

@@ -83,13 +83,15 @@ def _read(module: str, name: str) -> Source:
 
 
 def read_registry(module: str, name: str) -> dict[str, str]:
-    """Return the entries of a registry, such as ``{"sgd": SGD}``, with the paths of their values.
+    """Return the names of a registry, such as ``{"sgd": SGD}``, with the paths of the classes that they stand for.
 
     A module that is imported may have more entries than its source: custom ones.
     """
     if module in sys.modules:
-        values = getattr(sys.modules[module], name).items()
-        return {key: f"{value.__module__}.{getattr(value, '__qualname__', '')}" for key, value in values}
+        entries = getattr(sys.modules[module], name).items()
+        return {
+            key: f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else "" for key, kind in entries
+        }
     for node in parse(module).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
