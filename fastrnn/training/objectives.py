@@ -13,16 +13,18 @@ from fastrnn.training.batches import Examples
 
 
 class Objective(ABC):
-    """A function of parameters and examples. The trainer changes the parameters, which are one flat vector.
+    """
+    A function of parameters and examples. The trainer changes the parameters, which are one flat vector.
 
-    The first part of the vector has a flat gradient. Tables may follow of which a batch changes few rows.
+    The first part of the vector has a flat gradient. Tables may follow it; a batch changes few of their rows.
 
     Attributes
     ----------
     steps : bool
         Is there a target for each step of x?
     measures : tuple of str
-        The columns of the history, after ``train_loss``, of which `gradient` returns sums, such as ``train_accuracy``.
+        Names of the sums that `gradient` returns, such as ``train_accuracy``: columns of the history after
+        ``train_loss``.
     larger_is_better : tuple of str
         Endings of the columns in which a larger value is better; in all others a smaller one is.
     scale : str

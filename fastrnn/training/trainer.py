@@ -176,8 +176,8 @@ class Trainer:
             A batch of rows comes window by window, with an update each. The final state of a window is the initial
             state of the next; gradients end at the first step of the window. None goes back through all steps.
         known : mapping of str to str, optional
-            Other fingerprints by which `fit` knows the data of a run when it goes on, such as those of labels. Under
-            "training x" and "validation x" those of the inputs themselves, which then need no pass to take them.
+            Known fingerprints of the data, which must be the same when a run goes on, such as those of labels. Those of
+            the inputs are "training x" and "validation x"; if they are given, `fit` needs no pass over the inputs.
 
         Returns
         -------
