@@ -1,5 +1,6 @@
 """Checks of arguments: every error says the name, the value and what was expected."""
 
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,10 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     value = bool(value) if isinstance(value, np.bool_) else value
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def described(value: Any) -> Any:
+    """Return a setting so that equal ones are equal, also after a file: a number or text, or the name of a function."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return repr(value) if is_dataclass(value) else getattr(value, "__qualname__", type(value).__qualname__)

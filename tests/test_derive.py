@@ -191,7 +191,7 @@ def test_saved_and_loaded_by_name(tmp_path):
     X, y = rng.normal(size=(40, 6, 3)), np.arange(40) % 2
     fitted = fastrnn.RecurrentClassifier(cell, hidden_size=5, epochs=1, random_state=0).fit(X, y)
     fitted.save(tmp_path / "model.h5")
-    with pytest.raises(fastrnn.StorageError, match=r"cell 'mgu'.*give it as cells="):
+    with pytest.raises(fastrnn.StorageError, match=r"this model uses the custom cell 'mgu': pass it as cells=\[mgu\]"):
         fastrnn.load(tmp_path / "model.h5")
     loaded = fastrnn.load(tmp_path / "model.h5", cells=[derive("mgu", "fn", "h", minimal_gated_unit)])
     for other in (loaded, pickle.loads(pickle.dumps(fitted))):
