@@ -77,7 +77,8 @@ def test_derived_cells_are_right(step, gates, states, n_kept):
 
 
 def test_no_more_is_kept_and_computed_than_by_hand():
-    assert [DERIVED[cell].n_kept - cell.n_kept for cell in BY_HAND] == [0, 0, 0, 1, 0, 0]  # LSTM: tanh(c), too
+    more = {cell.name: DERIVED[cell].n_kept - cell.n_kept for cell in BY_HAND}
+    assert {name: count for name, count in more.items() if count} == {"lstm": 1}  # tanh(c)
     backward = {cell.name: DERIVED[cell].source.partition("step_vjp")[2] for cell in BY_HAND}
     products = {name: text.replace("**", "*").count("*") for name, text in backward.items()}
     assert products["gru"] <= inspect.getsource(CELLS["gru"].step_vjp).count("*")
@@ -128,7 +129,7 @@ def test_what_cannot_be_derived_is_refused(step, message):
     ids=["if", "max", "and"],
 )
 def test_a_branch_is_called_a_branch(step, make):
-    with pytest.raises(ValueError, match=r"cell 'odd': step branches on a value .*relu and positive") as raised:
+    with pytest.raises(ValueError, match=r"cell 'odd': step branches on a value .*relu or positive") as raised:
         make("odd", "n", "h", step)
     assert "ambiguous" not in str(raised.value)
 
@@ -142,13 +143,13 @@ def test_a_step_that_takes_the_tracing_for_something_else_is_found_out():
     def step(ax, ah, s):
         return (tanh(ax[0] if isinstance(ax[0], np.ndarray) else ah[0]),), ()
 
-    with pytest.raises(ValueError, match=r"what was derived differs from step.*the same at every call"):
+    with pytest.raises(ValueError, match=r"the derived functions differ from step.*the same at every call"):
         derive("odd", "n", "h", step)
 
 
 def test_without_sympy(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
-    with pytest.raises(ImportError, match=r"derive needs SymPy, .* \(pip install 'fastrnn\[symbolic\]'\)"):
+    with pytest.raises(ImportError, match=r"derive needs SymPy \(pip install 'fastrnn\[symbolic\]'\)"):
         derive("elman", "h", "h", elman)
 
 

@@ -1,9 +1,11 @@
 """Processes and threads around the kernels: fork, concurrent calls, limits, an installation without a compiler."""
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -211,8 +213,52 @@ WITHOUT_KERNELS = """if True:
 def test_without_compiled_kernels_numba_runs_after_one_warning():
     lines = run_python(WITHOUT_KERNELS).splitlines()
     assert any(line.startswith("backend:") and "numba (1.1 to 3.5 times slower" in line for line in lines)
-    assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn was installed without its native kernels")
-    assert lines[-1] == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
+    assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn ")
+    assert lines[-1].startswith("backend 'native' is not available: ")
+
+
+SAY_WHAT_IS_MISSING = """if True:
+    import warnings
+    from fastrnn._kernels import backends
+    from fastrnn.cells import CELLS
+    warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        backends.choose(None, CELLS["gru"])
+    print(caught[0].message)
+    try:
+        backends.choose("native", CELLS["gru"])
+    except ValueError as error:
+        print(error)
+"""
+
+
+def copy_package(folder: Path, *ignored: str) -> None:
+    """Copy fastrnn without what was compiled."""
+    ignore = shutil.ignore_patterns("*.so", "*.pyd", "native_*.c", "__pycache__", *ignored)
+    shutil.copytree(Path(fastrnn.__file__).parent, folder / "fastrnn", ignore=ignore)
+
+
+def test_an_installation_without_kernels_asks_for_a_compiler(tmp_path):
+    copy_package(tmp_path, "*.pyx", "*.pxi", "*.h")
+    warning, error = run_python(SAY_WHAT_IS_MISSING, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1").splitlines()
+    assert warning.startswith(
+        "fastrnn was installed without its native kernels (no C compiler?) and runs on Numba, 1.1"
+    )
+    assert "install a C compiler and then fastrnn again" in warning
+    assert error == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
+
+
+def test_a_source_folder_without_kernels_says_that_it_is_one(tmp_path):
+    copy_package(tmp_path)
+    (tmp_path / "fastrnn" / "_kernels" / "native_baseline_f32.pyx").touch()  # an installation has none
+    (tmp_path / "setup.py").touch()
+    warning, error = run_python(SAY_WHAT_IS_MISSING, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1").splitlines()
+    assert warning.startswith(
+        f"fastrnn is imported from its source folder {tmp_path}, where no native kernels are built"
+    )
+    assert f"build them with `pip install --editable {tmp_path}`" in warning
+    assert "or start Python from another folder to import the installed fastrnn" in warning
+    assert error.endswith(f"fastrnn is imported from its source folder {tmp_path}, where no kernels are built")
 
 
 def test_the_instruction_set_can_be_forced():

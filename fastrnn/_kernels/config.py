@@ -19,7 +19,7 @@ def config() -> dict[str, str]:
         openmp = "no"
     else:
         available = ", ".join(native.SUPPORTED)
-        backend = f"native, {native.instruction_set} (available here: {available})"
+        backend = f"native, {native.instruction_set} (this CPU and installation run: {available})"
         openmp = "yes" if native.has_openmp() else "no (only OMP_NUM_THREADS limits the threads)"
     return {
         "fastrnn": fastrnn.__version__,
