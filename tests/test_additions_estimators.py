@@ -171,6 +171,10 @@ def test_a_registered_optimizer_is_used_by_name(tmp_path, monkeypatch):
     np.testing.assert_array_equal(weights_of(by_name), weights_of(by_object))
     faster = RecurrentRegressor(**SMALL, optimizer="lion", learning_rate=0.03).fit(X, Y)
     assert faster.history_["learning_rate"] == [0.03] * 3
+    autoencoder = fastrnn.SparseAutoencoder(4, solver="lion", learning_rate=0.03, epochs=2).fit(
+        RNG.uniform(size=(9, 3))
+    )
+    assert autoencoder.trainer_.optimizer == Lion(0.03)
     by_object.save(tmp_path / "model.h5")
     assert fastrnn.load(tmp_path / "model.h5").optimizer == Lion()
     assert get_optimizer("needs_rate", 0.5).learning_rate == 0.5
@@ -264,13 +268,17 @@ def _fields_of(kind):
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_names_in_docstrings_are_the_registered_ones(kind):
     entries = _entries(_sections(kind.__doc__)["Parameters"])
-    lists = {"cell": (*ALIASES, *CELLS), "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+    lists = {
+        "cell": (*ALIASES, *CELLS),
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "solver": ("lbfgs", *OPTIMIZERS),
+    }
     for name, known in lists.items():
         if name in entries:
             assert re.findall(r'"(\w+)"', entries[name].splitlines()[0]) == list(known)
-    if "optimizer" in entries:
-        assert kind._optimizers.keys() <= OPTIMIZERS.keys()
-        assert all(type(own) is OPTIMIZERS[name] for name, own in kind._optimizers.items())
+    assert kind._optimizers.keys() <= OPTIMIZERS.keys()
+    assert all(type(own) is OPTIMIZERS[name] for name, own in kind._optimizers.items())
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)

@@ -336,7 +336,7 @@ def test_numbers_that_are_not_finite_are_named(value):
         ({"sparsity": 1.0}, r"sparsity is 1.0, expected a number in \(0, 1\)"),
         ({"sparsity_weight": np.nan}, "sparsity_weight is nan"),
         ({"tied": "no"}, "tied is 'no'"),
-        ({"solver": "newton"}, "solver is 'newton', expected one of 'lbfgs', 'sgd', 'adam'"),
+        ({"solver": "newton"}, "solver is 'newton', expected one of 'lbfgs', 'adam', 'sgd'"),
         ({"solver": "sgd", "learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"solver": "sgd", "momentum": 1.0}, "momentum is 1.0"),
         ({"epochs": 0}, "epochs is 0"),

@@ -207,7 +207,7 @@ def test_a_sweep_compares_features(tmp_path):
         (["empty"], "empty: has no photographs"),
         (["nan.npz"], "nan.npz"),
         (["--hidden", "0"], "hidden_size is 0, expected at least 1"),
-        (["--solver", "newton"], "solver is 'newton', expected one of 'lbfgs', 'sgd', 'adam'"),
+        (["--solver", "newton"], "solver is 'newton', expected one of 'lbfgs', 'adam', 'sgd'"),
         (["--sparsity", "1"], "sparsity is 1.0, expected a number in (0, 1)"),
         (["--dtype", "float16"], "dtype is 'float16', expected float32 or float64"),
         (["--patch-size", "0"], "size is 0, expected at least 1"),

@@ -48,13 +48,7 @@ class NetEstimator(TrainedEstimator):
     initializer: str | Gaussian = "xavier"
 
     def _make_optimizer(self) -> Optimizer:
-        """Return the optimizer; a name stands for the constants found best, and `learning_rate` replaces their rate."""
-        found = self._optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else None
-        if found is None:
-            return get_optimizer(self.optimizer, self.learning_rate)
-        if self.learning_rate is None:
-            return found
-        return replace(found, learning_rate=self.learning_rate)  # type: ignore[type-var]
+        return choose_optimizer(self._optimizers, self.optimizer, self.learning_rate)
 
     def _make_trainer(self, model: Any, loss: str, seed: int, checkpoint_every: int | None = None) -> Trainer:
         """Return the trainer of a net."""
@@ -70,6 +64,16 @@ class NetEstimator(TrainedEstimator):
             n_threads=self.n_threads,
             checkpoint_every=checkpoint_every,
         )
+
+
+def choose_optimizer(
+    best: Mapping[str, Optimizer], optimizer: str | Optimizer, learning_rate: float | None
+) -> Optimizer:
+    """Return an optimizer; a name stands for the constants found best, and `learning_rate` replaces their rate."""
+    found = best.get(optimizer) if isinstance(optimizer, str) else None
+    if found is None:
+        return get_optimizer(optimizer, learning_rate)
+    return found if learning_rate is None else replace(found, learning_rate=learning_rate)  # type: ignore[type-var]
 
 
 @dataclass(eq=False, repr=False)

@@ -19,14 +19,13 @@ from fastrnn.data import ImageScaler
 from fastrnn.data.fingerprint import derived
 from fastrnn.data.lazy_array import LazyArray
 from fastrnn.estimators._base import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._net_base import choose_optimizer
 from fastrnn.estimators.inputs.sequences import Inputs, check_finite, check_table
 from fastrnn.layers.initializers import draw
-from fastrnn.optimizers import SGD, Adam, Optimizer
+from fastrnn.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from fastrnn.training import Trainer
 from fastrnn.training.autoencoder import AutoencoderObjective, decode, encode, evaluate, psnr
 from fastrnn.training.lbfgs import LBFGS
-
-SOLVERS = ("lbfgs", "sgd", "adam")
 
 
 @dataclass(eq=False, repr=False)
@@ -51,10 +50,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         Weight of the penalty on other mean activations.
     tied : bool
         Use the transposed weights of the hidden layer for the output.
-    solver : {"lbfgs", "sgd", "adam"}
-        "lbfgs" trains on all examples at once, one iteration per epoch; "sgd" and "adam" train on mini-batches.
+    solver : {"lbfgs"} or {OPTIMIZERS}
+        "lbfgs" trains on all examples at once, one iteration per epoch; the others train on mini-batches.
     learning_rate : float or None
-        Learning rate of "sgd" and "adam"; None takes the one found best.
+        Learning rate of a solver other than "lbfgs"; None takes the one found best.
     momentum : float
         Momentum of "sgd".
     validation_fraction : float or None
@@ -111,7 +110,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     >>> pipeline = make_pipeline(features, LogisticRegression(max_iter=500)).fit(X / 16, y)
     """
 
-    _optimizers: ClassVar[Mapping[str, Optimizer]] = {"sgd": SGD(0.1), "adam": Adam(1e-3)}
+    _optimizers: ClassVar[Mapping[str, Optimizer]] = {"adam": Adam(1e-3), "sgd": SGD(0.1)}
 
     hidden_size: int = 64
     l2: float = 5e-4
@@ -358,12 +357,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
         }
 
     def _optimizer(self) -> Optimizer | LBFGS:
-        check_choice("solver", self.solver, SOLVERS)
+        check_choice("solver", self.solver, ("lbfgs", *OPTIMIZERS))
         if self.solver == "lbfgs":
             return LBFGS()
-        given: dict[str, Any] = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        given |= {"momentum": self.momentum} if self.solver == "sgd" else {}
-        return replace(self._optimizers[self.solver], **given)  # type: ignore[type-var]
+        optimizer = choose_optimizer(self._optimizers, self.solver, self.learning_rate)
+        return replace(optimizer, momentum=self.momentum) if isinstance(optimizer, SGD) else optimizer
 
     def _check_X(self, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Inputs:
         return Inputs(check_table(self, X, reset=reset), None, dtype)
