@@ -57,7 +57,7 @@ def load(parameters: dict[str, Any]) -> Any:
         parameters["season"] = find_season([one[:n] for one, n in zip(series.values, stops, strict=True)])
     season = check_integer("season", parameters["season"], 1)
     if season >= learning:
-        raise UsageError(f"season is {season}, but the shortest series trains on {learning} steps; expected less")
+        raise UsageError(f"season is {season}, but the shortest series has {learning} training steps; use less")
     if parameters["window"] is None:
         parameters["window"] = max(1, min(max(SHORTEST, 2 * season), LONGEST, (learning - H) // 2))
     targets = [series.columns.index(name) for name in parameters["targets"]] or None
