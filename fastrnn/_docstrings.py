@@ -1,4 +1,4 @@
-"""Sections of numpydoc docstrings: the one place where a parameter's sentence stands is read, never copied."""
+"""Read sections of numpydoc docstrings, so that the description of a parameter is written only once."""
 
 import re
 from inspect import cleandoc
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """An entry of a section, such as ``epochs : int`` and the sentences below it."""
+    """An entry of a section, such as ``epochs : int`` with the sentences below it."""
 
     type: str
     text: str
 
 
 def entries(docstring: str | None, section: str) -> dict[str, Entry]:
-    """Return the entries of a section by name; ``beta1, beta2 : float`` is one for each name."""
+    """Return the entries of a section by name; ``beta1, beta2 : float`` gives one entry for each name."""
     found = re.search(rf"^{section}\n-+\n(.*?)(?=^\S[^\n]*\n-{{3,}}$|\Z)", cleandoc(docstring or ""), re.M | re.S)
     result: dict[str, Entry] = {}
     if found is None:
@@ -26,7 +26,7 @@ def entries(docstring: str | None, section: str) -> dict[str, Entry]:
 
 
 def first_sentence(text: str) -> str:
-    """Return the first sentence of a text, without the marks of reStructuredText."""
+    """Return the first sentence of a text, without its backticks."""
     plain = text.replace("`", "")
     end = re.search(r"[.](?=\s|$)", plain)
     return plain[: end.end()] if end else plain

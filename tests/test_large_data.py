@@ -298,10 +298,11 @@ def test_classify_streamed_and_in_memory(test_set, tmp_path, capsys, reads):
     path = write(tmp_path / "a.h5", "compressed", **arrays)
     (got, printed), (expected, other) = both(classify_task, tmp_path, capsys, data=str(path), **SMALL)
     assert len(assert_same_runs((got, expected))) == 3
-    sizes = "90 sequences to train and 20 to test" if test_set else "88 sequences to train and 22 to test"
+    training, testing = (90, 20) if test_set else (88, 22)
+    sizes = f"{training} sequences for training and {testing} for testing"
     gigabytes = (8 * N + 4 * (90 if test_set else 88)) * T * I / 1e9
     what = f"{sizes}, 6 steps of 3 channels, 2 classes"
-    assert f"{what}, read by blocks: in memory they would take {gigabytes:.2f} GB\n" in printed
+    assert f"{what}, read in blocks (in memory: {gigabytes:.2f} GB)\n" in printed
     assert f"{what}\n" in other
     assert 5 < max(reads) <= 18  # by chunks, which are more than 5 sequences
     assert tomllib.loads((got / "config.toml").read_text())["stream"] is True
@@ -325,7 +326,7 @@ def test_autoencoder_streamed_and_in_memory(form, tmp_path, capsys, reads):
     del options["head"]
     (got, printed), (expected, _) = both(autoencoder_task, tmp_path, capsys, data=str(path), **options)
     assert len(assert_same_runs((got, expected))) == (3 if images.ndim == 2 else 4)
-    assert "88 to train and 22 to validate, 5 hidden units, adam, read by blocks" in printed
+    assert "88 for training and 22 for validation, 5 hidden units, adam, read in blocks" in printed
     assert max(reads) * images[0].size <= max(PIECE, images[0].size)
 
 
@@ -437,11 +438,11 @@ def test_available_memory(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "arguments", "message"),
     [
-        ("classify", ["a.npz"], "a.npz is read as a whole; expected --in-memory"),
-        ("classify", [], "but the default data are in memory; expected --in-memory"),
+        ("classify", ["a.npz"], "a.npz is not one; use --in-memory"),
+        ("classify", [], "but the default data are in memory; use --in-memory"),
         ("autoencoder", ["--solver", "adam"], "but the default data are in memory"),
-        ("autoencoder", ["photos", "--solver", "adam"], "photos is read as a whole"),
-        ("autoencoder", ["a.h5"], "--stream is given, but the solver lbfgs takes all examples at once; expected"),
+        ("autoencoder", ["photos", "--solver", "adam"], "photos is not one"),
+        ("autoencoder", ["a.h5"], "--stream is given, but the solver lbfgs takes all examples at once; use"),
         ("classify", ["none.h5"], "none.h5: there is no such file"),
     ],
 )

@@ -298,10 +298,10 @@ def test_words_streamed_and_in_memory(order, sets, tmp_path, capsys, reads):
     assert assert_same_runs((got, expected)) == {
         "contexts.png", "embeddings.png", "learning_curves.png", "next_words.png",
     }  # fmt: skip
-    assert "5 numbers a word" not in printed
-    assert "3 numbers a word, 4 hidden units, read by blocks: in memory they would take 0.00 GB\n" in printed
-    assert "3 numbers a word, 4 hidden units\n" in other
-    assert printed.split("epoch  ")[0].count("read by blocks") == 1
+    assert "embedding size 5" not in printed
+    assert "embedding size 3, 4 hidden units, read in blocks (in memory: 0.00 GB)\n" in printed
+    assert "embedding size 3, 4 hidden units\n" in other
+    assert printed.split("epoch  ")[0].count("read in blocks") == 1
     assert 90 < max(reads) <= 130  # by chunks, which are more than 30 examples, or a block
     assert tomllib.loads((got / "config.toml").read_text())["stream"] is True
 
@@ -332,7 +332,7 @@ def test_a_resumed_run_may_change_the_mode_and_not_the_data(tmp_path, forks):
             file[key][index] = 1 + before % V
         for how in ("--stream", "--in-memory"):
             line = forks.refused("train", "words", "--resume", tmp_path / "part", how, "--epochs", "5", cwd=tmp_path)
-            assert re.search(rf"cannot go on: {name} of the run is uint8 \(.* BLAKE2 \w+, but uint8 \(", line)
+            assert re.search(rf"cannot resume: {name} of the run is uint8 \(.* BLAKE2 \w+, but uint8 \(", line)
         with h5py.File(path, "r+") as file:
             file[key][index] = before
 
@@ -361,9 +361,9 @@ def test_the_example_writes_ngrams(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["text.txt"], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but {}/text.txt is read as a whole"),
-        (["a.npz"], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but {}/a.npz is read as a whole"),
-        ([], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but the default data are in memory"),
+        (["text.txt"], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but {}/text.txt is not one"),
+        (["a.npz"], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but {}/a.npz is not one"),
+        ([], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but the default data are in memory"),
     ],
 )
 def test_what_cannot_be_read_by_blocks_is_refused(arguments, message, tmp_path):

@@ -114,7 +114,7 @@ def test_another_grid_takes_the_runs_that_it_has(swept, tmp_path):
     assert {path: now[path] for path in before} == before
     # What is in neither grid must be as it was.
     line = refused("train", *arguments, "--epochs", "3")
-    assert "sweep: its runs have epochs 2, but 3 is asked for; give another --out" in line
+    assert "sweep: its runs have epochs 2, but 3 is given; give another --out" in line
     assert times(tmp_path / "sweep") == now
 
 
@@ -257,8 +257,8 @@ def test_switches_are_written_as_options_spell_them():
         (["bidirectional=yes"], "bidirectional is 'yes', expected true or false"),
         (["hidden="], "hidden_size has an empty value, expected int"),
         (["hidden=3,,4"], "hidden_size has an empty value, expected int"),
-        (["clip=1,0.5,1.0"], "--sweep clip=1,0.5,1.0: 1.0 comes twice"),
-        (["hidden=3", "hidden_size=4"], "--sweep hidden_size=4: hidden_size is swept already"),
+        (["clip=1,0.5,1.0"], "--sweep clip=1,0.5,1.0: 1.0 is given twice"),
+        (["hidden=3", "hidden_size=4"], "--sweep hidden_size=4: hidden_size is already swept"),
     ],
 )
 def test_bad_sweeps_are_one_sentence(texts, message):
@@ -274,7 +274,7 @@ def test_bad_sweeps_are_one_sentence(texts, message):
         (["--sweep", "hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["--sweep", "hidden=3,4", "--hidden", "5"], "hidden_size is given both as an option and in --sweep"),
         (["--sweep", "cell=gru,gruu"], "cell 'gruu' is unknown"),
-        (["--sweep", "hidden=3,4", "--out", "single"], "single: holds a single run, expected a folder for a sweep"),
+        (["--sweep", "hidden=3,4", "--out", "single"], "single: holds a single run, not a sweep; give another --out"),
         (["--jobs", "2"], "--jobs is for sweeps"),
         (["--sweep", "hidden=3,4", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["--config", "bad.toml"], "bad.toml: sweep is 'hidden=3', expected a list"),

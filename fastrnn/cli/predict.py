@@ -1,4 +1,4 @@
-"""``fastrnn-predict``: a run or model, and new sequences."""
+"""``fastrnn-predict``: apply a trained model to new data."""
 
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +18,10 @@ def predict(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="HDF5 or npz file with the sequences: X, or else its test set; for an autoencoder with images or a "
-            "matrix, as in training; for a model of words n-grams or a plain text, as in training; for a forecaster "
-            "series, as in training; for a model that writes answers a file with a question a line, or questions "
-            'themselves, such as "535+61" "12-77".',
+            help="New data, in the same format as for training. Classifier: an HDF5 or npz file with X, or else its "
+            "test set. Autoencoder: a file of images or a matrix. Word model: n-grams or a plain text. Forecaster: "
+            "series. Arithmetic: a text file with one question per line, or the questions themselves, such as "
+            '"535+61" "12-77".',
             metavar="DATA",
             show_default=False,
         ),
@@ -30,11 +30,11 @@ def predict(
         Path | None,
         typer.Option(
             "--out",
-            help="CSV file: row, prediction, and a probability for each class; of an autoencoder row, mean squared "
-            "error of the reconstruction, and the activation of each hidden unit; of a model of words row, context, "
-            "next word, its probability, and the ten likeliest words with theirs; of a forecaster row, series, step "
-            "after its end, and a value for each target; of a model that writes answers row, question and answer.",
-            show_default="predictions.csv; none for questions themselves",
+            help="CSV file to write: the row number, and these columns. Classifier: prediction, and the probability "
+            "of each class. Autoencoder: mean squared error of the reconstruction, and the activation of each hidden "
+            "unit. Word model: context, next word, its probability, and the ten most likely words with theirs. "
+            "Forecaster: series, step after its end, and a value for each target. Arithmetic: question and answer.",
+            show_default="predictions.csv; no file for questions on the command line",
         ),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Name of the array in DATA.", show_default=False)] = None,
@@ -42,20 +42,21 @@ def predict(
         list[str] | None,
         typer.Option(
             "--context",
-            help='Words such as "in the", of which a model of words shows the likeliest next ones; may be given '
-            "several times, and needs no DATA.",
+            help='Words such as "in the": a word model shows the most likely next words; can be repeated, and needs '
+            "no DATA.",
             metavar="WORDS",
             show_default=False,
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", help="Number of threads.", min=1, show_default="all, where it pays")
+        int | None,
+        typer.Option("--threads", help="Number of threads.", min=1, show_default="chosen by the size of the problem"),
     ] = None,
 ) -> None:
-    """Predict classes of new sequences, features of new images, next words, what follows on series, or answers."""
+    """Apply a trained model to new data: predict classes, features, next words, future values or answers."""
     with one_line_errors():
         if not data and not context:
-            raise UsageError("DATA is missing; expected a file, or --context with a model of words")
+            raise UsageError("DATA is missing; give a file, or --context for a word model")
         estimator = load_estimator(model, threads)
         if context:
             show_contexts(model, estimator, context)
@@ -66,7 +67,7 @@ def predict(
 
         if are_questions(estimator, data):
             if key is not None:
-                raise UsageError(f"--key {key} is for files, but DATA are questions")
+                raise UsageError(f"--key {key} is for files, but DATA holds questions")
             columns, rows, _ = show_answers(estimator, data)
             if out is not None:
                 write_rows(out, columns, rows)
@@ -78,13 +79,13 @@ def predict(
 
 
 def load_estimator(model: Path, threads: int | None) -> Any:
-    """Return the estimator of a run or file, if it is of a kind that predicts here."""
+    """Load the estimator of a run folder or file; refuse one that this command cannot use."""
     import fastrnn
 
     path = model / "model.h5" if model.is_dir() else model
     estimator = fastrnn.load(path)
     if isinstance(estimator, fastrnn.CharacterLanguageModel):
-        raise UsageError(f"{path}: holds a model of characters, which writes texts; expected fastrnn-generate {model}")
+        raise UsageError(f"{path}: holds a character model, which writes text: use fastrnn-generate {model}")
     if type(estimator).__name__ not in tasks_by_estimator():
         expected = " or ".join(tasks_by_estimator())
         raise UsageError(f"{path}: holds a {type(estimator).__name__}, expected a {expected}")
@@ -92,19 +93,19 @@ def load_estimator(model: Path, threads: int | None) -> Any:
 
 
 def show_contexts(model: Path, estimator: Any, contexts: list[str]) -> None:
-    """Print what a model of words expects after contexts."""
+    """Print the next words that a word model expects after contexts."""
     from rich.console import Console
 
     from fastrnn import NGramLanguageModel
     from fastrnn.cli.tasks.words.report import expect_after, show_own
 
     if not isinstance(estimator, NGramLanguageModel):
-        raise UsageError(f"{model}: holds a {type(estimator).__name__}, but --context is for models of words")
+        raise UsageError(f"{model}: holds a {type(estimator).__name__}, but --context is for word models")
     show_own(Console(), expect_after(estimator, contexts), len(estimator.vocabulary_))
 
 
 def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
-    """Write what the estimator makes of the data, and say what it is."""
+    """Write the predictions for the data, and return a description of them."""
     from fastrnn.cli.run.tables import write_rows
 
     module = import_module(tasks_by_estimator()[type(estimator).__name__].predict)
@@ -112,7 +113,7 @@ def run(estimator: Any, data: Path, out: Path, key: str | None) -> str:
     try:
         columns, rows, what = module.tabulate(estimator, X)
     except (TypeError, ValueError) as error:
-        named = str(error).startswith(f"{data}: ")  # of what is found as the file is read
+        named = str(error).startswith(f"{data}: ")  # an error found while reading the file
         raise UsageError(str(error) if named else f"{data}: {error}") from error
     write_rows(out, columns, rows)
     return what

@@ -1,4 +1,4 @@
-"""Continuing a run or a sweep: what may change, and what must stay as it was."""
+"""Resume a run or a sweep: what may change, and what must stay the same."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ from fastrnn.cli.tasks.task import Task
 
 
 def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, Any]) -> None:
-    """Resume the run or the sweep in this folder; `given` are all options, `chosen` the parameters among them."""
+    """Resume the run or sweep in this folder; `given` has all options, and `chosen` the parameters among them."""
     if given["overwrite"]:
-        raise UsageError(f"--overwrite starts again, but --resume {path} continues; expected one of them")
+        raise UsageError(f"--overwrite starts again, but --resume {path} continues; give only one of them")
     if given["out"] is not None and given["out"].resolve() != path.resolve():
-        raise UsageError(f"--out is {given['out']}, but --resume continues in {path}; expected the same, or no --out")
+        raise UsageError(f"--out is {given['out']}, but --resume continues in {path}; leave out --out")
     folder = RunFolder.open(path)
     options = options_of(task)
     before = read_config(folder.config, task.name, options)
@@ -27,7 +27,7 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, A
     grid, asked_grid = (read_sweep(each, task.name, options) for each in (lines, given["sweep"] or asked_lines))
     if asked_grid and asked_grid != grid:
         raise UsageError(
-            f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; expected the same"
+            f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; resuming cannot change it"
         )
     changes = _changes(path, options, before, asked | chosen, grid)
     check_tensorboard(before | changes)
@@ -47,13 +47,13 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, A
 def _changes(
     path: Path, options: Options, before: Mapping[str, Any], asked: Mapping[str, Any], grid: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the parameters that are asked for and differ from before; refuse those that may not change."""
+    """Return the requested parameters that differ from before; refuse those that must not change."""
     swept = [name for name in asked if name in grid]
     if swept:
-        raise UsageError(f"{path}: {swept[0]} is swept; expected no value of its own for it")
+        raise UsageError(f"{path}: {swept[0]} is swept, so it cannot be given as an option")
     changes = {name: value for name, value in asked.items() if value is not None and value != before[name]}
     for name, value in changes.items():
         if not options[name].resumed:
             old, new = write_value(before[name]), write_value(value)
-            raise UsageError(f"{path}: {name} of the run is {old}, but {new} is given; expected the same, or nothing")
+            raise UsageError(f"{path}: {name} of the run is {old}, but {new} is given; resuming cannot change it")
     return changes

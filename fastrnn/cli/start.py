@@ -1,4 +1,4 @@
-"""How a task starts: a run, a sweep, or continuing one of them."""
+"""Start a task: a new run, a new sweep, or one to resume."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from fastrnn.cli.tasks.task import Task
 
 
 def start(task: Task, given: Mapping[str, Any]) -> None:
-    """Do what the options say, which are None (or False) where they are not given."""
+    """Do what the options say; an option that is not given is None (or False)."""
     options = options_of(task)
     chosen = read_given(options, given)
     out, config, overwrite, sweep, jobs = (given[name] for name in ("out", "config", "overwrite", "sweep", "jobs"))
@@ -28,10 +28,10 @@ def start(task: Task, given: Mapping[str, Any]) -> None:
         grid = read_sweep(sweep or configured, task.name, options)
         twice = [name for name in grid if name in chosen]
         if twice:
-            raise UsageError(f"{twice[0]} is given both as an option and in --sweep; expected one of them")
+            raise UsageError(f"{twice[0]} is given both as an option and in --sweep; give only one of them")
         run_sweep(task, parameters, grid, out, jobs, overwrite=bool(overwrite))
     elif jobs:
-        raise UsageError("--jobs is for sweeps; expected --sweep NAME=V1,V2,... with it")
+        raise UsageError("--jobs is for sweeps; give --sweep NAME=V1,V2,... as well")
     else:
         from fastrnn.cli.run.training import run
 

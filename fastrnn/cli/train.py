@@ -1,4 +1,4 @@
-"""``fastrnn-train``: a task, its data, and where the run goes."""
+"""``fastrnn-train``: train a net for one of the tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY, AUTOENCODER, WO
 
 
 class TaskGroup(TyperGroup):
-    """The tasks as commands; the options of one are made when it is called, so that help and errors are quick."""
+    """The tasks as commands. The options of a task are made when it is called, so that help and errors are quick."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -51,7 +51,7 @@ def command_of(task: Task) -> Any:
 
 app = typer.Typer(
     cls=TaskGroup,
-    help="Train a net from a file; each run leaves a folder with model, history, metrics and figures.",
+    help="Train a net on your data. Each run writes a folder with model, history, metrics and figures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,9 +62,9 @@ app = typer.Typer(
 
 @app.callback()
 def tasks() -> None:
-    """Train a net from a file; each run leaves a folder with model, history, metrics and figures."""
+    """Train a net on your data. Each run writes a folder with model, history, metrics and figures."""
 
 
 def tasks_by_estimator() -> dict[str, Task]:
-    """Return the tasks whose estimators `fastrnn-predict` takes, by the name of the estimator."""
+    """Return the tasks that `fastrnn-predict` supports, by the name of their estimator."""
     return {task.estimator_name: task for task in TASKS.values() if task.predict}

@@ -1,4 +1,4 @@
-"""The function that typer makes a command of: a parameter for each option, sorted by panel."""
+"""Make the function that typer turns into a command, with a parameter for each option, sorted by panel."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from fastrnn.cli.options.option import PANELS, Option
 def make_command(
     options: Iterable[Option], data_help: str, call: Callable[[Mapping[str, Any]], None], doc: str
 ) -> Callable[..., None]:
-    """Return a function with these options, and DATA where it has a help text, that calls with their values."""
+    """Return a function with these options, and DATA if it has a help text, that passes their values to `call`."""
 
     def command(**given: Any) -> None:
         call(given)
@@ -36,7 +36,7 @@ def make_command(
 
 
 def _annotation(option: Option) -> Any:
-    """Return the type of an option, which is None where it is not given; so the help shows its default as a text."""
+    """Return the type of an option; its value is None if not given, and the help shows its default as text."""
     kind: Any = str if option.kind is list else option.kind
     kind = list[str] if option.repeated else kind
     return Annotated[

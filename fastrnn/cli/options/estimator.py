@@ -1,4 +1,4 @@
-"""The estimator that parameters of the command stand for."""
+"""Make an estimator from the parameters of the command."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -13,9 +13,9 @@ from fastrnn.cli.tasks.task import Task
 
 def make_estimator(task: Task, parameters: dict[str, Any], **more: Any) -> Any:
     """
-    Return the estimator of a task with these parameters, and more that are none of the command.
+    Return the estimator of a task with these parameters, and `more` that the command does not have.
 
-    The defaults that depend on the optimizer go into `parameters`, so that config.toml has them.
+    Defaults that depend on the optimizer are added to `parameters`, so that config.toml has them.
     """
     module, _, name = task.estimator.rpartition(".")
     kind = getattr(import_module(module), name)
@@ -31,7 +31,7 @@ def make_estimator(task: Task, parameters: dict[str, Any], **more: Any) -> Any:
 
 
 def _optimizer(kind: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return optimizer and learning rate for an estimator of this class; a name where its fields are the defaults."""
+    """Return optimizer and learning rate for an estimator of this class; a name means the default fields."""
     from fastrnn.optimizers import OPTIMIZERS
 
     name, rate = parameters["optimizer"], parameters["learning_rate"]
@@ -47,19 +47,19 @@ def _optimizer(kind: Any, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_others(name: str, own: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-    """Refuse what is set for another optimizer, but for defaults, which files of version 0.1.0 have."""
+    """Refuse options of another optimizer unless they have their defaults, which files of version 0.1.0 contain."""
     for other, known in fields_of_optimizers().items():
         for field, parameter in known.items():
             option = RENAMED.get(field, field)
             value = parameters.get(option)
             if option not in own and value not in (None, parameter.default):
                 raise UsageError(
-                    f"{option} is {value}, but the optimizer is {name}; expected --optimizer {other} with it"
+                    f"{option} is {value}, but the optimizer {name} does not use it; leave it out, or use {other}"
                 )
 
 
 def knowing(fitting: Any, **arrays: Any) -> Any:
-    """Return a fitting with the fingerprints of other data too, such as a test set: a resumed run needs the same."""
+    """Add the fingerprints of other data, such as a test set, to a fitting: a resumed run needs the same data."""
     from fastrnn.data.fingerprint import fingerprint
 
     others = {name.replace("_", " "): fingerprint(array) for name, array in arrays.items()}

@@ -1,7 +1,7 @@
-"""Options that follow from an estimator: its parameters, and the fields of the optimizers that it may use.
+"""Options derived from an estimator: its parameters, and the fields of the optimizers that it may use.
 
-This is the only place that knows both the short names of the command and the names of Python. A parameter's type,
-default and sentence come from the class that has it.
+Only this module knows both the short names of the command and the names in Python. The type, default and description
+of a parameter come from its class.
 """
 
 import re
@@ -27,7 +27,7 @@ FLAGS = {
     "standardize": ("--standardize/--raw",),
     "return_sequences": ("--many-to-many", "--return-sequences/--many-to-one"),
 }
-RENAMED = {"form": "momentum_form"}  # fields of optimizers whose own name says too little beside an estimator's
+RENAMED = {"form": "momentum_form"}  # optimizer fields whose names would be unclear as options
 PANEL = {
     TRAINING: (
         "epochs", "batch_size", "optimizer", "solver", "learning_rate", "momentum", "schedule", "clip_norm",
@@ -41,15 +41,15 @@ REGISTRIES = {  # by the names that types in docstrings have for them
     "OPTIMIZERS": (("fastrnn.optimizers", "OPTIMIZERS"),),
     "SCHEDULES": (("fastrnn.schedules", "SCHEDULES"),),
 }
-NOT_OF_THE_COMMAND = ("verbose", "warm_start")  # a run shows its progress, and goes on by --resume
-ZERO_IS_NONE = ("validation_fraction", "patience", "clip_norm")  # as numbers, so that the command can switch them off
+NOT_OF_THE_COMMAND = ("verbose", "warm_start")  # a run shows its progress, and --resume continues it
+ZERO_IS_NONE = ("validation_fraction", "patience", "clip_norm")  # 0 is None: the command can switch them off
 RESUMED = {"epochs": REOPENS, "patience": REOPENS, "n_threads": CHANGES, "memory_limit": CHANGES}
-OF_THE_COMMAND = {"random_state": 0}  # a run can be repeated; scikit-learn's convention for Python is None
+OF_THE_COMMAND = {"random_state": 0}  # so that a run can be repeated; in Python it is None, as in scikit-learn
 SHOWN = {"n_threads": "chosen by the size of the problem"}
 
 
 def options_of_estimator(path: str) -> Iterator[Option]:
-    """Yield an option for each parameter of an estimator, given the path of its class, and of its optimizers."""
+    """Yield an option for each parameter of an estimator (given the path of its class) and of its optimizers."""
     source = read_class(path)
     for parameter in source.parameters.values():
         if parameter.name not in NOT_OF_THE_COMMAND:
@@ -110,7 +110,7 @@ def fields_of_optimizers() -> dict[str, Mapping[str, Parameter]]:
 
 
 def options_of_optimizers(source: Source) -> Iterator[Option]:
-    """Yield an option for each field of any optimizer but the learning rate, which the estimator has."""
+    """Yield an option for each optimizer field except the learning rate, which is an option of the estimator."""
     owners: dict[str, list[str]] = {}
     fields: dict[str, Parameter] = {}
     for optimizer, own in fields_of_optimizers().items():
@@ -125,7 +125,7 @@ def options_of_optimizers(source: Source) -> Iterator[Option]:
 
 
 def shown_by_optimizer(source: Source, option: str) -> str:
-    """Return the default that a field has with each optimizer, as ``0.001 with adam, 0.1 with sgd``."""
+    """Return the default of a field for each optimizer, such as ``0.001 with adam, 0.1 with sgd``."""
     shown: dict[str, list[str]] = {}
     for optimizer, fields in fields_of_optimizers().items():
         value = defaults_of(source, optimizer, fields).get(option)
@@ -135,7 +135,7 @@ def shown_by_optimizer(source: Source, option: str) -> str:
 
 
 def defaults_of(source: Source, optimizer: str, fields: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return the defaults of the fields of an optimizer, for the estimator that a source is of."""
+    """Return the defaults of an optimizer's fields for the estimator with this source."""
     own = {name: parameter.default for name, parameter in fields.items()}
     call = source.calls.get("_optimizers", {}).get(optimizer)
     if call is not None:

@@ -1,4 +1,4 @@
-"""An option of a command: the name of its parameter, its type, its help and its default."""
+"""An option of a command: name, type, help and default."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CHANGES, REOPENS = "changes", "reopens"
 @dataclass(frozen=True)
 class Option:
     """
-    A parameter of a task, and how the command line spells it.
+    A parameter of a task, and its spelling on the command line.
 
     Attributes
     ----------
@@ -25,24 +25,24 @@ class Option:
     help : str
         The sentence of the help text.
     default : object
-        Value of the parameter where nothing sets it; None leaves it unset.
+        Value of the parameter if nothing sets it; None leaves it unset.
     shown : str
-        The default as the help text shows it, where it is not the value itself.
+        The default in the help text, if it is not the value itself.
     flags : tuple of str
-        Spellings on the command line, as ``"--tied/--untied"``; empty for ``--name``.
+        Spellings on the command line, such as ``"--tied/--untied"``; empty for ``--name``.
     panel : str
         Panel of the help text.
     item : type
         Type of the entries of a list, int or str.
     repeated : bool
-        The list is given by repeating the option.
+        Whether a list is given by repeating the option.
     metavar : str or None
-        What the help text shows in place of the type.
+        Shown in the help text in place of the type.
     minimum, maximum : float or None
         Limits of a number.
     resumed : str
-        What a run that is resumed does with another value: refuse it (""), take it (`CHANGES`), or take it and continue
-        even if it was finished (`REOPENS`).
+        What a resumed run does with a new value: refuse it (""), take it (`CHANGES`), or take it and continue even if
+        the run was finished (`REOPENS`).
     """
 
     name: str
@@ -61,7 +61,7 @@ class Option:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """All flags as typer takes them; the last one is the name of the parameter."""
+        """All flags in typer's format; the last one is the name of the parameter."""
         long = f"--{self.name.replace('_', '-')}"
         if self.kind is bool:
             return self.flags or (f"{long}/--no-{long[2:]}",)
@@ -69,12 +69,12 @@ class Option:
 
     @property
     def names(self) -> set[str]:
-        """Every name that the command line has for the parameter, without dashes in front."""
+        """Every name of the parameter on the command line, without leading dashes."""
         return {flag.partition("/")[0].lstrip("-").replace("-", "_") for flag in self.spellings} | {self.name}
 
     @property
     def shown_default(self) -> str:
-        """The default as the help text shows it; empty for none."""
+        """The default in the help text; empty for none."""
         if self.shown or self.default is None:
             return self.shown
         if self.kind is bool:
@@ -85,7 +85,7 @@ class Option:
         return write_default(self.default)
 
     def read(self, where: str, text: str, separator: str) -> Any:
-        """Return the value that a text of the command line or of a sweep stands for."""
+        """Parse a value from the command line or from a sweep."""
         if not text:
             raise UsageError(f"{where} has an empty value, expected {self.kind.__name__}")
         if text == "none" and self.default is None and self.kind is not list:
@@ -112,32 +112,32 @@ class Option:
             raise UsageError(f"{where} is {text!r}, expected {expected}") from None
 
     def check(self, where: str, value: Any) -> None:
-        """Refuse a value of a configuration file that has another type."""
+        """Refuse a value of the wrong type in a configuration file."""
         kinds = (int, float) if self.kind is float else (self.kind,)
         if not isinstance(value, kinds) or isinstance(value, bool) != (self.kind is bool):
             raise UsageError(f"{where} is {value!r}, expected {self.kind.__name__}")
         if isinstance(value, list) and not all(type(entry) is self.item for entry in value):
-            expected = f"whole numbers such as {self.default!r}" if self.item is int else "texts"
+            expected = f"whole numbers such as {self.default!r}" if self.item is int else "strings"
             raise UsageError(f"{where} is {value!r}, expected a list of {expected}")
 
     def write(self, value: Any) -> list[str]:
-        """Return the arguments of the command that give this value."""
+        """Return the command-line arguments that set this value."""
         if isinstance(value, bool):
             on, _, off = next(flag for flag in self.spellings if "/" in flag).partition("/")
             return [on if value else off]
         return [f"--{self.name.replace('_', '-')}", write_value(value)]
 
 
-Options = Mapping[str, Option]  # by the names of the parameters
+Options = Mapping[str, Option]  # by the name of the parameter
 
 
 def write_default(value: Any) -> str:
-    """Return a value as help texts show it."""
+    """Format a value for a help text."""
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def write_value(value: Any) -> str:
-    """Return a value as `--sweep` reads it."""
+    """Format a value as `--sweep` reads it."""
     if value is None or value == []:
         return "none"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The parameters of a run: from the command line, a TOML file, or the defaults of the task, and those of a sweep."""
+"""The parameters of a run, from the command line, a TOML file or the defaults of the task; and those of a sweep."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,25 +11,25 @@ from fastrnn.cli.options.option import Options, write_value
 
 
 def defaults(options: Options) -> dict[str, Any]:
-    """Return the default of each parameter; None for one that is not set."""
+    """Return the default of each parameter; None leaves it unset."""
     return {name: option.default for name, option in options.items()}
 
 
 def read_config(path: Path, task: str, options: Options) -> dict[str, Any]:
-    """Return the parameters of a TOML file, else the defaults, and its sweep."""
+    """Return the parameters of a TOML file, completed by the defaults, and its sweep."""
     return defaults(options) | read_values(path, task, options)
 
 
 def read_values(path: Path, task: str, options: Options) -> dict[str, Any]:
-    """Return the parameters that a TOML file sets, and its sweep; relative paths start at the file's folder."""
+    """Return the parameters set in a TOML file, and its sweep; relative paths start at the file's folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not TOML: {error}") from error
+        raise UsageError(f"{path}: is not valid TOML: {error}") from error
     if values.pop("task", task) != task:
-        raise UsageError(f"{path}: is the configuration of another task, expected {task!r}")
+        raise UsageError(f"{path}: is a configuration of another task, expected task = {task!r}")
     for key, value in values.items():
         if key == "sweep":
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -43,13 +43,13 @@ def read_values(path: Path, task: str, options: Options) -> dict[str, Any]:
 
 
 def merge(task: str, options: Options, given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
-    """Return all parameters: of the command line, else of the configuration, else the defaults."""
+    """Return all parameters: from the command line, else from the configuration, else the defaults."""
     values = defaults(options) if config is None else read_config(config, task, options)
     return values | {name: value for name, value in given.items() if value is not None}
 
 
 def read_given(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that the command line sets, as `config.toml` has them."""
+    """Return the parameters set on the command line, in the form of `config.toml`."""
     chosen: dict[str, Any] = {}
     for name, value in given.items():
         if name in options and value not in (None, []):
@@ -63,7 +63,7 @@ def read_given(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_tensorboard(parameters: Mapping[str, Any]) -> None:
-    """Refuse to write event files where TensorBoard is not installed."""
+    """Refuse to write event files if TensorBoard is not installed."""
     if parameters["tensorboard"] and find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs TensorBoard: pip install tensorboard")
 
@@ -77,7 +77,7 @@ def _check_name(where: str, name: str, task: str, options: Options) -> None:
 
 
 def read_sweep(texts: Sequence[str], task: str, options: Options) -> dict[str, list[Any]]:
-    """Return the values of each parameter that is swept, in the order given."""
+    """Return the values of each swept parameter, in the order given."""
     spelled = {name: option.name for option in options.values() for name in option.names}
     grid: dict[str, list[Any]] = {}
     for text in texts:
@@ -91,21 +91,21 @@ def read_sweep(texts: Sequence[str], task: str, options: Options) -> dict[str, l
         if option.kind is list and option.item is str:
             raise UsageError(f"--sweep {text}: {name} cannot be swept")
         if name in grid:
-            raise UsageError(f"--sweep {text}: {name} is swept already; give all its values in one --sweep")
+            raise UsageError(f"--sweep {text}: {name} is already swept; give all its values in one --sweep")
         grid[name] = []
         for value in values.split(","):
             parsed = option.read(f"--sweep {text}: {name}", value.strip(), "x")
             if parsed in grid[name]:
-                raise UsageError(f"--sweep {text}: {value} comes twice")
+                raise UsageError(f"--sweep {text}: {value} is given twice")
             grid[name].append(parsed)
     return grid
 
 
 def write_sweep(grid: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return a grid as `read_sweep` reads it."""
+    """Write a grid in the form that `read_sweep` reads."""
     return [f"{name}={','.join(map(write_value, values))}" for name, values in grid.items()]
 
 
 def write_options(options: Options, values: Mapping[str, Any]) -> list[str]:
-    """Return parameters as arguments of the command."""
+    """Return parameters as command-line arguments."""
     return [argument for name, value in values.items() for argument in options[name].write(value)]

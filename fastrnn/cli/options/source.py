@@ -1,8 +1,8 @@
 """Parameters of a class, read from its source.
 
-The help of a command is shown before NumPy or scikit-learn are imported, so the classes that have the parameters are
-not imported either: their fields and docstrings are read by `ast`. A class whose module is imported already, such as a
-custom optimizer, is read in the same way.
+The help of a command is shown without importing NumPy or scikit-learn. So the classes with the parameters are not
+imported either: `ast` reads their fields and docstrings. A class whose module is already imported, such as a custom
+optimizer, is read in the same way.
 """
 
 import ast
@@ -21,7 +21,7 @@ KINDS: dict[str, type] = {"str": str, "bool": bool, "int": int, "float": float, 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A field of a dataclass: its name, type, default (None where it has none), and what the docstring says of it."""
+    """A field of a dataclass: its name, type, default (None if it has none), and entry in the docstring."""
 
     name: str
     kind: type
@@ -32,14 +32,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Source:
-    """What the source of a class says: its parameters, and the calls of its class variables, such as ``SGD(0.1)``."""
+    """The source of a class: its parameters, and the calls in its class variables, such as ``SGD(0.1)``."""
 
     parameters: Mapping[str, Parameter]
     calls: Mapping[str, Mapping[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = field(default_factory=dict)
 
 
 def read_class(path: str) -> Source:
-    """Return what the source of a class says, with its bases in fastrnn; ``path`` is as ``fastrnn.optimizers.SGD``."""
+    """Read a class and its base classes in fastrnn; ``path`` is, for example, ``fastrnn.optimizers.SGD``."""
     module, _, name = path.rpartition(".")
     return _read(module, name)
 
@@ -74,9 +74,7 @@ def _read(module: str, name: str) -> Source:
             parameters[own] = Parameter(
                 own, _kind(annotation), default, was.entry if was else Entry("", ""), keyword_only
             )
-    in_order = sorted(
-        parameters.values(), key=lambda parameter: parameter.keyword_only
-    )  # as the constructor takes them
+    in_order = sorted(parameters.values(), key=lambda parameter: parameter.keyword_only)  # the order of the constructor
     return Source(
         {known.name: replace(known, entry=documented.get(known.name, known.entry)) for known in in_order}, calls
     )
@@ -110,7 +108,7 @@ def parse(module: str) -> ast.Module:
 def _file(module: str) -> Path:
     if module in sys.modules:
         return Path(str(sys.modules[module].__file__))
-    if module.startswith("fastrnn."):  # find_spec would import the packages above it
+    if module.startswith("fastrnn."):  # find_spec would import its parent packages
         path = Path(__file__).parents[2].joinpath(*module.split(".")[1:])
         return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     spec = find_spec(module)
@@ -120,7 +118,7 @@ def _file(module: str) -> Path:
 
 
 def _home(tree: ast.Module, module: str, name: str) -> tuple[str, str] | None:
-    """Return the module and name of a base class that the module defines, or imports from fastrnn."""
+    """Return the module and name of a base class that the module defines or imports from fastrnn."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return module, name
@@ -132,13 +130,13 @@ def _home(tree: ast.Module, module: str, name: str) -> tuple[str, str] | None:
 
 
 def _kind(annotation: str) -> type:
-    """Return the first type of an annotation that the command line can give."""
+    """Return the first type of an annotation that the command line supports."""
     names = annotation.replace("[", " ").replace("|", " ").replace('"', " ").split()
     return next((KINDS[name] for name in names if name in KINDS), str)
 
 
 def _literal(value: ast.expr | None) -> Any:
-    """Return a literal; None for none, and for what is no literal."""
+    """Return the value of a literal; None if there is no value, or another expression."""
     try:
         return None if value is None else ast.literal_eval(value)
     except ValueError:
@@ -146,7 +144,7 @@ def _literal(value: ast.expr | None) -> Any:
 
 
 def _calls(value: ast.Dict) -> Iterator[tuple[str, tuple[str, tuple[Any, ...], dict[str, Any]]]]:
-    """Yield names with the class that each calls, and its arguments."""
+    """Yield each name with the class that is called, and its arguments."""
     for key, call in zip(value.keys, value.values, strict=True):
         if isinstance(key, ast.Constant) and isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             keywords = {keyword.arg: _literal(keyword.value) for keyword in call.keywords if keyword.arg}

@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines otherwise."""
+"""The progress of training: a line for each epoch, and a bar on a terminal."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -12,7 +12,7 @@ from fastrnn.training.history import History
 
 
 class Column(NamedTuple):
-    """What a line of an epoch shows: its header, the column of the History, the format, and what is made of it."""
+    """A column of the lines: its header, the column of the History, its format, and a function of the value."""
 
     header: str
     name: str
@@ -20,7 +20,7 @@ class Column(NamedTuple):
     make: Callable[[float], float] = lambda value: value
 
 
-COLUMNS = (  # those that a History has are shown
+COLUMNS = (  # only those in the History are shown
     Column("epoch", "epoch", "d"),
     Column("train loss", "train_loss"),
     Column("accuracy", "train_accuracy"),
@@ -34,13 +34,13 @@ COLUMNS = (  # those that a History has are shown
 
 
 class TrainingProgress:
-    """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
+    """Callbacks that print a line for each epoch (at most about 50) and, on a terminal, a bar over all batches."""
 
     def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
         self.console = console
         self._columns = columns
         self._every = max(1, epochs // 50)
-        self._last_line = ""  # of an epoch that was left out
+        self._last_line = ""  # of an epoch that was not printed
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -66,7 +66,7 @@ class TrainingProgress:
             self.console.print(self._last_line, highlight=False)
 
     def on_batch(self, report: BatchReport) -> None:
-        """Move the bar; epochs count it, so that early stopping does not look like a jump."""
+        """Move the bar. It is labelled by epoch, so that early stopping does not look like a jump."""
         if self._bar.disable:
             return
         figures = f"loss {report.loss:.4f}"
@@ -82,13 +82,13 @@ class TrainingProgress:
         )
 
     def on_epoch(self, epoch: int, history: History) -> None:
-        """Print a line for the epoch, or keep it in case that it is the last one."""
+        """Print a line for the epoch, or keep it in case it is the last one."""
         shown = [column for column in self._columns if column.name in history]
         if not self._has_header:
             self.console.print("".join(f"{column.header:>12}" for column in shown), style="bold")
             self._has_header = True
         values = "".join(format(own.make(history[own.name][-1]), own.format).rjust(12) for own in shown)
-        is_best = history.best_epoch == epoch and "validation_loss" in history  # else every epoch is
+        is_best = history.best_epoch == epoch and "validation_loss" in history  # without it, every epoch is
         line = values + ("  best" if is_best else "")
         self._last_line = line if epoch % self._every and epoch > 1 else ""
         if not self._last_line:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from fastrnn._atomic import replace_file
 
-Rows = tuple[list[str], list[list[str]], str]  # columns, values, and what they are
+Rows = tuple[list[str], list[list[str]], str]  # columns, values, and a description
 
 
 def write_rows(out: Path, columns: list[str], rows: list[list[str]]) -> None:
-    """Write a CSV file, with the number of each row first."""
+    """Write a CSV file whose first column numbers the rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", *columns])

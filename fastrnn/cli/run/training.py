@@ -1,4 +1,4 @@
-"""Training under a run: progress, checkpoints, signals."""
+"""Train a run, with progress, checkpoints and signals."""
 
 import sys
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from fastrnn.training.history import History
 
 
 def prepare(task: Task, parameters: dict[str, Any]) -> Prepared:
-    """Return what a task makes of its parameters; parameters or data that cannot be used are one sentence."""
+    """Prepare a task; report parameters or data that cannot be used in one sentence."""
     try:
         check_integer("random_state", parameters["random_state"], 0)
         return task.prepare(parameters)
@@ -40,7 +40,7 @@ def run(
     overwrite: bool = False,
     folder: RunFolder | None = None,
 ) -> None:
-    """Load, train, evaluate, and leave everything in the folder of the run: a new one, or the one given."""
+    """Load, train and evaluate; write everything to the folder of the run, which is new unless one is given."""
     console, interrupts, reporting = Console(), Interrupts(), import_module(task.report)
     estimator, dataset, fitting, description = prepare(task, parameters)
     if folder is None:
@@ -60,13 +60,13 @@ def run(
                 train(estimator, fitting, state, folder, console, interrupts, parameters, progress, on_epoch)
             reporting.report(estimator, dataset, folder, console, parameters)
         except Interrupted as interrupted:
-            console.print(f"\nstopped by {interrupted}; the run is saved. To go on:", highlight=False)
+            console.print(f"\nstopped by {interrupted}; the run is saved. To continue:", highlight=False)
             console.print(again, highlight=False, soft_wrap=True)
             sys.exit(interrupted.code)
         except ResumeError as error:
-            raise UsageError(f"{folder.path}: cannot go on: {error}") from error
+            raise UsageError(f"{folder.path}: cannot resume: {error}") from error
         except (OSError, StorageError) as error:
-            raise UsageError(f"{in_a_line(error)}; what is saved is good, to go on: {again}") from error
+            raise UsageError(f"{in_a_line(error)}; earlier files are intact. To continue: {again}") from error
     console.print(f"run: {folder.path}", highlight=False, soft_wrap=True)
 
 
@@ -81,7 +81,7 @@ def train(
     progress: TrainingProgress,
     on_epoch: tuple[Callable[[int, History], None], ...] = (),
 ) -> None:
-    """Train what the estimator has prepared, from the state of a checkpoint if there is one; leave the model."""
+    """Train a prepared estimator, from the state of a checkpoint if there is one, and save the model."""
     trainer = fitting.trainer
     saver = Saver(folder, trainer, interrupts, parameters["checkpoint_minutes"])
     if state is not None:
@@ -103,5 +103,5 @@ def train(
             saver.save()
         except DivergenceError as error:
             estimator.save(folder.model)
-            raise DivergenceError(f"{error}, and so has {folder.model}") from error
+            raise DivergenceError(f"{error}, saved in {folder.model}") from error
     estimator.save(folder.model)

@@ -7,7 +7,7 @@ from fastrnn.cli.tasks.task import Task
 
 
 def draw(task: Task, runs: list[SweptRun], folder: RunFolder) -> None:
-    """Draw the number that the task names for each finished run, or what the task draws itself."""
+    """Draw the measure `task.drawn` of each finished run, or call the task's own function."""
     if task.draw is not None:
         task.draw(runs, folder)
     elif task.drawn:

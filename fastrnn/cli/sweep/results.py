@@ -1,4 +1,4 @@
-"""What a sweep shows and leaves: a bar and a line each run, results.csv, and a table."""
+"""The results of a sweep: a bar, a line for each run, results.csv and a table."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from fastrnn.cli.tasks.task import Task
 
 
 def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
-    """Return the run that is best by the first measure that there is, if the task says how; the first of equal ones."""
+    """Return the best run by the decisive measure (the first of equals); None if there is none, or no order of runs."""
     ended = [run for run in runs if run.metrics]
     measure = decisive(task, ended)
     if not ended or measure is None or task.best is None:
@@ -27,12 +27,12 @@ def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
 
 
 def decisive(task: Task, runs: Sequence[SweptRun]) -> str | None:
-    """Return the first of the task's measures that all of these runs have."""
+    """Return the first of the task's measures that all these runs have."""
     return next((measure for measure in task.measures if all(measure in run.numbers for run in runs)), None)
 
 
 def write_csv(runs: Sequence[SweptRun], folder: RunFolder) -> None:
-    """Write results.csv: a row for each run that has ended, in the order of the grid."""
+    """Write results.csv, with a row for each run that has ended, in the order of the grid."""
     ended = [(run, run.numbers) for run in runs if run.error or run.metrics]
     columns = list(dict.fromkeys(name for _, numbers in ended for name in numbers))
     text = io.StringIO()
@@ -45,7 +45,7 @@ def write_csv(runs: Sequence[SweptRun], folder: RunFolder) -> None:
 
 
 def table(task: Task, runs: Sequence[SweptRun], console: Console) -> Table:
-    """Return the runs with the measures of the task, as many as fit, the best one marked."""
+    """Return a table of the runs with as many measures of the task as fit, and the best run marked."""
     numbers = {id(run): run.numbers for run in runs}
     shown = [name for name in (*task.measures, "epochs", "seconds") if any(name in row for row in numbers.values())]
     best = best_run(task, runs)
@@ -78,7 +78,7 @@ def _short(value: float) -> str:
 
 
 class SweepProgress:
-    """A line for each run that ends, and on a terminal a bar below: how many, how long still, the best so far."""
+    """A line for each run that ends and, on a terminal, a bar: number of runs done, time left, best so far."""
 
     def __init__(self, task: Task, runs: Sequence[SweptRun], console: Console) -> None:
         self.task, self.runs, self.console = task, runs, console
@@ -106,7 +106,7 @@ class SweepProgress:
         self._bar.stop()
 
     def on_end(self, run: SweptRun) -> None:
-        """Print what a run has given."""
+        """Print the result of a run."""
         self._done += 1
         now, left = time.monotonic(), len(self.runs) - self._done
         self._end = now + (now - self._start) / (self._done - self._kept) * left
@@ -117,7 +117,7 @@ class SweepProgress:
         self._bar.update(self._line, completed=self._done, best=self._best())
 
     def on_wait(self) -> None:
-        """Count the time down; how long a run takes is known once one has ended."""
+        """Count down the time left, which is known once a run has ended."""
         if self._done > self._kept:
             seconds = max(0, round(self._end - time.monotonic()))
             self._bar.update(self._line, left=f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left")

@@ -1,4 +1,4 @@
-"""A sweep: the task's run for every point of a grid of parameters, in parallel; done again it does what is missing."""
+"""A sweep: a run for every point of a grid of parameters, in parallel; started again, it does the missing runs."""
 
 import sys
 from collections.abc import Iterator
@@ -30,12 +30,12 @@ def sweep(
     resumed: bool = False,
 ) -> None:
     """
-    Do all runs of the grid that are not finished in the folder, show them, and exit with 1 if one has failed.
+    Do all runs of the grid that are not finished yet, show the results, and exit with code 1 if a run failed.
 
-    One that is `resumed` takes the runs that it has also where parameters that may change have changed.
+    If `resumed`, earlier runs continue even if parameters that may change have new values.
     """
     console, interrupts = Console(), Interrupts()
-    parameters = parameters | {"n_threads": parameters["n_threads"] or 1}  # CPUs are for the runs beside
+    parameters = parameters | {"n_threads": parameters["n_threads"] or 1}  # the other CPUs are for parallel runs
     if out is not None and not overwrite and not resumed:
         check_same_sweep(task, parameters, grid, out)
     for candidate in _each_value(parameters, grid):
@@ -64,9 +64,9 @@ def sweep(
         except Interrupted as interrupted:
             done = sum(bool(run.metrics) for run in runs)
             console.print(
-                f"\nstopped by {interrupted}; {done} of {len(runs)} runs are finished, those begun are saved."
+                f"\nstopped by {interrupted}; {done} of {len(runs)} runs are finished, started ones are saved."
             )
-            console.print("To go on:")
+            console.print("To continue:")
             again = f"fastrnn-train {task.name} --resume {quote(str(folder.path))}"
             console.print(again, highlight=False, soft_wrap=True)
             sys.exit(interrupted.code)
@@ -74,7 +74,7 @@ def sweep(
 
 
 def _each_value(parameters: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
-    """Give every value of the grid once, in as few sets of parameters as there are values: not all points."""
+    """Yield sets of parameters that contain every value of the grid, without all combinations."""
     first = parameters | {name: values[0] for name, values in grid.items()}
     yield dict(first)
     for name, values in grid.items():
@@ -83,7 +83,7 @@ def _each_value(parameters: dict[str, Any], grid: Grid) -> Iterator[dict[str, An
 
 
 def _report(task: Task, folder: RunFolder, runs: list[SweptRun], console: Console) -> None:
-    """Leave table and figures of all runs, and say what failed."""
+    """Write the table and figures of all runs, and print what failed."""
     finished = [run for run in runs if run.metrics]
     if finished:
         draw(task, finished, folder)

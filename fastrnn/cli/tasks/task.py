@@ -1,4 +1,4 @@
-"""What a task is to the command."""
+"""What the command needs to know about a task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 class Prepared(NamedTuple):
     """
-    What a task has made of its parameters; nothing is written yet.
+    A task prepared from its parameters; nothing is written yet.
 
     Attributes
     ----------
@@ -16,9 +16,9 @@ class Prepared(NamedTuple):
     dataset : object
         The data, as the report of the task takes them.
     fitting : Fitting
-        What the estimator has prepared to train.
+        The training that the estimator has prepared.
     description : str
-        One line that says what is trained on what.
+        One line about the model and its data.
     """
 
     estimator: Any
@@ -30,12 +30,12 @@ class Prepared(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Task:
     """
-    A task, by what it does.
+    A task of the command.
 
     Attributes
     ----------
     name : str
-        As on the command line.
+        The name on the command line.
     help : str
         One sentence for the help text.
     estimator : str
@@ -46,22 +46,22 @@ class Task:
         cannot be run.
     report : str
         Path of the module whose ``report(estimator, dataset, folder, console, parameters)`` writes and shows the
-        result. It may have ``COLUMNS`` of the progress and ``watch(estimator, dataset, epoch, console)``, called each
-        epoch.
+        result. It may also have ``COLUMNS`` for the progress, and ``watch(estimator, dataset, epoch, console)``, which
+        is called after each epoch.
     predict : str
         Path of the module that `fastrnn-predict` uses for the estimator: ``load(estimator, path, key)`` returns data,
-        and ``tabulate(estimator, data)`` the columns and rows of a CSV file and what they are; empty for none.
+        and ``tabulate(estimator, data)`` the columns and rows of a CSV file and a description; empty for none.
     data : str
         Help text of the argument DATA; empty for a task that takes no data.
     options : sequence of Option
-        Options of its data, and those that replace an option of the estimator.
+        Options for its data, and those that replace an option of the estimator.
     left_out : tuple of str
         Parameters of the estimator that are not options.
     measures : tuple of str
-        Numbers of metrics.json, such as ``"test.accuracy"``, that the table of a sweep shows; the first that a run has
-        says which run is best.
+        Numbers of metrics.json, such as ``"test.accuracy"``, that the table of a sweep shows; the first that
+        all runs have decides which run is best.
     best : callable or None
-        `max`, or `min` for a loss; None where runs are not compared.
+        `max`, or `min` for a loss; None if runs are not compared.
     drawn : str
         The number of metrics.json that the figure of a sweep shows.
     draw : callable, optional

@@ -1,4 +1,4 @@
-"""``fastrnn-train arithmetic``: a question such as 535+61 in, 596 out, character by character."""
+"""``fastrnn-train arithmetic``: read a question such as 535+61, and write 596, character by character."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from fastrnn.cli.options.estimator import make_estimator
 from fastrnn.cli.options.option import DATA, Option
 from fastrnn.cli.tasks.task import Prepared, Task
 
-TEST_FRACTION = 0.1  # share of the questions that is the test set
+TEST_FRACTION = 0.1  # share of the questions held out for testing
 
 
 def prepare(parameters: dict[str, Any]) -> Prepared:
@@ -33,21 +33,21 @@ def operations_of(text: str) -> str:
     """Return the signs of ``+``, ``-`` or ``+,-``."""
     signs = text.replace(",", "").replace(" ", "")
     if signs not in ("+", "-", "+-", "-+"):
-        raise UsageError(f"operation is {text!r}, expected +, - or both, as +,-")
+        raise UsageError(f"operation is {text!r}, expected + or -, or +,- for both")
     return signs
 
 
 def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     names = {"+": "sums", "-": "differences"}
     asked = " and ".join(names[sign] for sign in operations_of(parameters["operation"]))
     digits = parameters["digits"]
-    all_of_them = ", all there are" if len(dataset) < parameters["questions"] else ""
-    sets = [f"{len(dataset.questions_train) - held_out} to train", f"{len(dataset.questions_test)} to test"]
+    all_of_them = " (all there are)" if len(dataset) < parameters["questions"] else ""
+    sets = [f"{len(dataset.questions_train) - held_out} for training", f"{len(dataset.questions_test)} for testing"]
     if held_out:
-        sets.insert(1, f"{held_out} to validate")
+        sets.insert(1, f"{held_out} for validation")
     return (
-        f"{len(dataset)} {asked} of numbers of {'one digit' if digits == 1 else f'up to {digits} digits'}"
+        f"{len(dataset)} {asked} of numbers with {'one digit' if digits == 1 else f'up to {digits} digits'}"
         f"{all_of_them}: {', '.join(sets[:-1])} and {sets[-1]}; {parameters['cell']} of {parameters['hidden_size']} "
         f"units, questions read {'backwards' if parameters['reverse'] else 'forwards'}"
     )
@@ -55,17 +55,17 @@ def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
 
 ARITHMETIC = Task(
     name="arithmetic",
-    help="Teach a net to add and subtract, from questions and answers as texts; needs no data.",
+    help="Train a net to add and subtract numbers written as text; needs no data.",
     estimator="fastrnn.estimators.translator.SequenceTranslator",
     prepare=prepare,
     report="fastrnn.cli.tasks.arithmetic.report",
     predict="fastrnn.cli.tasks.arithmetic.predict",
     options=(
-        Option("digits", int, "Largest number of digits of a number, 1 to 9.", 3, minimum=1, maximum=9, panel=DATA),
-        Option("operation", str, "Operations to ask for: +, - or both, as +,-.", "+,-", panel=DATA),
+        Option("digits", int, "Maximum number of digits in a number, 1 to 9.", 3, minimum=1, maximum=9, panel=DATA),
+        Option("operation", str, "Operations: + or -, or +,- for both.", "+,-", panel=DATA),
         Option(
-            "questions", int, "Number of distinct questions, 10 % of them held out for testing; all there are, if "
-            "fewer.", 50_000, minimum=3, panel=DATA,
+            "questions", int, "Number of distinct questions (or all there are, if fewer); 10 % are held out for "
+            "testing.", 50_000, minimum=3, panel=DATA,
         ),
     ),
     left_out=("source_vocabulary", "target_vocabulary", "beam_size", "max_steps"),

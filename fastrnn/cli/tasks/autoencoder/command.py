@@ -1,4 +1,4 @@
-"""``fastrnn-train autoencoder``: images or rows of numbers in, sparse features out."""
+"""``fastrnn-train autoencoder``: learn sparse features of images or rows of numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
 
 def load(parameters: dict[str, Any]) -> Any:
-    """Return rows for the autoencoder, with the images that they were made of where there are such."""
+    """Return rows for the autoencoder, with the images that they were made from, if any."""
     from fastrnn import data
     from fastrnn.cli.run.block_reading import can_stream
     from fastrnn.cli.tasks.autoencoder.report import Rows
@@ -44,12 +44,12 @@ def load(parameters: dict[str, Any]) -> Any:
         images = images.load()
     if images.ndim == 2:
         return Rows(images)
-    scaler = data.ImageScaler.of(images, "last")  # as they are now, whatever the file had
+    scaler = data.ImageScaler.of(images, "last")  # load_images puts channels last, whatever the file has
     return Rows(scaler.transform(images, dtype, "last"), images, scaler)
 
 
 def read_by_blocks(images: Any, parameters: dict[str, Any]) -> bool:
-    """Are these to be read by blocks? Refuse it for a solver that takes all examples at once."""
+    """Return whether to read the data in blocks; refuse it for a solver that takes all examples at once."""
     from fastrnn.cli.run.block_reading import has_to_stream
 
     stream, solver = parameters["stream"], parameters["solver"]
@@ -58,13 +58,13 @@ def read_by_blocks(images: Any, parameters: dict[str, Any]) -> bool:
     if chosen and solver == "lbfgs":
         why = "--stream is given" if stream else f"{parameters['data']} would take {needed / 1e9:.2f} GB of memory"
         raise UsageError(
-            f"{why}, but the solver lbfgs takes all examples at once; expected --solver adam or sgd, or --in-memory"
+            f"{why}, but the solver lbfgs takes all examples at once; use --solver adam or sgd, or --in-memory"
         )
     return chosen
 
 
 def memory_needed(images: Any, parameters: dict[str, Any]) -> int:
-    """Return the bytes that images or rows would take in memory, and as rows in the dtype of the weights."""
+    """Return the bytes of images or rows in memory, plus those of rows in the dtype of the weights."""
     import numpy as np
 
     numbers = images.size if images.ndim < 4 else images.size // images.shape[3]
@@ -72,17 +72,17 @@ def memory_needed(images: Any, parameters: dict[str, Any]) -> int:
 
 
 def describe(rows: Any, parameters: dict[str, Any], held_out: int) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     from fastrnn.cli.run import block_reading
 
-    source = parameters["data"] or "patches of the two photographs inside scikit-learn"
+    source = parameters["data"] or "patches of the two photographs in scikit-learn"
     n, features = rows.X.shape
     if rows.images is None:
         what = f"rows of {features} numbers"
     else:
         height, width = rows.scaler.shape
         what = f"{'colour' if rows.images.ndim == 4 else 'grey'} images of {height} x {width} pixels"
-    sets = f"{n - held_out} to train and {held_out} to validate" if held_out else "all to train"
+    sets = f"{n - held_out} for training and {held_out} for validation" if held_out else "all for training"
     given = rows.X if rows.images is None else rows.images
     how = block_reading.describe(memory_needed(given, parameters)) if getattr(given, "on_disk", False) else ""
     return f"{source}: {n} {what}, {sets}, {parameters['hidden_size']} hidden units, {parameters['solver']}{how}"
@@ -97,7 +97,7 @@ def draw_sweep(runs: list[Any], folder: Any) -> None:
 
 AUTOENCODER = Task(
     name="autoencoder",
-    help="Train a sparse autoencoder, and show the features that it has learned.",
+    help="Train a sparse autoencoder and show the features that it learns.",
     estimator="fastrnn.estimators.autoencoder.SparseAutoencoder",
     prepare=prepare,
     report="fastrnn.cli.tasks.autoencoder.report",

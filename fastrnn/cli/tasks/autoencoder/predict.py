@@ -17,7 +17,7 @@ def load(autoencoder: Any, path: Path, key: str | None) -> Any:
 
 
 def tabulate(autoencoder: Any, X: Any) -> Rows:
-    """Return how well each example is reconstructed, and the activations of the hidden units."""
+    """Return the reconstruction error and the hidden activations of each example."""
     scaler = autoencoder.scaler_
     if (X.ndim == 2) != (scaler is None):
         kinds = ("a matrix", "images")

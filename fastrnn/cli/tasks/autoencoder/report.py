@@ -14,11 +14,11 @@ from fastrnn.data import ImageScaler
 from fastrnn.data.lazy_array import LazyArray, as_lazy
 from fastrnn.training.autoencoder import psnr
 
-PATCHES, PAIRS = 200, 24  # so many are drawn
+PATCHES, PAIRS = 200, 24  # numbers of examples to draw
 
 
 class Rows(NamedTuple):
-    """Rows (N, F) for the autoencoder, and the images that a scaler has made them of; of a matrix both are None."""
+    """Rows (N, F) for the autoencoder, with the images and the scaler that made them; both are None for a matrix."""
 
     X: Array | LazyArray
     images: Array | LazyArray | None = None
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
 
 
 def evaluate(autoencoder: Any, X: LazyArray) -> dict[str, Any]:
-    """Return the cost and its terms, mean activations of the hidden units and their mean, and PSNR for the range 1."""
+    """Return the cost and its terms, the mean activation of each hidden unit and of all, and the PSNR for range 1."""
     cost, parts, mean_activation = autoencoder.evaluate(X)
     return {
         "cost": cost,
@@ -56,7 +56,7 @@ def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console,
 
 
 def draw(autoencoder: Any, dataset: Rows, folder: RunFolder) -> None:
-    """Leave the figures of a run."""
+    """Draw the figures of a run."""
     X, images, scaler = dataset
     shape = None if scaler is None else scaler.shape
     chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:PATCHES])
@@ -75,12 +75,12 @@ def draw(autoencoder: Any, dataset: Rows, folder: RunFolder) -> None:
 
 
 def draw_sweep(runs: list[Any], folder: RunFolder) -> None:
-    """Leave the features of all runs of a sweep in one figure."""
+    """Draw the features of all runs of a sweep in one figure."""
     import fastrnn
 
     autoencoders = [fastrnn.load(run.folder.model) for run in runs]
     shapes = {None if one.scaler_ is None else one.scaler_.shape for one in autoencoders}
-    if len(shapes) == 1:  # runs on images of several sizes are not compared
+    if len(shapes) == 1:  # runs on images of different sizes are not compared
         weights = [one.weights_.W1 for one in autoencoders]
         figure = plots.feature_grids(weights, [run.swept for run in runs], shapes.pop())
         folder.save_figure(figure, "features")

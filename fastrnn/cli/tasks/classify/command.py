@@ -1,4 +1,4 @@
-"""``fastrnn-train classify``: sequences in, classes out."""
+"""``fastrnn-train classify``: classify sequences."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from fastrnn.cli.options.estimator import knowing, make_estimator
 from fastrnn.cli.options.option import DATA, Option
 from fastrnn.cli.tasks.task import Prepared, Task
 
-HELD_OUT = 0.2  # share of the data that is the test set where the file has none
+HELD_OUT = 0.2  # share of the data held out for testing if the file has no test set
 ROLES = {"x_train": "X_train", "y_train": "y_train", "x_test": "X_test", "y_test": "y_test"}
 
 
@@ -22,7 +22,7 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
 
 def load(parameters: dict[str, Any]) -> Any:
-    """Return the data set with names as labels where the file has them, and always with a test set."""
+    """Return the data set, always with a test set; its labels are class names if the file has them."""
     from dataclasses import replace
 
     import numpy as np
@@ -46,8 +46,8 @@ def load(parameters: dict[str, Any]) -> Any:
         try:
             parts = train_test_split(np.arange(len(y)), stratify=y, **options)
         except ValueError as error:
-            raise UsageError(f"{path}: {error} (20 % are held out as a test set)") from error
-        train, test = map(np.sort, parts)  # in the order of the file, which is read in it
+            raise UsageError(f"{path}: {error} (20 % are held out for testing)") from error
+        train, test = map(np.sort, parts)  # sorted, so that the file is read in order
         dataset = replace(dataset, X_train=X.take(train), X_test=X.take(test), y_train=y[train], y_test=y[test])
     if possible:
         if stream is None:
@@ -59,12 +59,12 @@ def load(parameters: dict[str, Any]) -> Any:
         dataset = replace(dataset, y_train=names[dataset.y_train], y_test=names[dataset.y_test])
     unknown = set(dataset.y_test) - set(dataset.y_train)
     if unknown:
-        raise UsageError(f"{path}: the test set has class {min(unknown)}, of which the training set has no example")
+        raise UsageError(f"{path}: the test set has class {min(unknown)}, which the training set does not have")
     return dataset
 
 
 def memory_needed(dataset: Any, parameters: dict[str, Any]) -> int:
-    """Return the bytes that all sequences would take in memory, those to train with in the dtype of the net, too."""
+    """Return the bytes of all sequences in memory, plus those of the training set in the dtype of the net."""
     import numpy as np
 
     X, itemsize = dataset.X_train, np.dtype(parameters["dtype"]).itemsize
@@ -72,7 +72,7 @@ def memory_needed(dataset: Any, parameters: dict[str, Any]) -> int:
 
 
 def describe(dataset: Any, parameters: dict[str, Any]) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     import numpy as np
 
     from fastrnn.cli.run import block_reading
@@ -80,29 +80,29 @@ def describe(dataset: Any, parameters: dict[str, Any]) -> str:
     X = dataset.X_train
     how = block_reading.describe(memory_needed(dataset, parameters)) if getattr(X, "on_disk", False) else ""
     channels = X.shape[2] if X.ndim == 3 else 1
-    source = parameters["data"] or "the digits inside scikit-learn, row by row"
+    source = parameters["data"] or "the digits in scikit-learn, row by row"
     classes = len(np.unique(dataset.y_train))
     return (
-        f"{source}: {len(X)} sequences to train and {len(dataset.X_test)} to test, "
+        f"{source}: {len(X)} sequences for training and {len(dataset.X_test)} for testing, "
         f"{X.shape[1]} steps of {channels} channels, {classes} classes{how}"
     )
 
 
 CLASSIFY = Task(
     name="classify",
-    help="Train a classifier of sequences, and show its confusion matrix.",
+    help="Train a classifier of sequences and show its confusion matrix.",
     estimator="fastrnn.estimators.classifier.RecurrentClassifier",
     prepare=prepare,
     report="fastrnn.cli.tasks.classify.report",
     predict="fastrnn.cli.tasks.classify.predict",
     data="HDF5 or npz file with trX, trY, tstX, tstY or X_train, y_train, X_test, y_test. Without a test set, 20 % of "
-    "the data are held out as one. Without DATA, the hand-written digits of scikit-learn, row by row.",
+    "the data are held out for testing. Without DATA, the hand-written digits of scikit-learn, row by row.",
     options=(
         STREAM,
         Option("x_train", str, "Name of the training sequences in DATA.", panel=DATA),
-        Option("y_train", str, "Name of their labels.", panel=DATA),
-        Option("x_test", str, "Name of the test sequences.", panel=DATA),
-        Option("y_test", str, "Name of their labels.", panel=DATA),
+        Option("y_train", str, "Name of the training labels in DATA.", panel=DATA),
+        Option("x_test", str, "Name of the test sequences in DATA.", panel=DATA),
+        Option("y_test", str, "Name of the test labels in DATA.", panel=DATA),
     ),
     measures=("validation.accuracy", "test.accuracy"),
     drawn="test.accuracy",

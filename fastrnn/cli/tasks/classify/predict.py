@@ -14,7 +14,7 @@ def load(classifier: Any, path: Path, key: str | None) -> Any:
 
 
 def tabulate(classifier: Any, X: Any) -> Rows:
-    """Return the class of each sequence, and the probabilities."""
+    """Return the class of each sequence, and the probability of every class."""
     proba = classifier.predict_proba(X)
     names = [str(label) for label in classifier.classes_]
     rows = [[names[int(row.argmax())], *(f"{value:.6g}" for value in row)] for row in proba]

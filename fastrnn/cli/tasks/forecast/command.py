@@ -1,4 +1,4 @@
-"""``fastrnn-train forecast``: the last steps of series in, the next ones out."""
+"""``fastrnn-train forecast``: forecast the next steps of series."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from fastrnn.cli.options.estimator import knowing, make_estimator
 from fastrnn.cli.options.option import DATA, MODEL, TRAINING, Option
 from fastrnn.cli.tasks.task import Prepared, Task
 
-FORMULA = "a series made by a formula"  # where there is no DATA
-SHORTEST, LONGEST = 24, 200  # windows, where none is set
+FORMULA = "a series made by a formula"  # the default data
+SHORTEST, LONGEST = 24, 200  # limits of the default window
 
 
 def prepare(parameters: dict[str, Any]) -> Prepared:
@@ -27,7 +27,7 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
 
 def load(parameters: dict[str, Any]) -> Any:
-    """Return the series, and where what is to learn from ends; the window and the season go into the parameters."""
+    """Return the series, and where their test sets begin; add the window and the season to the parameters."""
     from fastrnn import data
     from fastrnn._checks import check_integer, check_number
     from fastrnn.cli.tasks.forecast.report import Divided
@@ -39,25 +39,25 @@ def load(parameters: dict[str, Any]) -> Any:
     if path is None:
         own = [name for name in ("columns", "targets", "time_column", "series_column", "key") if parameters[name]]
         if own:
-            raise UsageError(f"{own[0]} is for a file, but there is no DATA; expected both or neither")
+            raise UsageError(f"{own[0]} is for a file, but DATA is missing; give both or neither")
         series = data.sample_series()
     else:
         asked = {name: parameters[name] for name in ("time_column", "series_column", "key")}
         series = data.load_series(path, columns=parameters["columns"], **asked)
     unknown = [name for name in parameters["targets"] if name not in series.columns]
     if unknown:
-        raise UsageError(f"targets has {unknown[0]!r}, expected some of the columns {', '.join(series.columns)}")
+        raise UsageError(f"targets has {unknown[0]!r}, expected names of columns: {', '.join(series.columns)}")
     stops = [len(one) - steps_held_out(len(one), at_the_end) for one in series.values]
     for name, one, stop in zip(series.names, series.values, stops, strict=True):
         if len(one) - stop < H:
-            what = f"{name!r} has {len(one)} steps, of which the last {len(one) - stop} are to test"
-            raise UsageError(f"{path or FORMULA}: {what}; expected at least {H}, as horizon is {H}")
+            what = f"{name!r} has {len(one)} steps, of which the last {len(one) - stop} are for testing"
+            raise UsageError(f"{path or FORMULA}: {what}; expected at least {H}, the horizon")
     learning = min(stop - steps_held_out(stop, validation) for stop in stops)
     if parameters["season"] is None:
         parameters["season"] = find_season([one[:n] for one, n in zip(series.values, stops, strict=True)])
     season = check_integer("season", parameters["season"], 1)
     if season >= learning:
-        raise UsageError(f"season is {season}, but the shortest series has {learning} steps to train; expected less")
+        raise UsageError(f"season is {season}, but the shortest series has {learning} training steps; use less")
     if parameters["window"] is None:
         parameters["window"] = max(1, min(max(SHORTEST, 2 * season), LONGEST, (learning - H) // 2))
     targets = [series.columns.index(name) for name in parameters["targets"]] or None
@@ -65,7 +65,7 @@ def load(parameters: dict[str, Any]) -> Any:
 
 
 def describe(divided: Any, parameters: dict[str, Any], *, found: bool) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     shortest, longest = (f(map(len, divided.values)) for f in (min, max))
     steps = str(longest) if shortest == longest else f"{shortest} to {longest}"
     C, K = len(divided.columns), len(divided.targets or divided.columns)
@@ -77,14 +77,14 @@ def describe(divided: Any, parameters: dict[str, Any], *, found: bool) -> str:
         season = f"no season{' found' * found}"
     return (
         f"{parameters['data'] or FORMULA}: {len(divided.values)} series of {steps} steps, {channels}{targets}, "
-        f"the last {parameters['test_fraction']:.0%} to test; {parameters['window']} steps in, "
-        f"{parameters['horizon']} out, {season}"
+        f"the last {parameters['test_fraction']:.0%} for testing; window {parameters['window']}, "
+        f"horizon {parameters['horizon']}, {season}"
     )
 
 
 FORECAST = Task(
     name="forecast",
-    help="Train a net that forecasts series, and compare it with two naive forecasts.",
+    help="Train a net that forecasts series and compare it with two naive forecasts.",
     estimator="fastrnn.estimators.forecaster.RecurrentForecaster",
     prepare=prepare,
     report="fastrnn.cli.tasks.forecast.report",
@@ -98,14 +98,14 @@ FORECAST = Task(
             panel=MODEL,
         ),
         Option(
-            "validation_fraction", float, "Share of the steps at the end of each series, before the test set, held out "
-            "to stop early.", 0.1, flags=("--validation",), panel=TRAINING,
+            "validation_fraction", float, "Share of the steps of each series, just before the test set, held out for "
+            "validation.", 0.1, flags=("--validation",), panel=TRAINING,
         ),
         Option(
-            "columns", list, "Columns of DATA to use as channels: names or numbers, with commas.", [], shown="all",
-            item=str, panel=DATA,
+            "columns", list, "Columns of DATA to use as channels: names or numbers, separated by commas.", [],
+            shown="all", item=str, panel=DATA,
         ),
-        Option("targets", list, "Channels to forecast, with commas.", [], shown="all", item=str, panel=DATA),
+        Option("targets", list, "Channels to forecast, separated by commas.", [], shown="all", item=str, panel=DATA),
         Option(
             "time_column", str, "Time column of a CSV file, which is not used as an input.",
             shown="one called time, date, ...", flags=("--time",), panel=DATA,
@@ -116,7 +116,7 @@ FORECAST = Task(
         ),
         KEY,
         Option(
-            "season", int, "Steps of a season, for the seasonal naive forecast and scaled errors; 1 for none.",
+            "season", int, "Number of steps in a season, for the seasonal naive forecast and scaled errors; 1: none.",
             shown="found in DATA", minimum=1, panel=DATA,
         ),
         Option(

@@ -1,4 +1,4 @@
-"""What follows the end of series."""
+"""Forecasts of the steps after the end of series."""
 
 from pathlib import Path
 from typing import Any

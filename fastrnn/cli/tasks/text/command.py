@@ -1,4 +1,4 @@
-"""``fastrnn-train text``: a text in, and more like it out."""
+"""``fastrnn-train text``: learn from a text, and write more like it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from fastrnn.cli.options.estimator import make_estimator
 from fastrnn.cli.options.option import TRAINING, Option
 from fastrnn.cli.tasks.task import Prepared, Task
 
-MANUAL = "Python's own manual"  # where there is no DATA
+MANUAL = "Python's own manual"  # the default data
 
 
 def prepare(parameters: dict[str, Any]) -> Prepared:
@@ -16,7 +16,7 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
     path = parameters["data"]
     if not parameters["validation_fraction"]:
-        raise UsageError("validation_fraction is 0, expected a share of the text that says how good the model is")
+        raise UsageError("validation_fraction is 0, expected above 0: the model is evaluated on this part of the text")
     text = data.manual() if path is None else data.read_text(path)
     model = make_estimator(TEXT, parameters)
     try:
@@ -29,30 +29,30 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
 
 def describe(model: Any, text: str, parameters: dict[str, Any]) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     from fastrnn.forecasting import steps_held_out
 
     held_out = steps_held_out(len(text), parameters["validation_fraction"])
     layers = "layer" if parameters["layers"] == 1 else "layers"
     how = (
-        f"{parameters['batch_size']} streams in windows of {parameters['window']}"
+        f"{parameters['batch_size']} streams, windows of {parameters['window']} characters"
         if parameters["stateful"]
-        else f"windows of {parameters['window']} by themselves"
+        else f"independent windows of {parameters['window']} characters"
     )
     return (
-        f"{parameters['data'] or MANUAL}: {len(text) - held_out} characters to train and {held_out} to validate, "
-        f"{len(model.vocabulary_)} different ones; {parameters['layers']} {layers} of {parameters['hidden_size']} "
-        f"{parameters['cell']} units, {how}"
+        f"{parameters['data'] or MANUAL}: {len(text) - held_out} characters for training and {held_out} for "
+        f"validation, {len(model.vocabulary_)} different ones; {parameters['layers']} {layers} of "
+        f"{parameters['hidden_size']} {parameters['cell']} units, {how}"
     )
 
 
 TEXT = Task(
     name="text",
-    help="Train a model of the next character, and let it write.",
+    help="Train a model of the next character and let it write text.",
     estimator="fastrnn.estimators.characters.CharacterLanguageModel",
     prepare=prepare,
     report="fastrnn.cli.tasks.text.report",
-    data="Plain text in UTF-8: its last tenth is held out for validation. Without DATA, Python's own manual.",
+    data="Plain text in UTF-8; its last tenth is held out for validation. Without DATA, Python's own manual.",
     options=(
         Option(
             "validation_fraction", float, "Share of the text, at its end, held out for validation.", 0.1,

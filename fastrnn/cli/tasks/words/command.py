@@ -1,4 +1,4 @@
-"""``fastrnn-train words``: the words before in, the next one out."""
+"""``fastrnn-train words``: predict the next word."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from fastrnn.cli.options.estimator import knowing, make_estimator
 from fastrnn.cli.options.option import DATA, MODEL, REOPENS, TRAINING, Option
 from fastrnn.cli.tasks.task import Prepared, Task
 
-MANUAL = "the English in Python's own manual"  # where there is no DATA
-TEST_FRACTION = 0.1  # share of the data that is the test set where the file has none
-ORDER, VOCABULARY_SIZE = 4, 2000  # where they are not set, and DATA has none of its own
+MANUAL = "the English in Python's own manual"  # the default data
+TEST_FRACTION = 0.1  # share of the data held out for testing if the file has no test set
+ORDER, VOCABULARY_SIZE = 4, 2000  # if not set, and not given by DATA
 
 
 def prepare(parameters: dict[str, Any]) -> Prepared:
@@ -28,7 +28,7 @@ def prepare(parameters: dict[str, Any]) -> Prepared:
 
 
 def load(parameters: dict[str, Any]) -> Any:
-    """Return n-grams, always with a test set; what they say of order and vocabulary goes into the parameters."""
+    """Return n-grams, always with a test set; add their order and vocabulary size to the parameters."""
     from fastrnn import data
     from fastrnn._checks import check_number
     from fastrnn.cli.run.block_reading import can_stream
@@ -38,7 +38,7 @@ def load(parameters: dict[str, Any]) -> Any:
     if path is not None and Path(path).suffix.lower() in (".h5", ".hdf5", ".npz"):
         return _load_ngrams(parameters, possible)
     if parameters["first_index"] is not None:
-        raise UsageError("first_index is for files of numbered words; expected none with a text")
+        raise UsageError("first_index is for files of numbered words; leave it out for a text")
     for name, default in (("order", ORDER), ("vocabulary_size", VOCABULARY_SIZE)):
         parameters[name] = default if parameters[name] is None else parameters[name]
     fraction = check_number("validation_fraction", parameters["validation_fraction"], f"[0, {1 - TEST_FRACTION})")
@@ -55,7 +55,7 @@ def load(parameters: dict[str, Any]) -> Any:
 
 
 def _load_ngrams(parameters: dict[str, Any], can_stream: bool) -> Any:
-    """Return the n-grams of a file; shorter ones than it has, if order says so."""
+    """Return the n-grams of a file, shortened if the parameter order says so."""
     from dataclasses import replace
 
     from fastrnn import data
@@ -63,7 +63,7 @@ def _load_ngrams(parameters: dict[str, Any], can_stream: bool) -> Any:
 
     path, stream = parameters["data"], parameters["stream"]
     if parameters["vocabulary_size"] is not None:
-        raise UsageError(f"vocabulary_size is for texts, but {path} has words of its own; expected none")
+        raise UsageError(f"vocabulary_size is for texts, but {path} has its own words; leave it out")
     options = {"first_index": parameters["first_index"], "order": parameters["order"]}
     dataset: Any = data.load_ngrams(path, **options, stream=can_stream)
     parameters["order"] = dataset.x_train.shape[1] + 1
@@ -75,7 +75,7 @@ def _load_ngrams(parameters: dict[str, Any], can_stream: bool) -> Any:
 
 
 def hold_out_test(dataset: Any, seed: int) -> Any:
-    """Return the n-grams with a test set out of those to train with."""
+    """Return the n-grams with a test set held out from the training set."""
     from dataclasses import replace
 
     import numpy as np
@@ -85,43 +85,43 @@ def hold_out_test(dataset: Any, seed: int) -> Any:
     from fastrnn.data.lazy_array import as_lazy
 
     parts = train_test_split(np.arange(len(dataset.y_train)), test_size=TEST_FRACTION, random_state=seed)
-    train, test = map(np.sort, parts)  # in the order of the file, which is read in it
+    train, test = map(np.sort, parts)  # sorted, so that the file is read in order
     x, y = as_lazy(dataset.x_train), as_lazy(dataset.y_train)
     sets = {"x_train": (x, train), "y_train": (y, train), "x_test": (x, test), "y_test": (y, test)}
     return replace(dataset, **{name: taken(*rows) for name, rows in sets.items()})
 
 
 def arrays_of(dataset: Any) -> dict[str, Any]:
-    """Return the arrays that n-grams have, by name."""
+    """Return the arrays of n-grams by name."""
     names = (f"{axis}_{name}" for name in ("train", "validation", "test") for axis in "xy")
     return {name: array for name in names if (array := getattr(dataset, name)) is not None}
 
 
 def memory_needed(dataset: Any) -> int:
-    """Return the bytes that all n-grams would take in memory, and once more those that the net sees while it trains."""
+    """Return the bytes of all n-grams in memory; those used while the net trains count twice."""
     arrays = arrays_of(dataset)
     return sum(array.nbytes * (1 if name.endswith("test") else 2) for name, array in arrays.items())
 
 
 def describe(dataset: Any, parameters: dict[str, Any], held_out: int) -> str:
-    """Say in a line what is trained on what."""
+    """Describe the model and its data in one line."""
     from fastrnn.cli.run import block_reading
 
     source = parameters["data"] or MANUAL
     validation = held_out if dataset.x_validation is None else len(dataset.x_validation)
-    sets = [f"{len(dataset.x_train) - held_out} to train", f"{len(dataset.x_test)} to test"]
+    sets = [f"{len(dataset.x_train) - held_out} for training", f"{len(dataset.x_test)} for testing"]
     if validation:
-        sets.insert(1, f"{validation} to validate")
+        sets.insert(1, f"{validation} for validation")
     how = block_reading.describe(memory_needed(dataset)) if getattr(dataset.x_train, "on_disk", False) else ""
     return (
         f"{source}: {parameters['order']}-grams of {len(dataset.words)} words, {', '.join(sets[:-1])} and {sets[-1]}, "
-        f"{parameters['embedding']} numbers a word, {parameters['hidden_size']} hidden units{how}"
+        f"embedding size {parameters['embedding']}, {parameters['hidden_size']} hidden units{how}"
     )
 
 
 WORDS = Task(
     name="words",
-    help="Train a model of the next word, and show what it expects.",
+    help="Train a model of the next word and show its predictions.",
     estimator="fastrnn.estimators.ngram.NGramLanguageModel",
     prepare=prepare,
     report="fastrnn.cli.tasks.words.report",
@@ -130,24 +130,24 @@ WORDS = Task(
     "sentences are held out for testing. Without DATA, the English in Python's own manual.",
     options=(
         Option(
-            "order", int, "Number of words in an n-gram, with the predicted one.", shown="4, or as many as DATA has",
-            minimum=2, panel=MODEL,
+            "order", int, "Number of words in an n-gram, including the predicted one.",
+            shown="4, or as many as DATA has", minimum=2, panel=MODEL,
         ),
         Option(
             "validation_fraction", float, "Share of the sentences or n-grams held out as a validation set.", 0.1,
-            shown="0.1, unless DATA has such a set", flags=("--validation",), panel=TRAINING,
+            shown="0.1, unless DATA has a validation set", flags=("--validation",), panel=TRAINING,
         ),
         STREAM,
         Option(
-            "vocabulary_size", int, "Number of words to learn from a text, the most frequent ones.", shown="2000",
+            "vocabulary_size", int, "Number of words to learn from a text: the most frequent ones.", shown="2000",
             minimum=2, panel=DATA,
         ),
         Option(
-            "first_index", int, "Number of the first word in a file of numbers: 0 or 1.", shown="as DATA says",
+            "first_index", int, "Number of the first word in a file of numbers: 0 or 1.", shown="found in DATA",
             panel=DATA,
         ),
         Option(
-            "context", list, 'Words such as "in the": the run shows the most likely next ones; can be repeated.', [],
+            "context", list, 'Words such as "in the": the run shows the most likely next words; can be repeated.', [],
             item=str, repeated=True, metavar="WORDS", panel=DATA, resumed=REOPENS,
         ),
     ),

@@ -15,7 +15,7 @@ def load(model: Any, path: Path, key: str | None) -> Any:
     """Return n-grams as rows of words (N, K + 1), the next word last, or a text as sentences."""
     if path.suffix.lower() not in (".h5", ".hdf5", ".npz"):
         if key is not None:
-            raise UsageError(f"--key {key} is for files of arrays, but {path} is taken for a text")
+            raise UsageError(f"--key {key} is for files of arrays, but {path} is read as text")
         return load_text(path)
     ngrams = load_ngrams(path)
     parts = {
@@ -26,12 +26,12 @@ def load(model: Any, path: Path, key: str | None) -> Any:
     x, y = parts.get(key or "testx", (None, None))
     if x is None or y is None:
         there = " or ".join(f"--key {name}" for name, (part, _) in parts.items() if part is not None)
-        raise UsageError(f"{path}: has no n-grams {key or 'testx'}; expected {there}")
+        raise UsageError(f"{path}: has no n-grams {key or 'testx'}; use {there}")
     return np.array(ngrams.words, object)[np.column_stack([x, y])]
 
 
 def tabulate(model: Any, texts: Any) -> Rows:
-    """Return each context with the word that came next, its probability, and the likeliest words with theirs."""
+    """Return each context with its next word, the probability of that word, and the most likely words with theirs."""
     order = model.n_features_in_ + 1
     if isinstance(texts, np.ndarray):
         texts = texts[:, -order:].tolist()
@@ -43,4 +43,4 @@ def tabulate(model: Any, texts: Any) -> Rows:
         pairs = zip((truth.word, *words), (truth.probability, *probabilities), strict=True)
         rows.append([" ".join(context), *(value for word, p in pairs for value in (word, f"{p:.6g}"))])
     likeliest = [name for place in range(1, k + 1) for name in (f"word_{place}", f"p_{place}")]
-    return ["context", "next", "p_next", *likeliest], rows, f"{len(rows)} contexts with the {k} likeliest next words"
+    return ["context", "next", "p_next", *likeliest], rows, f"{len(rows)} contexts with the {k} most likely next words"

@@ -1,4 +1,4 @@
-"""The result of a next-word model: what it expects after some contexts, metrics.json, figures, and a short table."""
+"""The result of a word model: its predictions after some contexts, metrics.json, figures, and a short table."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,12 +15,12 @@ from fastrnn.cli.run.report import print_results, write_metrics
 from fastrnn.data import sentences_of
 from fastrnn.data.lazy_array import LazyArray, as_lazy
 
-CONTEXTS, LIKELIEST = 5, 10  # contexts of the test set that are shown, and next words of each
-IN_A_LINE, WIDTH = 5, 15  # next words in a line of the terminal, and columns of each with its probability
+CONTEXTS, LIKELIEST = 5, 10  # number of test contexts to show, and of next words for each
+IN_A_LINE, WIDTH = 5, 15  # next words in a printed line, and the width of each with its probability
 
 
 class Truth(NamedTuple):
-    """The word that came next, its probability, and its place among all words, from 1."""
+    """The true next word, its probability, and its rank among all words, from 1."""
 
     word: str
     probability: float
@@ -28,7 +28,7 @@ class Truth(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """The likeliest words after a context, with their probabilities, and the true one where it is known."""
+    """The most likely words after a context, with their probabilities, and the true word if it is known."""
 
     context: list[str]
     words: list[str]
@@ -37,9 +37,9 @@ class Expected(NamedTuple):
 
 
 def expect(model: Any, x: Array, y: Array | None = None) -> Iterator[Expected]:
-    """Return what the model expects after contexts (N, K), numbers of words, before the next ones (N,)."""
+    """Yield the predictions after contexts (N, K), with the true next words (N,) if given; both are word numbers."""
     names = model.vocabulary_
-    for first in range(0, len(x), 1000):  # all probabilities of so many are in memory
+    for first in range(0, len(x), 1000):  # limits the probabilities in memory
         rows = x[first : first + 1000]
         best = model.top_k(rows, min(LIKELIEST, len(names)))
         truths: Iterable[Truth | None] = [None] * len(rows)
@@ -53,7 +53,7 @@ def expect(model: Any, x: Array, y: Array | None = None) -> Iterator[Expected]:
 
 
 def read_contexts(model: Any, texts: list[str]) -> tuple[Array, list[str]]:
-    """Return contexts (N, K) from texts, as numbers of words, and what is to be said of words that are not known."""
+    """Return contexts (N, K) from texts, as word numbers, and notes on unknown words."""
     numbers = {word: number for number, word in enumerate(model.vocabulary_)}
     K, other, notes, rows = model.n_features_in_, numbers.get(model.unknown), [], []
     for text in texts:
@@ -61,26 +61,26 @@ def read_contexts(model: Any, texts: list[str]) -> tuple[Array, list[str]]:
         for piece in text.split():
             words += [piece] if piece in numbers else [word for sentence in sentences_of(piece) for word in sentence]
         if len(words) < K:
-            raise UsageError(f"--context {text!r} has {len(words)} words, expected {K} or more, as order is {K + 1}")
+            raise UsageError(f"--context {text!r} has {len(words)} words, expected {K} or more (order is {K + 1})")
         for word in words[-K:]:
             if word not in numbers:
                 if other is None:
                     raise UsageError(f"--context {text!r}: {word!r} is not among the {len(numbers)} words of the model")
                 notes.append(
-                    f"{word!r} is not among the {len(numbers)} words of the model, and counts as {model.unknown}"
+                    f"{word!r} is not among the {len(numbers)} words of the model; it is read as {model.unknown}"
                 )
         rows.append([numbers.get(word, other) for word in words[-K:]])
     return np.array(rows, np.intp).reshape(-1, K), list(dict.fromkeys(notes))
 
 
 def show(console: Console, title: str, expected: Iterable[Expected], size: int) -> None:
-    """Print the likeliest words after each context, of so many that the model knows."""
+    """Print the most likely words after each context; `size` is the number of words that the model knows."""
     console.print(f"\n{title}", style="bold")
     for one in expected:
         heading = Text(f"\n{' '.join(one.context)} …", style="bold")
         if one.truth is not None:
             word, p, place = one.truth
-            heading.append(f" {word}").append(f"  {_percent(p)}, number {place} of {size}", style="not bold")
+            heading.append(f" {word}").append(f"  {_percent(p)}, rank {place} of {size}", style="not bold")
         console.print(heading, soft_wrap=True)
         line = Text()
         for place, (word, p) in enumerate(zip(one.words, one.probabilities, strict=True), 1):
@@ -91,7 +91,7 @@ def show(console: Console, title: str, expected: Iterable[Expected], size: int) 
 
 
 def expect_after(model: Any, texts: list[str]) -> tuple[list[Expected], list[str]]:
-    """Return what the model expects after contexts of one's own, and what is to be said of words that are not known."""
+    """Return the predictions after contexts given by the user, and notes on unknown words."""
     x, notes = read_contexts(model, texts)
     return list(expect(model, x)), notes
 
@@ -100,7 +100,7 @@ def show_own(console: Console, own: tuple[list[Expected], list[str]], size: int)
     """Print what `expect_after` returned."""
     expected, notes = own
     if expected:
-        show(console, "Likeliest next words", expected, size)
+        show(console, "Most likely next words", expected, size)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
 
@@ -115,7 +115,7 @@ def _percent(p: float) -> str:
 
 
 def report(model: Any, dataset: Any, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
-    """Evaluate the fitted model, write metrics and figures, then show what it expects, after texts too, and a table."""
+    """Evaluate the fitted model; write metrics and figures, and print its predictions and a table."""
     held_out = model.validation_rows_
     parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
     if len(held_out):
@@ -138,7 +138,7 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, parame
 
     shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own[0])]
     write_metrics("words", model, len(parts["train"][0]), folder, results, next_words=shown)
-    show(console, "Likeliest next words in the test set, and the true one", of_test, len(dataset.words))
+    show(console, "Most likely next words in the test set, and the true one", of_test, len(dataset.words))
     show_own(console, own, len(dataset.words))
     rows = {
         name: (str(len(parts[name][0])), *(f"{value:.4f}" for value in result.values()))
@@ -148,7 +148,7 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, parame
 
 
 def count(y: LazyArray, size: int) -> Array:
-    """Return how often each of so many words comes."""
+    """Return how often each of `size` words occurs."""
     counts = np.zeros(size, np.intp)
     for _, piece in y.pieces():
         counts += np.bincount(piece, minlength=size)
@@ -156,7 +156,7 @@ def count(y: LazyArray, size: int) -> Array:
 
 
 def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], folder: RunFolder) -> None:
-    """Leave the figures of a run in whose training set the words came so often."""
+    """Draw the figures of a run; `counts` are the frequencies of the words in the training set."""
     folder.save_figure(plots.learning_curves(model.history_, model.best_epoch_), "learning_curves")
     for name, expected in (("next_words", of_test), ("contexts", own)):
         if expected:
