@@ -42,7 +42,7 @@ def whole_entries(lines: Iterable[str]) -> dict[str, str]:
 
 
 def entries(docstring: str | None, section: str) -> dict[str, Entry]:
-    """Return type and text of each entry of a section by name; ``beta1, beta2 : float`` is an entry for each of them."""
+    """Return type and text of each entry of a section by name; ``beta1, beta2 : float`` is one for each of them."""
     found: dict[str, Entry] = {}
     for names, entry in whole_entries(sections(docstring).get(section, [])).items():
         head, *body = entry.splitlines()

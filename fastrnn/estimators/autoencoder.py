@@ -51,7 +51,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     tied : bool
         Use the transposed weights of the hidden layer for the output.
     solver : {"lbfgs"} or {OPTIMIZERS}
-        "lbfgs" trains on all examples at once, one iteration per epoch; the others train on mini-batches.
+        Optimizer of the cost. "lbfgs" trains on all examples at once, one iteration per epoch; the others train on
+        mini-batches.
     learning_rate : float or None
         Learning rate of a solver other than "lbfgs"; None takes the one found best.
     momentum : float

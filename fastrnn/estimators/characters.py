@@ -44,13 +44,13 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     Parameters
     ----------
     batch_size : int
-        Number of parallel streams; with ``stateful=False``, number of windows per batch.
+        Number of parallel streams, or of windows per batch if not stateful.
     window : int
         Number of characters that gradients go back.
     stateful : bool
         Carry the state from each window to the next.
     step : int
-        Number of characters from the start of a window to the start of the next, with ``stateful=False``.
+        Number of characters from the start of a window to the start of the next, if not stateful.
     vocabulary : str or None
         The characters by number; None learns them from the text, in Unicode order.
     dropout : float

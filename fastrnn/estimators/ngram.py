@@ -61,7 +61,7 @@ class NGramLanguageModel(NetEstimator):
         Stop after this many epochs without a better validation loss; None never stops early, as suits a schedule over
         all epochs.
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        Distribution of the initial weights; only a Gaussian one applies to word vectors, otherwise ``Gaussian(0.5)``.
+        Distribution of the initial weights. Only a Gaussian one applies to word vectors, otherwise ``Gaussian(0.5)``.
     random_state : int, RandomState or None
         Seed of the initial weights, the validation split and the order of the examples.
 

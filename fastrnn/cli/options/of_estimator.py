@@ -54,7 +54,7 @@ def options_of_estimator(path: str) -> Iterator[Option]:
     for parameter in source.parameters.values():
         if parameter.name not in NOT_OF_THE_COMMAND:
             option = _option(parameter, _panel(parameter.name), FLAGS.get(parameter.name, ()))
-            if "optimizer" in source.parameters and option.name == "learning_rate":
+            if option.name == "learning_rate":
                 option = replace(option, shown=shown_by_optimizer(source, "learning_rate"))
             yield option
             if option.name == "optimizer":
@@ -79,13 +79,13 @@ def _option(parameter: Parameter, panel: str, flags: tuple[str, ...]) -> Option:
 
 
 def _choices(type: str) -> list[str]:
-    """Return the names that the type of a parameter lists, as in ``{"xavier", "gaussian"}`` or ``{CELLS}``."""
-    listed = re.match(r"\{(.*?)\}", type)
-    if listed is None:
-        return []
-    if listed[1] in REGISTRIES:
-        return [name for module, registry in REGISTRIES[listed[1]] for name in read_registry(module, registry)]
-    return re.findall(r'"(.*?)"', listed[1])
+    """Return the names that the type of a parameter lists, as in ``{"lbfgs"} or {OPTIMIZERS}``."""
+    names: list[str] = []
+    for listed in re.findall(r"\{(.*?)\}", type):
+        for module, registry in REGISTRIES.get(listed, ()):
+            names += read_registry(module, registry)
+        names += re.findall(r'"(.*?)"', listed)
+    return names
 
 
 def _as_on_the_command_line(text: str, parameter: Parameter) -> str:
@@ -111,17 +111,18 @@ def fields_of_optimizers() -> dict[str, Mapping[str, Parameter]]:
 
 def options_of_optimizers(source: Source) -> Iterator[Option]:
     """Yield an option for each optimizer field except the learning rate, which is an option of the estimator."""
-    owners: dict[str, list[str]] = {}
-    fields: dict[str, Parameter] = {}
+    fields: dict[str, dict[str, Parameter]] = {}  # by option and optimizer
     for optimizer, own in fields_of_optimizers().items():
         for name, parameter in own.items():
             if name != "learning_rate":
-                option = RENAMED.get(name, name)
-                owners.setdefault(option, []).append(optimizer)
-                fields.setdefault(option, parameter)
-    for option, parameter in fields.items():
-        help = f"{first_sentence(parameter.entry.text).rstrip('.')} (with {' or '.join(owners[option])})."
-        yield Option(option, parameter.kind, help, shown=shown_by_optimizer(source, option), panel=TRAINING)
+                fields.setdefault(RENAMED.get(name, name), {})[optimizer] = parameter
+    for option, known in fields.items():
+        texts: dict[str, list[str]] = {}
+        for optimizer, parameter in known.items():
+            texts.setdefault(first_sentence(parameter.entry.text).rstrip("."), []).append(optimizer)
+        help = "; ".join(f"{text} (with {' or '.join(names)})" for text, names in texts.items())
+        kind = next(iter(known.values())).kind
+        yield Option(option, kind, f"{help}.", shown=shown_by_optimizer(source, option), panel=TRAINING)
 
 
 def shown_by_optimizer(source: Source, option: str) -> str:
