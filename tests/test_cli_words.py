@@ -195,7 +195,7 @@ def test_predict_refuses(finished, tmp_path):
         ([folder], "DATA is missing; give a file, or --context for a word model"),
         ([folder, "--context", "the cat"], "--context 'the cat' has 2 words, expected 3 or more (order is 4)"),
         ([folder, "--context", "on the sofa"], "'sofa' is not among the 12 words of the model"),
-        ([folder, "other.txt"], "other.txt: sentence 0 has 'sofa', none of the 12 words"),
+        ([folder, "other.txt"], "other.txt: sentence 0 has 'sofa', which is not in the vocabulary"),
         ([folder, "other.txt", "--key", "testx"], "--key testx is for files of arrays"),
         ([folder, "train.h5"], "train.h5: has no n-grams testx; use --key trainx"),
         ([folder, file, "--key", "words"], "ngrams.h5: has no n-grams words; use --key testx or --key valx"),

@@ -370,7 +370,7 @@ def test_what_cannot_be_read_by_blocks_is_refused(arguments, message, tmp_path):
     (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 9)
     np.savez(tmp_path / "a.npz", trainx=X, traind=Y, words=WORDS)
     line = refused("train", "words", *arguments, "--stream", cwd=tmp_path)
-    assert line == f"error: {message.format(tmp_path)}; expected --in-memory"
+    assert line == f"error: {message.format(tmp_path)}; use --in-memory"
     assert not (tmp_path / "runs").exists()
     with pytest.raises(DataError, match=r"a\.npz: cannot be read by blocks; expected an HDF5 file"):
         data.load_ngrams(tmp_path / "a.npz", stream=True)

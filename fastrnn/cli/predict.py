@@ -42,8 +42,8 @@ def predict(
         list[str] | None,
         typer.Option(
             "--context",
-            help='Words such as "in the": a word model shows the most likely next words; can be repeated, and needs '
-            "no DATA.",
+            help='Words such as "one of the": a word model shows the most likely next words; can be repeated, and '
+            "needs no DATA.",
             metavar="WORDS",
             show_default=False,
         ),

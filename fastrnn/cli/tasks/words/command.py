@@ -147,8 +147,8 @@ WORDS = Task(
             panel=DATA,
         ),
         Option(
-            "context", list, 'Words such as "in the": the run shows the most likely next words; can be repeated.', [],
-            item=str, repeated=True, metavar="WORDS", panel=DATA, resumed=REOPENS,
+            "context", list, 'Words such as "one of the": the run shows the most likely next words; can be repeated.',
+            [], item=str, repeated=True, metavar="WORDS", panel=DATA, resumed=REOPENS,
         ),
     ),
     left_out=("vocabulary", "vocabulary_size", "unknown"),
