@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, data, printed = finished
     assert sorted(p.name for p in folder.iterdir()) == sorted(
-        ["config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures", "manifest.txt"]
+        ["config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures"]
     )
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "confusion_matrix_train.png", "confusion_matrix_test.png",

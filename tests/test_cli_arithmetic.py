@@ -47,7 +47,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {"learning_curves.png", "wrong_answers.png"}
     lines = printed.splitlines()
@@ -170,7 +170,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.questions_train, dataset.answers_train)
     folder = RunFolder.create("arithmetic", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        arithmetic_report.report(model, dataset, folder, Console(file=Leaving()))
+        arithmetic_report.report(model, dataset, folder, Console(file=Leaving()), {})
     assert json.loads(folder.metrics.read_text())["questions"] == 40
     assert len(list(folder.figures.iterdir())) == 2
 

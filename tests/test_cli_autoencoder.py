@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, file, _, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "patches.png", "features.png", "reconstructions.png", "cost.png",

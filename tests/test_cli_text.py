@@ -44,7 +44,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures", "samples",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures", "samples",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {"learning_curves.png", "bits_per_character.png"}
     lines = printed.splitlines()
@@ -215,7 +215,7 @@ def test_a_sweep_takes_the_least_validation_loss(tmp_path):
     [
         (["none.txt"], "none.txt: there is no such file"),
         (["short.txt"], "short.txt: the text has 0 characters to validate, expected at least 2"),
-        (["mice.txt", "--window", "0"], "Invalid value for '--window'"),
+        (["mice.txt", "--window", "0"], "window is 0, expected at least 1"),
         (
             ["mice.txt", "--windowed", "--window", "300"],
             "has 234 characters to validate, expected at least 301",

@@ -73,7 +73,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.x_train, dataset.y_train)
     folder = RunFolder.create("words", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        words_report.report(model, dataset, folder, Console(file=Leaving()), ["a cat sat"])
+        words_report.report(model, dataset, folder, Console(file=Leaving()), {"context": ["a cat sat"]})
     assert len(json.loads(folder.metrics.read_text())["next_words"]) == 6
     assert (folder.figures / "next_words.png").exists()
 
@@ -81,7 +81,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
 def test_a_run_leaves_everything(finished):
     folder, file, _, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "next_words.png", "contexts.png", "embeddings.png",

@@ -1,4 +1,4 @@
-"""Cells from `step` alone: what is derived is what people write by hand, and what cannot be derived is refused."""
+"""Cells from `step` alone: derived equations equal those written by hand; what cannot be derived is refused."""
 
 import copy
 import inspect
@@ -45,7 +45,7 @@ def softsign(x):
 
 
 def everything(ax, ah, s):
-    """All of the vocabulary, numbers of all kinds, powers, and a function that calls another's result."""
+    """All functions for cells, numbers of all kinds, powers, and a function of the result of a function."""
     a = ax[0] * ah[0] / (one(ax[0]) + relu(s[0]) ** 2)
     b = -constant(a, 0.1) * sigmoid(a) / 3 + np.float32(0.25) * a - (3 + np.tanh(+a)) ** -2
     c = positive(s[1]) * s[1] * constant(b, 0.5) + zero(b) + a**0 + softsign(ax[1] - ah[1])

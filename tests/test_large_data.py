@@ -296,7 +296,7 @@ def test_classify_streamed_and_in_memory(test_set, tmp_path, capsys, reads):
     if test_set:
         arrays = {"X_train": X[:90], "y_train": y[:90], "X_test": X[90:], "y_test": y[90:]}
     path = write(tmp_path / "a.h5", "compressed", **arrays)
-    (got, printed), (expected, other) = both(classify_task, tmp_path, capsys, data=str(path), **SMALL)
+    (got, printed), (expected, other) = both(classify_task.CLASSIFY, tmp_path, capsys, data=str(path), **SMALL)
     assert len(assert_same_runs((got, expected))) == 3
     training, testing = (90, 20) if test_set else (88, 22)
     sizes = f"{training} sequences for training and {testing} for testing"
@@ -324,7 +324,7 @@ def test_autoencoder_streamed_and_in_memory(form, tmp_path, capsys, reads):
     path = write(tmp_path / "a.h5", data=images)
     options = SMALL | {"solver": "adam", "dtype": "float64"}
     del options["head"]
-    (got, printed), (expected, _) = both(autoencoder_task, tmp_path, capsys, data=str(path), **options)
+    (got, printed), (expected, _) = both(autoencoder_task.AUTOENCODER, tmp_path, capsys, data=str(path), **options)
     assert len(assert_same_runs((got, expected))) == (3 if images.ndim == 2 else 4)
     assert "88 for training and 22 for validation, 5 hidden units, adam, read in blocks" in printed
     assert max(reads) * images[0].size <= max(PIECE, images[0].size)

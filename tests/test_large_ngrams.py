@@ -174,7 +174,7 @@ def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
     def peak(n, stream):
         path = write(tmp_path / "a.h5", x, x[:, -1], sets=(n - 10**4, 5000, 5000))
         tracemalloc.start()
-        estimator, dataset, fitting = words_task.prepare(values | {"data": str(path), "stream": stream})
+        estimator, dataset, fitting, _ = words_task.prepare(values | {"data": str(path), "stream": stream})
         estimator.train(fitting).evaluate(dataset.x_train, dataset.y_train)
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -294,7 +294,7 @@ def test_an_error_in_a_late_block_is_the_same_sentence(key, index, value, messag
 def test_words_streamed_and_in_memory(order, sets, tmp_path, capsys, reads):
     path = write(tmp_path / "a.h5", layout="compressed", sets=sets)
     options = SMALL | {"data": str(path), "order": order, "validation_fraction": 0.2, "context": ["w1 w2 w3"]}
-    (got, printed), (expected, other) = both(words_task, tmp_path, capsys, **options)
+    (got, printed), (expected, other) = both(words_task.WORDS, tmp_path, capsys, **options)
     assert assert_same_runs((got, expected)) == {
         "contexts.png", "embeddings.png", "learning_curves.png", "next_words.png",
     }  # fmt: skip

@@ -41,7 +41,7 @@ def start_python(code: str, **environment: str) -> subprocess.CompletedProcess:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_forked_child_runs_on_one_thread_with_the_same_bits(name):
-    """In a process of its own, because fork and the threads of a test runner do not mix."""
+    """It runs in its own process, because fork does not work well with the threads of a test runner."""
     instruction_set = name if name != "numba" else ""
     code = f"""if True:
         import os, sys, warnings
@@ -93,7 +93,7 @@ def test_a_tape_from_before_the_fork_goes_back_in_the_child(backend):
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_many_threads_may_call_at_once(name, use_backend):
-    """More of them than there are teams."""
+    """There are more threads than teams."""
     backend = use_backend(name)
     problems = [Problem("gru", (9, 30, 5, 33), "float32"), Problem("lstm", (5, 20, 3, 17), "float32")]
     expected = [p.run(n_threads=2, **backend) for p in problems]
@@ -106,7 +106,7 @@ def test_many_threads_may_call_at_once(name, use_backend):
 
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
 def test_many_threads_may_train_at_once(name, use_backend):
-    """Each its own net by its own kernels, also of losses and updates."""
+    """Each one trains its own net, also with the kernels of losses and updates."""
     backend = use_backend(name)
     rng = np.random.default_rng(0)
     x, W, b = (rng.normal(size=size).astype("float32") for size in ((300, 20), (20, 50), 50))
@@ -140,7 +140,7 @@ def test_many_threads_may_train_at_once(name, use_backend):
 
 @pytest.mark.skipif(not native.SUPPORTED, reason="needs native kernels")
 def test_arrays_may_outlive_the_modules():
-    """Their memory comes from a pool that is gone by then, and nothing is said of it."""
+    """Their memory comes from a pool that no longer exists then. Nothing is printed about that."""
     code = """if True:
         import sys
         import numpy as np
@@ -155,8 +155,8 @@ def test_arrays_may_outlive_the_modules():
 def test_limits_of_threads_hold(monkeypatch):
     work = 1e12
     explicit = threads.choose_threads(7, 1)
-    assert explicit == 7  # obeyed as it stands
-    assert threads.choose_threads(None, 1) == 1  # not worth a second one
+    assert explicit == 7  # used as it is
+    assert threads.choose_threads(None, 1) == 1  # not enough work for a second one
     monkeypatch.setattr(threads, "_limit", None)
     fastrnn.set_num_threads(3)
     assert threads.choose_threads(None, work) == 3
@@ -233,7 +233,7 @@ SAY_WHAT_IS_MISSING = """if True:
 
 
 def copy_package(folder: Path, *ignored: str) -> None:
-    """Copy fastrnn without what was compiled."""
+    """Copy fastrnn without its compiled files."""
     ignore = shutil.ignore_patterns("*.so", "*.pyd", "native_*.c", "__pycache__", *ignored)
     shutil.copytree(Path(fastrnn.__file__).parent, folder / "fastrnn", ignore=ignore)
 
