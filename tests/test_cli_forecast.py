@@ -52,7 +52,8 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, file, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json", "manifest.txt", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json", "manifest.txt",
+        "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "forecasts_0_load.png", "forecasts_1_power.png", "errors_by_step.png",
