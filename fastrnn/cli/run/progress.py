@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from fastrnn.training import BatchReport
 from fastrnn.training.history import History
@@ -33,26 +41,12 @@ COLUMNS = (  # only those in the History are shown
 )
 
 
-class TrainingProgress:
-    """Callbacks that print a line for each epoch (at most about 50) and, on a terminal, a bar over all batches."""
+class Bar:
+    """A bar below the printed lines, as long as the context lasts; only on a terminal."""
 
-    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self.console = console
-        self._columns = columns
-        self._every = max(1, epochs // 50)
-        self._last_line = ""  # of an epoch that was not printed
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._has_header = False
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -62,6 +56,24 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class TrainingProgress(Bar):
+    """Callbacks that print a line for each epoch (at most about 50) and, on a terminal, a bar over all batches."""
+
+    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
+        figures = TextColumn("{task.fields[figures]}")
+        super().__init__(
+            console, TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), figures, TimeRemainingColumn()
+        )
+        self._columns = columns
+        self._every = max(1, epochs // 50)
+        self._last_line = ""  # of an epoch that was not printed
+        self._task: TaskID | None = None
+        self._has_header = False
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
         if self._last_line:
             self.console.print(self._last_line, highlight=False)
 

@@ -4,15 +4,14 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.table import Table
 
 from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.run.progress import Bar
 from fastrnn.cli.sweep.grid import SweptRun
 from fastrnn.cli.tasks.task import Task
 
@@ -77,33 +76,17 @@ def _short(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:#.4g}".rstrip(".")
 
 
-class SweepProgress:
+class SweepProgress(Bar):
     """A line for each run that ends and, on a terminal, a bar: number of runs done, time left, best so far."""
 
     def __init__(self, task: Task, runs: Sequence[SweptRun], console: Console) -> None:
-        self.task, self.runs, self.console = task, runs, console
-        self._bar = Progress(
-            TextColumn("runs"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}{task.fields[best]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        left = TextColumn("{task.fields[left]}{task.fields[best]}")
+        super().__init__(console, TextColumn("runs"), BarColumn(bar_width=24), MofNCompleteColumn(), left)
+        self.task, self.runs = task, runs
         self._done = self._kept = sum(bool(run.metrics) for run in runs)
         self._line = self._bar.add_task("", total=len(runs), completed=self._done, left="", best=self._best())
         self._width = max(len(run.name) for run in runs)
         self._start = self._end = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def on_end(self, run: SweptRun) -> None:
         """Print the result of a run."""

@@ -9,6 +9,7 @@ from typing import Any
 from joblib import cpu_count
 from rich.console import Console
 
+from fastrnn._checks import counted
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.run.training import prepare
 from fastrnn.cli.signals import Interrupted, Interrupts
@@ -49,7 +50,7 @@ def sweep(
     console.print(f"sweep: {folder.path}", highlight=False, soft_wrap=True)
     kept = f" ({len(runs) - len(missing)} finished before)" if len(missing) < len(runs) else ""
     each = "one thread" if threads == 1 else f"{threads} threads"
-    console.print(f"{len(runs)} runs{kept}, {jobs} at a time, {each} each\n", highlight=False)
+    console.print(f"{counted(len(runs), 'run')}{kept}, {jobs} at a time, {each} each\n", highlight=False)
     progress = results.SweepProgress(task, runs, console)
 
     def on_end(run: SweptRun) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastrnn import plots
+from fastrnn._checks import counted
 from fastrnn._typing import Array
 from fastrnn.cli.errors import UsageError
 from fastrnn.cli.run.folder import RunFolder
@@ -61,7 +62,9 @@ def read_contexts(model: Any, texts: list[str]) -> tuple[Array, list[str]]:
         for piece in text.split():
             words += [piece] if piece in numbers else [word for sentence in sentences_of(piece) for word in sentence]
         if len(words) < K:
-            raise UsageError(f"--context {text!r} has {len(words)} words, expected {K} or more (order is {K + 1})")
+            raise UsageError(
+                f"--context {text!r} has {counted(len(words), 'word')}, expected {K} or more (order is {K + 1})"
+            )
         for word in words[-K:]:
             if word not in numbers:
                 if other is None:
