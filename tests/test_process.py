@@ -314,3 +314,19 @@ def test_processes_of_joblib_give_the_same_bits():
     results = joblib.Parallel(n_jobs=2)(joblib.delayed(weight_gradient)(cell) for cell in ("rnn", "lstm", "gru"))
     for cell, got in zip(("rnn", "lstm", "gru"), results, strict=True):
         np.testing.assert_array_equal(got, weight_gradient(cell))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("model", "Sequential"),
+        ("encoder_decoder", "EncoderDecoder"),
+        ("streaming", "Stream"),
+        ("history", "History"),
+        ("training", "Trainer"),
+        ("training", "DivergenceError"),
+        ("estimators", "RecurrentClassifier"),
+    ],
+)
+def test_imports_of_version_0_1_0_work(module, name):
+    assert getattr(importlib.import_module(f"fastrnn.{module}"), name) is getattr(fastrnn, name)
