@@ -1,5 +1,6 @@
 """Processes and threads around the kernels: fork, concurrent calls, limits, an installation without a compiler."""
 
+import importlib
 import os
 import shutil
 import subprocess
