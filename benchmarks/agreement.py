@@ -1,4 +1,4 @@
-"""Whose outputs differ is not timed: every engine is held against the reference in float64."""
+"""Compare every engine with the reference in float64: an engine whose outputs differ is not timed."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from fastrnn.testing import TOLERANCES, relative_error
 
 
 def truth(problem: AnyProblem) -> dict[str, dict[str, Array]]:
-    """Return, by direction, what every engine should: y, the gradients or the new weights, by the reference."""
+    """Return the expected results of each direction from the reference: y, the gradients or the new weights."""
     if isinstance(problem, EpochProblem):
         return {"epoch": plain_epoch(problem)}
     return _autoencoder(problem) if isinstance(problem, AutoencoderProblem) else _recurrent(problem)
@@ -25,8 +25,12 @@ def _recurrent(problem: Problem) -> dict[str, dict[str, Array]]:
     y, _, tape = recurrent_forward(cell, problem.x.astype(float), weights, lengths=problem.lengths, backend="reference")
     dstate = (problem.dh.astype(float), *[None] * (cell.n_states - 1))
     _, dweights, _ = recurrent_backward(tape, None, dstate, need_dx=False)
-    gradients = {f"d{name}": value for name, value in dweights._asdict().items()}
-    return {"infer": {"y": y}, "train": gradients, "step": {"y": y}}
+    return {"infer": {"y": y}, "train": gradients_by_name(dweights), "step": {"y": y}}
+
+
+def gradients_by_name(gradients: Iterable[Array]) -> dict[str, Array]:
+    """Return the results of `train`, given the gradients of Wx, Wh, bx and bh in this order."""
+    return dict(zip(("dWx", "dWh", "dbx", "dbh"), gradients, strict=True))
 
 
 def _autoencoder(problem: AutoencoderProblem) -> dict[str, dict[str, Array]]:
@@ -38,19 +42,19 @@ def _autoencoder(problem: AutoencoderProblem) -> dict[str, dict[str, Array]]:
 
 
 def named(cost: float, gradients: Iterable[Array]) -> dict[str, Array]:
-    """Return the results of `cost`: the cost itself, and the gradients by the names of the weights."""
+    """Return the results of `cost`: the cost, and the gradients by name."""
     return {"cost": np.array(cost), **dict(zip(("dW1", "db1", "dW2", "db2"), gradients, strict=True))}
 
 
 def disagreement(results: dict[str, Array], expected: dict[str, Array], problem: AnyProblem) -> str | None:
-    """Say where results differ from the truth by more than fastrnn's own gradients may, or the problem's slack times
-    as much; None if nowhere.
+    """Return a message that says where the results differ from the truth, or None if they agree.
 
-    Outputs get no narrower bound here: sums of a thousand terms in float32 are off by 3e-6 whoever takes them.
+    The tolerance is the one of fastrnn's own gradients, times the slack of the problem. Outputs get the same tolerance:
+    any sum of a thousand terms in float32 is off by 3e-6.
     """
     tolerance = problem.slack * TOLERANCES[problem.dtype][1]
     for name, value in expected.items():
         error = relative_error(results[name], value)
         if not error <= tolerance:
-            return f"{name} differs from the reference by {error:.1e}, allowed {tolerance:.0e}"
+            return f"{name} differs from the reference by {error:.1e}, allowed is {tolerance:.0e}"
     return None

@@ -1,4 +1,4 @@
-"""What is timed: cells, sizes and directions. The only place for sizes."""
+"""Define what is timed: cells, sizes and directions. All sizes are defined here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.epochs import EpochProblem, NGramCase, SumsCase, TextCase
-from examples.own_cell import COUPLED, MGU
+from examples.custom_cell import COUPLED, MGU
 from fastrnn import AutoencoderWeights, Weights
 from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 from fastrnn.testing import random_weights
 
 RECURRENT = ("rnn", "lstm", "gru")
-OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # as a user writes them; nobody has a kernel or a module of them
+OWN = {cell.name: cell for cell in (MGU, COUPLED)}  # custom cells: no library has a kernel or a module for them
 SEQUENTIAL = (*RECURRENT, *OWN)
 CELLS = (*SEQUENTIAL, "autoencoder", *NGramCase.cells, *TextCase.cells, *SumsCase.cells)
 DTYPES = ("float32", "float64")
@@ -29,7 +29,10 @@ def equations(cell: str) -> Cell:
 
 @dataclass(frozen=True)
 class Case:
-    """A size: B sequences of T steps, or of `shortest` to T; I inputs, H hidden units; what is timed of which cells."""
+    """A size: B sequences of T steps (or of `shortest` to T steps), I inputs, H hidden units.
+
+    `cells` are timed at this size, in these `directions`.
+    """
 
     name: str
     B: int
@@ -47,13 +50,13 @@ class Case:
         return f"{self.name} ({self.B}, {steps}, {self.I}, {self.H})"
 
     def lengths(self) -> Array | None:
-        """Draw the steps of each sequence, the same at every call; None where all have T."""
+        """Draw the lengths of the sequences, the same at every call; None if all sequences have T steps."""
         if self.shortest is None:
             return None
         return np.random.default_rng(0).integers(self.shortest, self.T, self.B, endpoint=True)
 
     def problem(self, cell: str, dtype: str) -> "Problem":
-        """Return the problem of a cell at this size."""
+        """Return the problem for a cell at this size."""
         return Problem(cell, self, dtype)
 
 
@@ -105,12 +108,13 @@ CASES: dict[str, Case | AutoencoderCase | NGramCase | TextCase | SumsCase] = {
 
 
 class Problem:
-    """What every engine gets: a batch, weights in fastrnn's layout, and the gradient of each row's own final h.
+    """What every engine gets: a batch, weights in fastrnn's layout, and the gradient of each row's final h.
 
-    `lengths` are the steps of each row, or None. `x` is random beyond them, too: who reads it there, differs.
+    `lengths` are the numbers of steps of the rows, or None. `x` is random in the padding, too: an engine that reads it
+    there gets different results.
     """
 
-    slack: ClassVar = 1  # how many times the tolerance of fastrnn's gradients results may be off
+    slack: ClassVar = 1  # results may differ by so many times the tolerance of fastrnn's gradients
 
     def __init__(self, cell: str, case: Case, dtype: str) -> None:
         rng = np.random.default_rng(0)
@@ -121,23 +125,26 @@ class Problem:
         self.lengths = case.lengths()
 
     def masked(self, y: Array) -> Array:
-        """Return y (B, T, H) with 0 beyond the lengths."""
+        """Return y (B, T, H) with 0 in the padding."""
         if self.lengths is None:
             return y
         return np.where(np.arange(self.case.T)[:, None] < self.lengths[:, None, None], y, 0)
 
     def _products(self, width: int) -> int:
-        """Operations of the products of `width` numbers with the weights of all gates, at the steps there are."""
+        """Count the operations that multiply `width` numbers by the weights of all gates, at all steps but padding."""
         case = self.case
         steps = case.B * case.T if self.lengths is None else int(self.lengths.sum())
         return 2 * steps * equations(self.cell).n_gates * case.H * width
 
     def infer_operations(self) -> int:
-        """Multiplications and additions of the products of a forward pass."""
+        """Count the multiplications and additions in the products of a forward pass."""
         return self._products(self.case.I + self.case.H)
 
     def train_operations(self) -> int:
-        """Forward, gradients of the weights (as many again), and of h at every step; none of x, which nobody needs."""
+        """Count the operations: forward pass, gradients of the weights (as many again) and of h at every step.
+
+        The gradient of x is not computed: nothing needs it.
+        """
         return 2 * self.infer_operations() + self._products(self.case.H)
 
 
@@ -158,13 +165,13 @@ class AutoencoderProblem:
         )
 
     def cost_operations(self) -> int:
-        """Multiplications and additions of the five products: two forward, two for the weights, one of h's gradient."""
+        """Count the operations of the five products: two forward, two for the weights, one for the gradient of h."""
         return 10 * self.x.size * self.case.H
 
 
 AnyProblem = Problem | AutoencoderProblem | EpochProblem
 
-# What is timed of an engine, and the operations it takes.
+# What is timed, and how many operations it takes.
 DIRECTIONS: dict[str, Callable[[Any], int]] = {
     "infer": Problem.infer_operations,
     "train": Problem.train_operations,
@@ -177,7 +184,7 @@ DIRECTIONS: dict[str, Callable[[Any], int]] = {
 def pairs(
     cells: Iterable[str] = CELLS, cases: Iterable[str] = tuple(CASES), directions: Iterable[str] = tuple(DIRECTIONS)
 ) -> list[tuple[str, str]]:
-    """Return, of these names, each cell with the cases that are its own and have one of the directions."""
+    """Return all pairs of a cell and one of its cases, among these names, that have one of the directions."""
     return [
         (cell, case)
         for cell, case in product(cells, cases)

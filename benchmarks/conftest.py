@@ -1,4 +1,4 @@
-"""What pytest-benchmark stores beside the times."""
+"""Describe the machine in the files that pytest-benchmark stores."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Whole models whose training is timed, an epoch of each: sizes, and what every engine gets.
+"""Whole models that are trained for an epoch: their sizes, and what every engine gets.
 
-All begin at the same weights, take the same batches, and make their updates by Adam.
+All engines start from the same weights, take the same batches and update with Adam.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from fastrnn.cells import get_cell
 from fastrnn.data import arithmetic_questions
 from fastrnn.testing import random_weights
 
-READ, WRITTEN = "+-0123456789", "\n-0123456789"  # symbols of questions and of answers, whose end is the first
+READ, WRITTEN = "+-0123456789", "\n-0123456789"  # symbols of questions and of answers; the first one ends an answer
 PADDING = -1
 
 
@@ -35,7 +35,7 @@ class EpochCase:
 
 @dataclass(frozen=True)
 class NGramCase(EpochCase):
-    """A size of the next-word model: N contexts of T words out of V, D numbers a word, H hidden units, batches of B."""
+    """A size of the next-word model: N contexts of T words, V words, embedding size D, H hidden units, batches of B."""
 
     N: int
     T: int
@@ -54,7 +54,7 @@ class NGramCase(EpochCase):
 
 @dataclass(frozen=True)
 class TextCase(EpochCase):
-    """A size of the character model: N characters out of V, two layers of H units, B streams in windows of T steps."""
+    """A size of the character model: N characters, V symbols, two layers of H units, B streams, windows of T steps."""
 
     N: int
     V: int
@@ -72,7 +72,7 @@ class TextCase(EpochCase):
 
 @dataclass(frozen=True)
 class SumsCase(EpochCase):
-    """A size of the encoder and decoder that learn to add and to subtract: N questions, H units, batches of B."""
+    """A size of the encoder-decoder that learns to add and subtract: N questions, H units, batches of B."""
 
     N: int
     H: int
@@ -87,9 +87,10 @@ class SumsCase(EpochCase):
 
 
 class EpochProblem(ABC):
-    """What every engine gets for an epoch: inputs `x`, targets `y`, initial weights by name, and Adam's settings.
+    """What every engine gets for an epoch: inputs `x`, targets `y`, initial weights by name, and the settings of Adam.
 
-    Small gradients are all rounding, and Adam takes them for as much as large ones: hence the slack.
+    The slack is 10, because small gradients consist of rounding errors, and Adam gives them the same weight as large
+    gradients.
     """
 
     slack: ClassVar = 10
@@ -104,12 +105,13 @@ class EpochProblem(ABC):
 
     @abstractmethod
     def epoch_operations(self) -> int:
-        """Multiplications and additions of the products: forward, and gradients of weights and of inputs."""
+        """Count the operations of the products: forward pass, gradients of weights and of inputs."""
 
 
 class NGramProblem(EpochProblem):
-    """The net is ``softmax(sigmoid(e W1 + b1) W2 + b2)``, e being the rows of E for the T words, side by side. Batches
-    are rows of `order`.
+    """The next-word model ``softmax(sigmoid(e W1 + b1) W2 + b2)``: e holds the rows of E for the T words, side by side.
+
+    Each row of `order` lists the examples of a batch.
     """
 
     def __init__(self, cell: str, case: NGramCase, dtype: str) -> None:
@@ -131,10 +133,11 @@ class NGramProblem(EpochProblem):
 
 
 class TextProblem(EpochProblem):
-    """Two LSTMs and a softmax over symbols at every step. `x` and `y` are (B, steps), symbols and those after them; all
-    rows are one batch, and every window of it an update, where the state goes on and the gradient does not.
+    """The character model: two LSTMs, then a softmax over the symbols at every step.
 
-    The weights are those of `lstms`, layer by layer, then W and b.
+    `x` (B, steps) holds symbols, and `y` the symbols that follow them. All rows form one batch. Each window of it is
+    one update: the state is carried to the next window, but no gradient flows back. The weights are those of the lower
+    and the upper LSTM, then W and b.
     """
 
     clip_norm = 1.0
@@ -146,21 +149,21 @@ class TextProblem(EpochProblem):
         symbols = symbols_of_language(rng, V, N)
         self.x, self.y = symbols[:-1].reshape(B, -1), symbols[1:].reshape(B, -1)
         if self.x.shape[1] % T:
-            raise ValueError(f"streams have {self.x.shape[1]} characters, expected whole windows of {T}")
+            raise ValueError(f"streams have {self.x.shape[1]} characters, expected a multiple of the window, {T}")
         self.inputs = {"lower": V, "upper": H}
         self.weights = lstm_weights(self.inputs, H, V, rng, dtype)
 
     def epoch_operations(self) -> int:
         V, H = self.case.V, self.case.H
-        return 6 * self.x.size * H * (3 * 4 * H + V)  # symbols take no product: of the lower layer there is that of h
+        return 6 * self.x.size * H * (3 * 4 * H + V)  # x of the lower layer is symbols: only h has a product there
 
 
 class SumsProblem(EpochProblem):
-    """An LSTM reads a question backwards, and its state is where another begins, which writes the answer.
+    """The encoder-decoder: an LSTM reads a question backwards; another starts from its state and writes the answer.
 
-    `x` (N, T) are symbols, of which each row has `lengths`; `y` (N, U) those of the answers and their end, and -1 after
-    it; `before` what the decoder reads: the beginning, which is symbol V, and y but for its last. Batches are rows of
-    `order`.
+    `x` (N, T) holds the symbols of the questions, with `lengths` for the rows. `y` (N, U) holds the symbols of the
+    answers, then the end symbol, then -1 as padding. `before` is what the decoder reads: the start symbol V, then `y`
+    without its last column. Each row of `order` lists the examples of a batch.
     """
 
     clip_norm = 1.0
@@ -188,28 +191,31 @@ class SumsProblem(EpochProblem):
 
 
 def symbols_of_language(rng: np.random.Generator, V: int, size: int | tuple[int, ...]) -> Array:
-    """Draw numbers in 0..V-1, which are as frequent as words (Zipf 1949)."""
+    """Draw numbers in 0..V-1 with the frequencies of words (Zipf 1949)."""
     frequencies = 1 / np.arange(1, V + 1)
     return rng.choice(V, size, p=frequencies / frequencies.sum())
 
 
 def lstm_weights(inputs: dict[str, int], H: int, V: int, rng: np.random.Generator, dtype: str) -> dict[str, Array]:
-    """Draw the weights of LSTMs by their names and numbers of inputs, and those of the layer of V logits."""
-    weights = {
-        f"{name}.{part}": array
-        for name, I in inputs.items()
-        for part, array in random_weights(get_cell("lstm"), I, H, rng, dtype)._asdict().items()
-    }
+    """Draw the weights of LSTMs, given their names and numbers of inputs, and of the last layer with V logits."""
+    weights: dict[str, Array] = {}
+    for name, I in inputs.items():
+        weights |= lstm_named(name, random_weights(get_cell("lstm"), I, H, rng, dtype))
     return weights | {"W": rng.uniform(-0.1, 0.1, (H, V)).astype(dtype), "b": np.zeros(V, dtype)}
 
 
+def lstm_named(name: str, weights: Weights) -> dict[str, Array]:
+    """Return the weights of one LSTM by their names in the problem; `lstm_of` is the inverse."""
+    return {f"{name}.{part}": array for part, array in weights._asdict().items()}
+
+
 def lstm_of(weights: dict[str, Array], name: str) -> Weights:
-    """Return those of one LSTM."""
+    """Return the weights of one LSTM."""
     return Weights(*(weights[f"{name}.{part}"] for part in Weights._fields))
 
 
 def training_order(N: int, batch_size: int) -> Array:
-    """Return the order of examples in the first epoch of `Trainer`, (batches, batch_size), as its loss sees it."""
+    """Return the order of the examples in the first epoch of `Trainer`, (batches, batch_size), as its loss sees it."""
     seen: list[Array] = []
 
     def loss(

@@ -1,4 +1,4 @@
-"""What a number was measured on, and the surroundings in which it would be unfair."""
+"""Describe the machine of a run, and refuse an environment that would make the comparison unfair."""
 
 import os
 import platform
@@ -18,14 +18,14 @@ PEERS = ("torch", "jax", "jaxlib", "onnxruntime", "onnx", "keras", "tensorflow")
 
 
 def refuse_slow_blas() -> None:
-    """Raise where the environment makes NumPy's BLAS run below its speed, for then every ratio to it is a fake."""
+    """Raise RuntimeError if environment variables slow down NumPy's BLAS: ratios to NumPy would be wrong."""
     found = [name for name in SLOW_BLAS if name in os.environ]
     if found:
-        raise RuntimeError(f"unset {' and '.join(found)} first: set, NumPy's BLAS runs at down to half its speed")
+        raise RuntimeError(f"unset {' and '.join(found)} first: NumPy's BLAS may run at half its speed with it")
 
 
 def describe() -> dict[str, Any]:
-    """Return machine, libraries, BLAS, date and load, ready for JSON."""
+    """Return the machine, libraries, BLAS, date and load, ready for JSON."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -45,7 +45,7 @@ def describe() -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """Return the name, family and model of the CPU; some virtual machines call every CPU by one name."""
+    """Return the name, family and model of the CPU; some virtual machines give all CPUs the same name."""
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         return platform.processor()

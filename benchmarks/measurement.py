@@ -1,4 +1,4 @@
-"""One group of engines timed side by side, and what its times say."""
+"""Time all engines side by side on one problem, and compute ratios and rates from the times."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -17,9 +17,9 @@ from benchmarks.timing import interleave, pinned, timed
 
 @dataclass(frozen=True)
 class Measurement:
-    """The times of all engines, and of the machine's peak, for one problem, direction and number of threads.
+    """The times of all engines, and of the peak loop, for one problem, direction and number of threads.
 
-    `left_out` says of the engines that have no times why.
+    `left_out` gives the reason for each engine that has no times.
     """
 
     problem: AnyProblem
@@ -32,20 +32,20 @@ class Measurement:
 
     @cached_property
     def operations(self) -> int:
-        """What the direction takes, whoever does it."""
+        """The number of operations of the direction, the same for every engine."""
         return DIRECTIONS[self.direction](self.problem)
 
     @cached_property
     def peak_gflops(self) -> float:
-        """The machine's own, measured between the engines: the best round, for only disturbance makes it slower."""
+        """The peak rate of the machine, measured between the engines, in the best round: others were disturbed."""
         return self.peak_operations / min(self.peak_times) / 1e9
 
     def ratio(self, engine: str, base: str) -> float:
-        """How many times longer an engine takes than `base`: the median over pairs taken side by side."""
+        """Return the time of an engine divided by that of `base`: the median over pairs timed side by side."""
         return median(a / b for a, b in zip(self.times[engine], self.times[base], strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """Return names, sizes, medians, quartiles, ratios to the first engine, and the peer with the least."""
+        """Return names, sizes, medians, quartiles, ratios to the first engine, and the peer with the smallest ratio."""
         base = next(iter(self.times))
         engines: dict[str, dict[str, Any]] = {
             name: {
@@ -83,10 +83,10 @@ def measure(
     n_threads: int,
     seconds: float,
 ) -> list[Measurement]:
-    """Hold the engines' outputs against the reference, then time them.
+    """Compare the outputs of the engines with the reference, then time the engines.
 
-    Who differs, or cannot run the problem, is left out with the reason; RuntimeError where it is the first of them that
-    there is for such cells, with whom the others are compared.
+    An engine that differs, or cannot run the problem, is left out with the reason. The others are compared with the
+    first engine that is offered for the cell; raise RuntimeError if that one is left out.
     """
     expected = truth(problem)
     base = next((name for name in engines if name in offered(problem.cell)), engines[0])
@@ -95,7 +95,7 @@ def measure(
         stack.enter_context(pinned(n_threads))
         processes = {name: stack.enter_context(closing(EngineProcess(name, problem, n_threads))) for name in engines}
         peak = Peak(problem.dtype, n_threads)
-        peak_times: list[float] = []  # of all directions: the machine is the same
+        peak_times: list[float] = []  # shared by all directions: the machine is the same
         for direction in [name for name in directions if name in problem.case.directions]:
             timers: dict[str, Callable[[], float]] = {}
             left_out = {}
@@ -111,7 +111,7 @@ def measure(
             if base in left_out:
                 raise RuntimeError(
                     f"{base}, {direction}, {problem.cell}, {problem.case}, {problem.dtype}: "
-                    f"{left_out[base]}; nobody to compare with"
+                    f"{left_out[base]}; no engine to compare with"
                 )
             times = interleave(timers | {"peak": partial(timed, peak, pause=True)}, seconds)
             peak_times += times.pop("peak")

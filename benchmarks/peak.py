@@ -1,9 +1,10 @@
-"""The machine's own limit: fused multiply-adds of the widest vectors, in registers alone.
+"""Measure the peak rate of the machine: fused multiply-adds with the widest vectors, on registers only.
 
-*Design.* The loop is LLVM's intermediate language, compiled for this CPU by the LLVM that Numba brings: no compiler
-is asked to find the vectors, none can remove or reorder the work, and nothing of fastrnn's kernels takes part. The
-chains are independent, more of them than latency times units (4 x 2 on x86, 4 x 4 on the widest ARM), and fit with
-the factor and the term into the registers (32 with AVX-512 and on ARM, 16 with AVX).
+*Design.* The loop is written in LLVM's intermediate language and compiled for this CPU by the LLVM that Numba brings.
+So no compiler has to find the vectors, none can remove or reorder the work, and the loop shares no code with fastrnn's
+kernels. The chains of multiply-adds are independent of each other. There are more chains than latency times units
+(4 x 2 on x86, 4 x 4 on the widest ARM), and together with the factor and the term they fit into the registers (32 with
+AVX-512 and on ARM, 16 with AVX).
 """
 
 import ctypes
@@ -16,7 +17,10 @@ _SCALARS = {"float32": ("float", "f32", 32), "float64": ("double", "f64", 64)}
 
 
 class Peak:
-    """Callable: every thread does its chains once, some 5 milliseconds of work; `operations` counts all of it."""
+    """A callable: every thread runs its chains once, about 5 milliseconds of work.
+
+    `operations` counts the operations of all threads.
+    """
 
     ROUNDS = 2_000_000
 
@@ -43,13 +47,16 @@ class Peak:
         list(self._threads.map(lambda scratch: self._loop(self.ROUNDS, ctypes.addressof(scratch)), self._scratch))
 
     def _bind(self) -> None:
-        """Give a new thread a CPU of its own: two that are woken side by side may share one for all of their work."""
+        """Pin a new thread to its own CPU: otherwise two threads that wake at the same time may share one CPU."""
         if self._cpus:
             os.sched_setaffinity(0, {self._cpus.pop()})
 
 
 def _text(dtype: str, lanes: int, chains: int) -> str:
-    """Return the loop: `chains` sums, each `sum = sum * factor + term` a round, loaded and stored where LLVM must."""
+    """Return the code of the loop: `chains` sums, each of which does `sum = sum * factor + term` in every round.
+
+    Loads and stores are volatile, so that LLVM cannot remove the loop.
+    """
     scalar, suffix, _ = _SCALARS[dtype]
     vector = f"<{lanes} x {scalar}>"
     fma = f"{vector} @llvm.fmuladd.v{lanes}{suffix}"

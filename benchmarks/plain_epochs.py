@@ -1,10 +1,10 @@
-"""Epochs in float64, one plain line after the other: what every engine should end with."""
+"""The same epochs in float64, written as plainly as possible: the results that every engine should reach."""
 
 from typing import Any
 
 import numpy as np
 
-from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
+from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_named, lstm_of
 from fastrnn import recurrent_backward, recurrent_forward
 from fastrnn._typing import Array
 
@@ -12,7 +12,7 @@ Epoch = tuple[float, dict[str, Array]]
 
 
 def plain_epoch(problem: EpochProblem) -> dict[str, Array]:
-    """Return the mean loss of an epoch, and the weights after it."""
+    """Return the mean loss of an epoch, and the weights after the epoch."""
     epochs: dict[type[EpochProblem], Any] = {NGramProblem: _ngram, TextProblem: _text, SumsProblem: _sums}
     adam = Adam(problem)
     loss = epochs[type(problem)](problem, adam)
@@ -20,7 +20,7 @@ def plain_epoch(problem: EpochProblem) -> dict[str, Array]:
 
 
 class Adam:
-    """The weights of a problem, and Adam (Kingma and Ba 2015), weight by weight, after the gradients' norm is cut."""
+    """The weights of a problem, which Adam (Kingma and Ba 2015) updates after clipping the norm of the gradients."""
 
     def __init__(self, problem: EpochProblem) -> None:
         self.problem = problem
@@ -44,7 +44,7 @@ class Adam:
 
 
 def _cross_entropy(logits: Array, y: Array) -> tuple[float, Array]:
-    """Return the mean over all y but padding, and its gradient."""
+    """Return the mean loss over all y except padding, and the gradient of the logits."""
     real = y != PADDING
     p = np.exp(logits)
     p /= p.sum(axis=-1, keepdims=True)
@@ -106,11 +106,11 @@ def _forward(adam: Adam, name: str, x: Array, state: Any = None, lengths: Array 
 
 def _backward(tape: Any, name: str, dy: Array | None, dstate: Any = None) -> tuple[Any, dict[str, Array], Any]:
     dx, dweights, dstate = recurrent_backward(tape, dy, dstate)
-    return dx, {f"{name}.{part}": value for part, value in dweights._asdict().items()}, dstate
+    return dx, lstm_named(name, dweights), dstate
 
 
 def _softmax(adam: Adam, h: Array, y: Array) -> tuple[float, dict[str, Array], Array]:
-    """Return the loss of the last layer, its gradients, and that of h."""
+    """Return the loss after the last layer, the gradients of its weights, and the gradient of h."""
     W, b = adam.weights["W"], adam.weights["b"]
     loss, d = _cross_entropy(h @ W + b, y)
     return loss, {"W": np.einsum("bth,btv->hv", h, d), "b": d.sum((0, 1))}, d @ W.T

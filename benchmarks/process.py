@@ -1,8 +1,8 @@
-"""An engine in a process of its own, as in use.
+"""Run each engine in its own process, as it would run in use.
 
-What malloc keeps after another library's arrays halves or doubles a peer's time, JAX takes its threads from the CPUs
-of the process, and one library's pool of threads is no affair of the next. The process times the calls itself: the way
-to it and back is not in the time.
+In one process the engines would disturb each other: memory that malloc keeps from the arrays of one library halves or
+doubles the time of another, JAX sets its number of threads from the CPUs of the process, and every library has its own
+pool of threads. The process of an engine times the calls itself, so the time does not include the pipe.
 """
 
 import os
@@ -17,11 +17,11 @@ from benchmarks.engines import LeftOut, load
 from benchmarks.timing import timed
 from fastrnn._typing import Array
 
-PATIENCE = 60  # seconds that an engine may take to answer, to compile what it compiles among them
+PATIENCE = 60  # seconds that an engine may take to answer; this includes compiling
 
 
 class EngineProcess:
-    """An engine that answers over a pipe; LeftOut where it cannot, fails, or takes longer than people wait."""
+    """An engine that answers over a pipe. Raise LeftOut if it cannot run the problem, fails, or takes too long."""
 
     def __init__(self, name: str, problem: AnyProblem, n_threads: int) -> None:
         context = get_context("spawn")
@@ -32,11 +32,11 @@ class EngineProcess:
         self._failure: str | None = None
 
     def results(self, direction: str) -> dict[str, Array]:
-        """Return what the engine's `results` does."""
+        """Return the engine's `results` of a direction."""
         return self._ask("results", direction)
 
     def time(self, direction: str) -> float:
-        """Return the seconds of one call."""
+        """Return the time of one call, in seconds."""
         return self._ask("time", direction)
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class EngineProcess:
 
 
 def _serve(connection: Connection, name: str, problem: AnyProblem, n_threads: int) -> None:
-    """Answer questions, with an answer or a reason why there is none, until the pipe is closed."""
+    """Answer each question with a result or the reason why there is none, until the pipe is closed."""
     engine: Any = None
 
     def call(direction: str) -> Callable[[], object]:
@@ -84,5 +84,5 @@ def _serve(connection: Connection, name: str, problem: AnyProblem, n_threads: in
                 )
             except LeftOut as reason:
                 connection.send((None, str(reason)))
-            except Exception as error:  # of whatever library: it belongs into the report, not into the way of others
+            except Exception as error:  # any library may raise anything: report it, and time the other engines
                 connection.send((None, f"{type(error).__name__}: {str(error).strip().partition(os.linesep)[0]}"))

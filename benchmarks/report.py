@@ -1,4 +1,4 @@
-"""Measurements for people, as tables, and for programs, as JSON."""
+"""Print measurements as tables and store them as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -16,26 +16,30 @@ Row = dict[str, Any]  # a measurement, as `Measurement.to_json` returns it
 
 
 class Text(NamedTuple):
-    """A table as text: the first two columns are names, the others numbers."""
+    """A table as text: the first two columns are names, the others are numbers."""
 
     title: str
     columns: list[str]
     sections: list[list[list[str]]]
 
 
-def describe_machine(machine: dict[str, Any]) -> list[str]:
-    """Return lines that say what the numbers depend on."""
-    blas = ", ".join(" ".join(library.values()) for library in machine["blas"])
+def describe_machine(machine: dict[str, Any]) -> dict[str, str]:
+    """Return what the times of a run depend on, as text by heading."""
     load = " ".join(f"{value:.2f}" for value in machine["load"] or ())
-    return [
-        f"{machine['cpu']}, {machine['cpus']} CPUs, load {load or 'unknown'}, {machine['date']}",
-        f"fastrnn {machine['fastrnn']['backend']}; BLAS {blas}",
-        ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
-    ]
+    libraries = {"Python": machine["python"]} | machine["versions"]
+    return {
+        "date": machine["date"].replace("T", " ").replace("+00:00", " UTC"),
+        "load (1, 5, 15 min)": load or "unknown",
+        "CPU": machine["cpu"],
+        "CPUs": str(machine["cpus"]),
+        "fastrnn, backend, instruction set": f"{machine['fastrnn']['fastrnn']}, {machine['fastrnn']['backend']}",
+        "BLAS": ", ".join(" ".join(library.values()) for library in machine["blas"]),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items() if name != "fastrnn"),
+    }
 
 
 def by_setting(rows: list[Row]) -> Iterator[tuple[tuple[str, int, str, str], list[Row]]]:
-    """Yield dtype, number of threads, direction and the engine that others are compared with, and the rows of each."""
+    """Yield each group of rows with its dtype, number of threads, direction and base (the first engine)."""
 
     def key(row: Row) -> tuple[str, int, str, str]:
         return row["dtype"], row["n_threads"], row["direction"], next(iter(row["engines"]))
@@ -45,14 +49,14 @@ def by_setting(rows: list[Row]) -> Iterator[tuple[tuple[str, int, str, str], lis
 
 
 def engines_of(rows: list[Row]) -> list[str]:
-    """Return the names of all that have times, the one first with which the others are compared."""
+    """Return the names of all engines that have times: first the base, which the others are compared with."""
     names = {name: None for row in rows for name in row["engines"]}
     base = next(iter(names))
     return [base, *(name for name in ENGINES if name in names and name != base)]
 
 
 def mean_ratio(rows: list[Row], engine: str) -> float | None:
-    """Return the geometric mean of an engine's ratios, over the rows that it has a time in; None if there is none."""
+    """Return the geometric mean of an engine's ratios over the rows where it was timed; None if there are none."""
     return _mean([row["engines"][engine]["ratio"] for row in rows if engine in row["engines"]])
 
 
@@ -66,7 +70,7 @@ def _mean(ratios: list[float]) -> float | None:
 
 
 def means(rows: list[Row]) -> list[Row]:
-    """Return the geometric means of each dtype, number of threads, direction and cell, and of all cells."""
+    """Return the geometric means for each dtype, number of threads, direction and cell, and for all cells."""
     results = []
     for (dtype, n_threads, direction, base), group in by_setting(rows):
         for cell in (*dict.fromkeys(row["cell"] for row in group), "all"):
@@ -86,18 +90,22 @@ def means(rows: list[Row]) -> list[Row]:
 
 
 def tables(rows: list[Row]) -> Iterator[Text]:
-    """Yield a table for each direction, dtype and number of threads; a section for each cell."""
+    """Yield a table for each direction, dtype and number of threads, with a section for each cell.
+
+    Rows with a key "run" get a last column: the name of the run that they come from.
+    """
     for (dtype, n_threads, direction, _), group in by_setting(rows):
         base, *others = engines_of(group)
         axes = ", ".join(axis for axis in group[0]["size"] if axis != "shortest")
         columns = ["cell", f"case ({axes})", f"{base} ms", "GFLOP/s", "of peak", *others, "best peer", "ratio"]
+        columns += ["run"] * ("run" in group[0])
         sections = []
         for cell, section in groupby(group, lambda row: row["cell"]):
             of_cell = list(section)
             sections.append([*(_line(row, base, others) for row in of_cell), _mean_line(cell, of_cell, others)])
         sections.append([_mean_line("all", group, others)])
         threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
-        yield Text(f"{direction}, {dtype}, {threads}: times of the others / {base}", columns, sections)
+        yield Text(f"{direction}, {dtype}, {threads}: time divided by the time of {base}", columns, sections)
 
 
 def _line(row: Row, base: str, others: list[str]) -> list[str]:
@@ -111,12 +119,13 @@ def _line(row: Row, base: str, others: list[str]) -> list[str]:
         *(_ratio(row["engines"].get(name, {}).get("ratio")) for name in others),
         row["best_peer"] or "",
         _ratio(row["best_peer_ratio"]),
+        *([row["run"]] if "run" in row else []),
     ]
 
 
 def _mean_line(cell: str, rows: list[Row], others: list[str]) -> list[str]:
     ratios = (_ratio(mean_ratio(rows, name)) for name in others)
-    return [cell, "geometric mean", "", "", "", *ratios, "", _ratio(mean_best(rows))]
+    return [cell, "geometric mean", "", "", "", *ratios, "", _ratio(mean_best(rows)), *[""] * ("run" in rows[0])]
 
 
 def _ratio(ratio: float | None) -> str:
@@ -124,7 +133,7 @@ def _ratio(ratio: float | None) -> str:
 
 
 def left_out(rows: list[Row]) -> list[str]:
-    """Return lines that say who has no times where, and why."""
+    """Return lines that say which engines were not timed, why, and on which problems."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for row in rows:
         for name, reason in row["left_out"].items():
@@ -138,7 +147,7 @@ def left_out(rows: list[Row]) -> list[str]:
 
 
 def print_tables(console: Console, rows: list[Row]) -> None:
-    """Print all tables, and who was left out."""
+    """Print all tables, and the engines that were left out."""
     for text in tables(rows):
         names, numbers = text.columns[:2], text.columns[2:]
         table = Table(title=text.title, title_justify="left")
@@ -156,7 +165,7 @@ def print_tables(console: Console, rows: list[Row]) -> None:
 
 
 def write_json(folder: Path, machine: dict[str, Any], rows: list[Row]) -> Path:
-    """Write everything to a new file and return its path."""
+    """Write everything to a new file in the folder and return the path of the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"kernels-{machine['date'].replace(':', '').partition('+')[0]}.json"
     results = {"machine": machine, "measurements": rows, "means": means(rows)}

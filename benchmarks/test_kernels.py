@@ -1,4 +1,4 @@
-"""The engines under pytest-benchmark, a group for each cell, case and direction."""
+"""Time the engines with pytest-benchmark, in a group for each cell, case and direction."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -29,7 +29,7 @@ def problem_and_truth(cell: str, case: str) -> tuple[AnyProblem, dict[str, dict[
 
 @pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """An engine of a problem; shared by its directions."""
+    """Return an engine for a problem, shared by the directions."""
     cell, case, name = request.param
     problem, _ = problem_and_truth(cell, case)
     try:

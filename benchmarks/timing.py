@@ -1,24 +1,24 @@
-"""Interleaved timing: on a shared machine only ratios of calls made side by side mean anything."""
+"""Interleaved timing: on a shared machine, only ratios of calls made side by side are meaningful."""
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-LEAST = 5  # rounds, however long they take
+LEAST = 5  # rounds, no matter how long they take
 WARM = 0.005  # seconds of untimed calls
-WAKE = 0.05  # of them after a pause: a virtual machine's CPUs that slept come back to full speed slowly
-SPIN = 0.04  # seconds after which the idle threads of every library sleep; OpenBLAS's take 2^26 ticks, some 26 ms
+WAKE = 0.05  # the same after a pause: on a virtual machine, CPUs that slept return to full speed slowly
+SPIN = 0.04  # seconds until the idle threads of every library sleep; OpenBLAS's take 2^26 ticks, about 26 ms
 
 
 @contextmanager
 def pinned(n_threads: int) -> Iterator[None]:
-    """Hold this thread, and threads and processes that it starts, to so many CPUs, where the system can."""
+    """Pin this thread, and the threads and processes that it starts, to `n_threads` CPUs if the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[-n_threads:])  # the last: interrupts often go to the first
+    os.sched_setaffinity(0, sorted(before)[-n_threads:])  # the last CPUs: interrupts often go to the first
     try:
         yield
     finally:
@@ -26,10 +26,10 @@ def pinned(n_threads: int) -> Iterator[None]:
 
 
 def timed(call: Callable[[], object], *, pause: bool) -> float:
-    """Return the seconds of a call, made after untimed ones.
+    """Return the time of a call in seconds, after some calls that are not timed.
 
-    These bring caches, threads and branch predictors into the state they have in a run of such calls. A pause goes
-    before where the threads of another library, waiting for more work, would take the CPUs of this one.
+    These bring caches, threads and branch predictors into the state that they have during many such calls. With `pause`
+    there is a wait first: idle threads of another library spin before they sleep, and would take the CPUs of this one.
     """
     if pause:
         time.sleep(SPIN)
@@ -37,15 +37,21 @@ def timed(call: Callable[[], object], *, pause: bool) -> float:
     call()
     while time.perf_counter() < warm:
         call()
+    return seconds_of(call)
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Return the time of a call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def interleave(timers: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, list[float]]:
-    """Ask all timers for a time in turn, round by round, for so many seconds.
+    """Ask every timer for a time in turn, round by round, for the given number of seconds.
 
-    A timer returns the seconds of a call, wherever it ran. The n-th times of two names were taken side by side.
+    A timer returns the time of one call in seconds, which may run in another process. The n-th times of two timers were
+    taken side by side.
     """
     times: dict[str, list[float]] = {name: [] for name in timers}
     end = time.perf_counter() + seconds

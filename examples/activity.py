@@ -1,4 +1,4 @@
-"""Which of three motions does a noisy sensor see? Sequences of unequal lengths, and a held-out score."""
+"""Classify three motions from a noisy sensor: sequences of unequal lengths, and the accuracy on new recordings."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ rng = np.random.default_rng(0)
 
 
 def record(motion: str) -> np.ndarray:
-    """Return one recording (T, 2): T differs, and so do phase and strength."""
+    """Return one recording (T, 2). Recordings differ in length, phase and strength."""
     steps, phase, strength = rng.integers(40, 80), rng.uniform(0, 6), rng.uniform(0.5, 2)
     t = np.arange(steps) / 10
     turns = {"walk": 1.0, "run": 2.0, "hop": 3.0}[motion]

@@ -1,10 +1,10 @@
-"""What comes after the end of a series? A forecaster beside the seasonal naive forecast, on steps it has not seen."""
+"""Forecast a series, and compare the forecaster with the seasonal naive forecast on steps that it has not seen."""
 
 import numpy as np
 
 from fastrnn import RecurrentForecaster, data, forecasting
 
-series = data.sample_series().values[0]  # hours: a trend, a daily and a weekly wave, noise
+series = data.sample_series().values[0]  # hourly values: a trend, a daily and a weekly wave, and noise
 horizon, learned = 12, 1600
 season = forecasting.find_season([series[:learned]])
 forecaster = RecurrentForecaster(window=48, horizon=horizon, hidden_size=32, epochs=15, random_state=0)

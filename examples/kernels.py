@@ -1,4 +1,4 @@
-"""The kernels without layers: one LSTM forward, one backward, and a hand-made step of gradient descent."""
+"""Use the kernels without layers: forward and backward pass of an LSTM, and gradient descent written by hand."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ import fastrnn
 B, T, I, H = 32, 100, 3, 64
 rng = np.random.default_rng(0)
 x = rng.normal(size=(B, T, I)).astype("float32")
-target = x[:, :, 0].sum(axis=1, keepdims=True) / 30  # within what an LSTM can say, -1 to 1
+target = x[:, :, 0].sum(axis=1, keepdims=True) / 30  # within the range of an LSTM, -1 to 1
 shapes = {"Wx": (I, 4, H), "Wh": (H, 4, H), "bx": (4, H), "bh": (4, H)}
 weights = fastrnn.Weights(*(rng.uniform(-(H**-0.5), H**-0.5, shape).astype("float32") for shape in shapes.values()))
 
 for step in range(200):
     _, (h, c), tape = fastrnn.recurrent_forward("lstm", x, weights, sequences=False)
-    error = h[:, :1] - target  # the first hidden unit is to be the sum
+    error = h[:, :1] - target  # the first hidden unit learns the sum
     dh = np.zeros_like(h)
     dh[:, :1] = 2 * error / B
     _, gradients, _ = fastrnn.recurrent_backward(tape, dstate=(dh, None), need_dx=False)

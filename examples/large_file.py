@@ -1,4 +1,4 @@
-"""Write a file that is larger than memory, a part at a time, to train on with `--stream`: sequences, or n-grams."""
+"""Write a file that is larger than memory, part by part, to train on it with `--stream`: sequences or n-grams."""
 
 import argparse
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 
 STEPS, CHANNELS = 250, 64
 CLASSES = ("slow", "fast", "faster")
-PART = 1000  # sequences that are made at a time: 64 MB
-WORDS, BEFORE, AFTER = 300, 20, 3  # words, of which so many are before the next one, which is one of the first three
+PART = 1000  # sequences in a part: 64 MB
+WORDS, BEFORE, AFTER = 300, 20, 3  # vocabulary, words before the next one, words that may come next
 
 
 def write_sequences(path: Path, gigabytes: float, seed: int = 0) -> None:
-    """Write sequences (N, 250, 64) of float32, sines of three frequencies in noise, and a test set of a tenth."""
+    """Write sequences (N, 250, 64) of float32, sines of three frequencies in noise, and a test set a tenth as large."""
     rng = np.random.default_rng(seed)
     n = round(gigabytes * 1e9 / (4 * STEPS * CHANNELS))
     t = np.linspace(0, 6, STEPS, dtype=np.float32)[:, np.newaxis]
@@ -32,7 +32,7 @@ def write_sequences(path: Path, gigabytes: float, seed: int = 0) -> None:
 
 
 def write_ngrams(path: Path, gigabytes: float, seed: int = 0) -> None:
-    """Write numbers of words, 20 before the next, which the last of them tells; a tenth each to validate and test."""
+    """Write words as numbers: the last of 20 determines the next one. A tenth each is for validation and test."""
     rng = np.random.default_rng(seed)
     n = round(gigabytes * 1e9 / (2 * (BEFORE + 1)))
     with h5py.File(path, "w") as file:

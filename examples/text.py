@@ -1,4 +1,4 @@
-"""More of the same: a model of the next character writes on in the manner of Python's manual."""
+"""Train a model of the next character on Python's manual, and let it continue a text in the same style."""
 
 from fastrnn import CharacterLanguageModel, data
 

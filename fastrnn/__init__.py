@@ -1,9 +1,9 @@
 """Recurrent networks on a CPU.
 
-Axes, used everywhere in this package: **B** batch, **T** time, **I** input, **H** hidden, **G** gates, **S** states,
+Names of the axes in this package: **B** batch, **T** time, **I** input, **H** hidden, **G** gates, **S** states,
 **N** examples, **V** vocabulary, **D** embedding. Public arrays are batch first, (B, T, I). Parameters are
-``Wx (I, G, H)``, ``Wh (H, G, H)``, ``bx (G, H)``, ``bh (G, H)``; a gradient is ``d`` and the name. Gates are ordered
-LSTM i f g o, GRU r z n (reset after the product), RNN one gate.
+``Wx (I, G, H)``, ``Wh (H, G, H)``, ``bx (G, H)`` and ``bh (G, H)``; their gradients are ``dWx`` and so on. The order of
+the gates is i f g o in an LSTM and r z n in a GRU (which resets after the product); an RNN has one gate.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Public names and the modules that hold them, loaded on first use: `import fastrnn` itself loads almost nothing.
+# Public names by module. A module is imported on first use: `import fastrnn` itself loads almost nothing.
 _MODULES = {
     "_kernels": (
         "AutoencoderWeights",

@@ -1,4 +1,4 @@
-"""Files that are changed as a whole, or not at all."""
+"""Change files completely or not at all, even if the process is killed or the disk is full."""
 
 import errno
 import os
@@ -8,7 +8,11 @@ from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write `parts` to a new file beside `path`, then move it there in one step; an OSError names `path`."""
+    """
+    Write `parts`, one after another, to a new file beside `path`, then move it to `path` in one step.
+
+    An OSError names `path`.
+    """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -23,7 +27,7 @@ def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # only POSIX opens a folder, to make the move durable
+    if hasattr(os, "O_DIRECTORY"):  # POSIX only: flush the folder, so that the move survives a crash
         folder = os.open(target.parent, os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -32,13 +36,17 @@ def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
 
 
 def append_file(path: str | os.PathLike[str], line: bytes) -> None:
-    """Add a line to a file; if there is no room for all of it, for nothing of it. An OSError names `path`."""
+    """
+    Add a line at the end of a file: the whole line, or nothing if the disk is full.
+
+    An OSError names `path`.
+    """
     try:
         with open(path, "r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             left = memoryview(line)
             try:
-                while left:  # a disk that is almost full takes a part, and refuses the next
+                while left:  # an almost full disk takes a part and refuses the rest
                     left = left[file.write(left) :]
             except OSError:
                 file.truncate(end)
@@ -48,7 +56,7 @@ def append_file(path: str | os.PathLike[str], line: bytes) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what `replace_file` has left in a folder when it was killed."""
+    """Remove the temporary files that a killed `replace_file` left in a folder."""
     for file in folder.glob(".*.tmp"):
         if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", file.name):
             file.unlink(missing_ok=True)

@@ -1,12 +1,13 @@
-"""Options from outside: every error names the option, what it was, and what was expected."""
+"""Checks of arguments: every error says the name, the value and what was expected."""
 
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
 
 
 def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Return a whole number that is at least `minimum`."""
+    """Return `value` as an int; refuse everything but whole numbers of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}, expected a whole number")
     if value < minimum:
@@ -15,24 +16,24 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
 
 
 def check_number(name: str, value: Any, interval: str) -> float:
-    """Return a number that lies in an interval, written as ``"[0, 1)"``."""
+    """Return `value` as a float; refuse everything but numbers in the interval, which is written as ``"[0, 1)"``."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} is {value!r}, expected a number in {interval}")
     low, high = map(float, interval[1:-1].split(","))
     inside_low = value >= low if interval[0] == "[" else value > low
     inside_high = value <= high if interval[-1] == "]" else value < high
-    if not (inside_low and inside_high):  # NaN is outside
+    if not (inside_low and inside_high):  # NaN, too, is outside
         raise ValueError(f"{name} is {value}, expected a number in {interval}")
     return float(value)
 
 
 def counted(n: int, what: str) -> str:
-    """Return a number of things, such as ``1 character`` or ``2 characters``."""
+    """Return a count with its noun, such as ``1 character`` or ``2 characters``."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return float32 or float64."""
+    """Return `dtype` as a NumPy dtype; refuse everything but float32 and float64."""
     try:
         known = np.dtype(dtype) if dtype is not None else None
     except TypeError:
@@ -43,7 +44,14 @@ def check_dtype(dtype: Any) -> np.dtype[Any]:
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Refuse what is not one of the choices; NumPy's truth values count as Python's."""
+    """Refuse a value that is not one of the choices; NumPy Booleans count as Python Booleans."""
     value = bool(value) if isinstance(value, np.bool_) else value
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def described(value: Any) -> Any:
+    """Return a setting so that equal ones are equal, also after a file: a number or text, or the name of a function."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return repr(value) if is_dataclass(value) else getattr(value, "__qualname__", type(value).__qualname__)

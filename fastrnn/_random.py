@@ -1,4 +1,4 @@
-"""The four random streams of a training run, so that using one moves no other."""
+"""The random generators of a training run: four independent ones, so that drawing from one does not change another."""
 
 import secrets
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Generators(NamedTuple):
-    """Generators of independent streams, all from one seed."""
+    """Independent generators for initial weights, the validation split, the order of examples, and dropout."""
 
     weights: np.random.Generator
     split: np.random.Generator
@@ -17,17 +17,17 @@ class Generators(NamedTuple):
 
 
 def generators(seed: int | None) -> Generators:
-    """Return the streams of a seed at their beginning; None takes fresh entropy."""
+    """Return new generators for a seed; None takes a random seed from the operating system."""
     return Generators(*map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4)))
 
 
 def generator(state: Mapping[str, Any]) -> np.random.Generator:
-    """Return a generator that goes on from the state of another."""
+    """Return a generator that continues from the saved state of another."""
     rng = np.random.default_rng()
     rng.bit_generator.state = state
     return rng
 
 
 def fresh_seed() -> int:
-    """Return a seed that nobody has had."""
+    """Return a random seed of 64 bits."""
     return secrets.randbits(64)

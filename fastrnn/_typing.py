@@ -1,4 +1,4 @@
-"""The type of arrays."""
+"""Types that annotations share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From the probabilities of symbols to sequences of them: the likeliest ones, or drawn."""
+"""Find the most likely output sequences of an encoder-decoder model, by greedy or beam search."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastrnn._kernels.softmax import log_softmax
 from fastrnn._typing import Array
 from fastrnn.models.encoder_decoder import EncoderDecoder
 
-AT_A_TIME = 1024  # hypotheses that are in the net together
+AT_A_TIME = 1024  # hypotheses that go through the net together
 
 
 def decode(
@@ -23,31 +23,31 @@ def decode(
     n_threads: int | None = None,
 ) -> tuple[Array, Array]:
     """
-    Find the likeliest sequences that a model writes after it has read others.
+    Find the most likely output sequence for each input sequence.
 
     Parameters
     ----------
     model : EncoderDecoder
         The model.
     x : ndarray (N, T, I), or integers (N, T)
-        What it reads.
+        The input sequences.
     lengths : integers (N,), optional
-        Steps of each row of x.
+        The number of steps in each row of x; None for all steps.
     end : int
         The symbol that ends a sequence.
     max_steps : int
-        Longest sequence, `end` included.
+        The most symbols of a sequence, including `end`.
     beam_size : int
-        How many of the likeliest beginnings are followed at each step; 1 is greedy search.
+        How many of the most likely partial sequences to keep at each step; 1 is greedy search.
     n_threads : int, optional
         Number of threads; see `recurrent_forward`.
 
     Returns
     -------
     symbols : integers (N, U)
-        The likeliest sequence found for each row, to its `end`, and -1 beyond; U is the longest one's length.
+        The most likely sequence found for each row, up to and including `end`, then -1. U is the longest length.
     log_likelihood : ndarray (N,)
-        The natural logarithm of its probability, float64.
+        The natural logarithm of the probability of each sequence, float64.
 
     Raises
     ------
@@ -78,21 +78,21 @@ def _search(
     """
     Return the best of K hypotheses for each of N initial states, and its log-likelihood.
 
-    They are in the order of their likelihoods, which only fall: where the first one has ended, none overtakes it.
+    Hypotheses are sorted by likelihood, which can only fall. So once the first one has ended, no other can overtake it.
     """
     V, packed = model.n_symbols, model.decoder.pack()
     symbols, found = np.full((N, max_steps), -1), np.empty(N)
-    left = np.arange(N)  # what is still searched for
+    left = np.arange(N)  # rows whose search goes on
     written = np.full((N, K, max_steps), -1)
     last = np.full((N, K), V)
     scores = np.full((N, K), -np.inf)
-    scores[:, 0] = 0.0  # all begin alike, so that one of them is enough
+    scores[:, 0] = 0.0  # all K begin alike, so only one counts
     ended = np.zeros((N, K), bool)
     state = _rows(state, np.repeat(left, K))
     for step in range(max_steps):
         logits, after = model.decoder.forward(last.reshape(-1, 1), state=state, weights=packed, n_threads=n_threads)
         likelihoods = log_softmax(logits[:, 0]).reshape(-1, K, V)
-        likelihoods[ended] = np.where(np.arange(V) == end, 0.0, -np.inf)  # what has ended stays as it is
+        likelihoods[ended] = np.where(np.arange(V) == end, 0.0, -np.inf)  # a hypothesis that has ended stays as it is
         totals = (scores[:, :, None] + likelihoods).reshape(-1, K * V)
         best = np.argsort(-totals, axis=1, kind="stable")[:, :K]
         parents, last = np.divmod(best, V)

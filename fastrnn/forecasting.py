@@ -1,7 +1,7 @@
-"""Series in time: windows of them, the forecasts that need no net, and how far forecasts are off.
+"""Time series: windows, two naive forecasts, measures of forecast errors, and the length of the season.
 
-Arrays of a series are (T, C). An origin is the index t of the last step that a forecast knows; with a horizon of H
-steps it is about the steps t + 1 to t + H.
+The array of a series is (T, C). The origin of a forecast is the index t of the last step that it knows. With a horizon
+of H steps, it forecasts the steps t + 1 to t + H.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = [
     "windows",
 ]  # fmt: skip
 
-_CORRELATION = 0.3  # of a series with itself a season later, at least
+_CORRELATION = 0.3  # the least autocorrelation of a series at the lag of its season
 
 
 def steps_held_out(T: int, fraction: float) -> int:
@@ -26,47 +26,47 @@ def steps_held_out(T: int, fraction: float) -> int:
     Parameters
     ----------
     T : int
-        Steps of the series.
+        The number of steps of the series.
     fraction : float
-        The share of them, in [0, 1).
+        The fraction to hold out, in [0, 1).
 
     Returns
     -------
     int
-        The number that is nearest.
+        The nearest number of steps.
     """
     return round(fraction * T)
 
 
 def origins_of(start: int, stop: int, window: int, horizon: int) -> Array:
     """
-    Return the origins whose whole horizon lies in a part of a series; their windows may begin before it.
+    Return the origins whose whole horizon lies in a part of a series. Their windows may begin before that part.
 
     Parameters
     ----------
     start, stop : int
-        The part, steps start to stop - 1.
+        The part: the steps start to stop - 1.
     window, horizon : int
-        Steps that a forecast sees, and those that it is about.
+        The number of steps that a forecast sees, and the number that it forecasts.
 
     Returns
     -------
     ndarray of intp (n,)
-        The origins, in order; empty where there is none.
+        The origins, in ascending order; empty if there are none.
     """
     return np.arange(max(start, window) - 1, stop - horizon, dtype=np.intp)
 
 
 def windows(series: Array, origins: Array, window: int) -> Array:
     """
-    Return the steps up to each origin.
+    Return the window of each origin: the steps up to and including it.
 
     Parameters
     ----------
     series : ndarray (T, C)
         The series.
     origins : ndarray of intp (n,)
-        The origins, from window - 1.
+        The origins, each at least window - 1.
     window : int
         W, the number of steps.
 
@@ -87,7 +87,7 @@ def futures(series: Array, origins: Array, horizon: int) -> Array:
     series : ndarray (T, C)
         The series.
     origins : ndarray of intp, any shape
-        The origins, up to T - horizon - 1.
+        The origins, each at most T - horizon - 1.
     horizon : int
         H, the number of steps.
 
@@ -101,12 +101,12 @@ def futures(series: Array, origins: Array, horizon: int) -> Array:
 
 def naive(series: Array, origins: Array, horizon: int) -> Array:
     """
-    Forecast the last value, for all steps.
+    Forecast the last known value for all steps.
 
     Parameters
     ----------
     series, origins, horizon
-        As of `seasonal_naive`.
+        As for `seasonal_naive`.
 
     Returns
     -------
@@ -118,18 +118,18 @@ def naive(series: Array, origins: Array, horizon: int) -> Array:
 
 def seasonal_naive(series: Array, origins: Array, horizon: int, season: int) -> Array:
     """
-    Forecast what was a season before, or as many seasons before as it takes to be known.
+    Forecast the value of one season before, or of as many seasons before as are needed to reach a known step.
 
     Parameters
     ----------
     series : ndarray (T, C)
         The series.
     origins : ndarray of intp (n,)
-        The origins, from season - 1.
+        The origins, each at least season - 1.
     horizon : int
         H, the number of steps.
     season : int
-        Steps of a season; 1 gives the last value.
+        The number of steps of a season; 1 gives the last value.
 
     Returns
     -------
@@ -141,43 +141,44 @@ def seasonal_naive(series: Array, origins: Array, horizon: int, season: int) -> 
 
 def scale_of(series: Array, season: int) -> Array:
     """
-    Return the mean absolute error of seasonal naive forecasts, a season ahead, in the series that a model learns from.
+    Return the scale of scaled errors: the mean absolute error of seasonal naive forecasts one season ahead.
 
     Parameters
     ----------
     series : ndarray (T, C)
-        The series; `season` is less than T.
+        The series that a model learns from. T is more than `season`.
     season : int
-        Steps of a season; 1 for none.
+        The number of steps of a season; 1 for none.
 
     Returns
     -------
     ndarray (C,)
-        The divisor of scaled errors; 0 where the series is constant or repeats itself.
+        The divisor for scaled errors; 0 where the series is constant or repeats itself exactly.
     """
     return np.abs(series[season:] - series[:-season]).mean(axis=0)
 
 
 def measures(errors: Array, scales: Array, axis: tuple[int, ...] = (0, 1, 2)) -> dict[str, Array]:
     """
-    Return mean absolute, root mean squared, and mean absolute scaled error.
+    Return the mean absolute error, the root mean squared error and the mean absolute scaled error.
 
-    The last divides each error by the mean absolute error of the seasonal naive forecast in the part of the series that
-    was to learn from, and so has no unit: below 1, a forecast is better than that one is a season ahead, on average.
+    The scaled error divides each error by the mean absolute error of the seasonal naive forecast in the training part
+    of the series, so it has no unit. Below 1, a forecast is on average better than that naive forecast one season
+    ahead.
 
     Parameters
     ----------
     errors : ndarray (n, H, C)
-        Forecasts less truth.
+        Forecasts minus true values.
     scales : ndarray (n, C)
-        The divisors, from `scale_of` the series of each forecast; errors with a divisor of 0 are left out of the mean.
+        The divisors: `scale_of` the series of each forecast. Errors with a divisor of 0 are left out of the mean.
     axis : tuple of int
-        What to take the mean over.
+        The axes to average over.
 
     Returns
     -------
     dict of str to ndarray
-        ``"mae"`` and ``"rmse"``, in the unit of the series, and ``"mase"``; NaN where no divisor is above 0.
+        ``"mae"`` and ``"rmse"``, in the unit of the series, and ``"mase"``, NaN where no divisor is above 0.
 
     References
     ----------
@@ -196,20 +197,20 @@ def measures(errors: Array, scales: Array, axis: tuple[int, ...] = (0, 1, 2)) ->
 
 def find_season(series: Sequence[Array]) -> int:
     """
-    Find the season of series: the lag after which they are most like themselves.
+    Find the length of the season: the lag at which the series are most similar to themselves.
 
-    It is where the autocorrelation, without a straight trend, of all series and channels together is largest after it
-    has first been negative; a season comes three times at least, or it is none.
+    Linear trends are removed, and the autocorrelations of all series and channels are added. The season is the lag with
+    the largest sum after the sum has first been negative. It must fit into the series at least three times.
 
     Parameters
     ----------
     series : sequence of ndarray (T, C)
-        One or several; of unequal lengths the shortest tells how long a season may be.
+        One or several series. The shortest one limits the length of the season.
 
     Returns
     -------
     int
-        Steps of a season; 1 if there is none.
+        The number of steps of a season; 1 if there is none.
     """
     from scipy.signal import correlate, detrend
 
@@ -220,7 +221,7 @@ def find_season(series: Sequence[Array]) -> int:
     for one in series:
         for channel in detrend(one, axis=0).T:
             size = np.abs(channel).max()
-            if size > 1e-9 * max(np.abs(one).max(), 1e-300):  # else it is a line, and the rest rounding
+            if size > 1e-9 * max(np.abs(one).max(), 1e-300):  # otherwise a line, and the rest is rounding
                 own = correlate(channel / size, channel / size, method="fft")[len(channel) - 1 :]
                 total += own[: longest + 1] / own[0]
     negative = np.flatnonzero(total < 0)

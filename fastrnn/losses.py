@@ -1,23 +1,54 @@
 """Losses on logits, with their gradients.
 
 ``value, dy = loss(y, target, mask, sample_weight)``: the mean over the valid steps (and outputs), each times its
-example's weight. Outputs `y` are (B, U), or (B, T, U) for a target at each step; steps outside of `mask` are never
+example's weight. Outputs `y` are (B, U), or (B, T, U) for a target at each step. Steps outside of `mask` are never
 read, and their `dy` is 0. Numbers are summed in float64.
+
+A new loss is one class here and one name in `LOSSES`. A custom loss is a subclass of `Loss`, or any function with the
+same arguments and results.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from fastrnn._checks import check_choice
+from fastrnn._checks import check_choice, described
 from fastrnn._kernels import softmax_cross_entropy
 from fastrnn._typing import Array
 
+LossFunction = Callable[..., tuple[float, Array]]  # (y, target, mask, sample_weight) -> (value, dy)
 
-class Loss(Protocol):
-    """What the trainer calls; a loss of one's own is a function like this."""
 
+class Loss(ABC):
+    """
+    Base class of losses; the attributes say what else the trainer can do with one.
+
+    Attributes
+    ----------
+    name : str
+        What the settings of a training run call it.
+    counts_accuracy : bool
+        Can right answers be counted? The history then has the accuracy. `count_right` counts them; as it stands, for
+        targets that are classes.
+    takes_padding : bool
+        Is a target of -1 padding, where a model gives an output each step? Such a step then counts in no loss and no
+        accuracy. The loss itself never sees it: `mask` excludes it.
+    stratifies : bool
+        Are targets classes? Where there is one target for each example, a validation set then has each class by its
+        share.
+    """
+
+    counts_accuracy: bool = False
+    takes_padding: bool = False
+    stratifies: bool = False
+
+    @property
+    def name(self) -> str:
+        return str(described(self))
+
+    @abstractmethod
     def __call__(
         self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
     ) -> tuple[float, Array]:
@@ -41,130 +72,204 @@ class Loss(Protocol):
             The loss.
         dy : ndarray
             Its gradient, in the shape and dtype of `y`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the loss does not take such targets, or a shape is wrong.
         """
 
+    def count_right(self, y: Array, target: Array, mask: Array | None = None) -> float:
+        """
+        Count the steps whose largest output is that of the target.
 
-def cross_entropy(
-    y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
-) -> tuple[float, Array]:
+        Parameters
+        ----------
+        y, target, mask
+            As in a call.
+
+        Returns
+        -------
+        float
+            How many valid steps are right.
+        """
+        valid, target = _check_mask(y, mask), np.asarray(target)
+        classes = target.argmax(axis=-1) if target.shape == y.shape else target
+        return float(np.count_nonzero((y.argmax(axis=-1) == classes) & valid))
+
+    def measure(
+        self,
+        y: Array,
+        target: Array,
+        mask: Array | None = None,
+        sample_weight: Array | None = None,
+        *,
+        gradient: bool = True,
+    ) -> tuple[float, Array | None, float]:
+        """
+        Compare outputs with targets, and count the right answers.
+
+        Parameters
+        ----------
+        y, target, mask, sample_weight
+            As in a call.
+        gradient : bool
+            Compute the gradient.
+
+        Returns
+        -------
+        value : float
+            The loss.
+        dy : ndarray or None
+            Its gradient.
+        right : float
+            How many steps are right; 0 where the loss does not count them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in a call.
+        """
+        value, dy = self(y, target, mask, sample_weight)
+        right = self.count_right(y, target, mask) if self.counts_accuracy else 0.0
+        return value, dy if gradient else None, right
+
+    def __repr__(self) -> str:
+        return f"{type(self).__qualname__}()"
+
+
+class CrossEntropy(Loss):
     """
     Compare logits with classes: the mean of ``-log softmax(y)[target]``.
 
-    Parameters
-    ----------
-    y : ndarray (B, C) or (B, T, C)
-        Logits.
-    target : integers (B,) or (B, T), or one-hot rows in the shape of `y`
-        Classes, 0..C-1.
-    mask : bool ndarray (B, T), optional
-        Which steps count; None is all.
-    sample_weight : ndarray (B,), optional
-        Weights of the examples; None is 1.
-
-    Returns
-    -------
-    value : float
-        The loss.
-    dy : ndarray
-        Its gradient.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the targets are no classes of these logits, or a shape is wrong.
+    Targets are classes 0..C-1, integers (B,) or (B, T), or one-hot rows in the shape of `y`.
     """
-    value, dy, _ = count_cross_entropy(y, target, mask, sample_weight)
-    assert dy is not None
-    return value, dy
+
+    name = "cross_entropy"
+    counts_accuracy = takes_padding = stratifies = True
+
+    def __call__(
+        self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        value, dy, _ = self.measure(y, target, mask, sample_weight)
+        assert dy is not None
+        return value, dy
+
+    def measure(
+        self,
+        y: Array,
+        target: Array,
+        mask: Array | None = None,
+        sample_weight: Array | None = None,
+        *,
+        gradient: bool = True,
+    ) -> tuple[float, Array | None, float]:
+        valid = None if mask is None else _check_mask(y, mask)
+        classes = _check_classes(y, target, valid)
+        value, right, dy = softmax_cross_entropy(
+            y.reshape(len(classes), y.shape[-1]),
+            classes,
+            None if sample_weight is None else _step_weights(y, sample_weight).ravel(),
+            None if valid is None else valid.ravel(),
+            scale=1 / max(len(classes) if valid is None else np.count_nonzero(valid), 1),
+            gradient=gradient,
+        )
+        return value, None if dy is None else dy.reshape(y.shape), right
 
 
-def mse(y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None) -> tuple[float, Array]:
+class MeanSquaredError(Loss):
     """
     Compare numbers: the mean of ``(y - target) ** 2`` over steps and outputs.
 
-    Parameters
-    ----------
-    y : ndarray (B, U) or (B, T, U)
-        Outputs.
-    target : ndarray
-        Numbers in the shape of `y`; the last axis may be left out if U is 1.
-    mask : bool ndarray (B, T), optional
-        Which steps count; None is all.
-    sample_weight : ndarray (B,), optional
-        Weights of the examples; None is 1.
-
-    Returns
-    -------
-    value : float
-        The loss.
-    dy : ndarray
-        Its gradient.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the targets are no numbers, or a shape is wrong.
+    Targets are numbers in the shape of `y`; the last axis may be left out if U is 1.
     """
-    valid = _check_mask(y, mask)
-    difference = y[valid] - _check_numbers(y, target)[valid]
-    return _mean(y, valid, difference**2, 2 * difference, sample_weight, difference.size)
+
+    name = "mse"
+
+    def __call__(
+        self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        valid = _check_mask(y, mask)
+        difference = y[valid] - _check_numbers(y, target)[valid]
+        return _mean(y, valid, difference**2, 2 * difference, sample_weight, difference.size)
 
 
-def binary_cross_entropy(
-    y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
-) -> tuple[float, Array]:
+class BinaryCrossEntropy(Loss):
     """
     Compare logits with probabilities, each output by itself: the mean of ``log(1 + exp(y)) - target * y``.
 
-    Parameters
-    ----------
-    y : ndarray (B, U) or (B, T, U)
-        Logits.
-    target : ndarray
-        Numbers in 0..1 in the shape of `y`; the last axis may be left out if U is 1.
-    mask : bool ndarray (B, T), optional
-        Which steps count; None is all.
-    sample_weight : ndarray (B,), optional
-        Weights of the examples; None is 1.
-
-    Returns
-    -------
-    value : float
-        The loss.
-    dy : ndarray
-        Its gradient.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the targets are not in 0..1, or a shape is wrong.
+    Targets are numbers in 0..1 in the shape of `y`; the last axis may be left out if U is 1. An output is right if it
+    is positive just where the target is above 1/2; a step counts by the share of its outputs that are right.
     """
-    valid = _check_mask(y, mask)
-    logits, target = y[valid], _check_numbers(y, target)[valid]
-    if not ((target >= 0) & (target <= 1)).all():
-        wrong = target[~((target >= 0) & (target <= 1))][0]
-        raise ValueError(f"target holds {wrong}, expected numbers in 0..1 for binary_cross_entropy")
-    small = np.exp(-np.abs(logits))  # never overflows
-    losses = np.maximum(logits, 0) + np.log1p(small) - target * logits
-    probability = np.where(logits >= 0, 1, small) / (1 + small)
-    return _mean(y, valid, losses, probability - target, sample_weight, losses.size)
+
+    name = "binary_cross_entropy"
+    counts_accuracy = True
+
+    def __call__(
+        self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        valid = _check_mask(y, mask)
+        logits, target = y[valid], _check_numbers(y, target)[valid]
+        if not ((target >= 0) & (target <= 1)).all():
+            wrong = target[~((target >= 0) & (target <= 1))][0]
+            raise ValueError(f"target holds {wrong}, expected numbers in 0..1 for binary_cross_entropy")
+        small = np.exp(-np.abs(logits))  # never overflows
+        losses = np.maximum(logits, 0) + np.log1p(small) - target * logits
+        probability = np.where(logits >= 0, 1, small) / (1 + small)
+        return _mean(y, valid, losses, probability - target, sample_weight, losses.size)
+
+    def count_right(self, y: Array, target: Array, mask: Array | None = None) -> float:
+        valid = _check_mask(y, mask)
+        right = (y[valid] > 0) == (_check_numbers(y, target)[valid] > 0.5)
+        return float(right.mean(axis=-1).sum())
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse, "binary_cross_entropy": binary_cross_entropy}
-
-
-def get_loss(loss: str | Loss) -> Loss:
+class CustomLoss(Loss):
     """
-    Return the loss of this name, or the function itself.
+    A function as a loss.
 
     Parameters
     ----------
-    loss : {"cross_entropy", "mse", "binary_cross_entropy"} or callable
-        A name, or a function like `cross_entropy`.
+    function : callable
+        Takes and returns what `Loss` does. It may have the attributes `counts_accuracy`, `takes_padding` and
+        `stratifies`, and the method `count_right`.
+    """
+
+    def __init__(self, function: LossFunction) -> None:
+        self.function = function
+        for name in ("counts_accuracy", "takes_padding", "stratifies", "count_right"):
+            if hasattr(function, name):
+                setattr(self, name, getattr(function, name))
+
+    @property
+    def name(self) -> str:
+        return str(described(self.function))
+
+    def __call__(
+        self, y: Array, target: Array, mask: Array | None = None, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        return self.function(y, target, mask, sample_weight)
+
+
+cross_entropy = CrossEntropy()
+mse = MeanSquaredError()
+binary_cross_entropy = BinaryCrossEntropy()
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (cross_entropy, mse, binary_cross_entropy)}
+
+
+def get_loss(loss: str | Loss | LossFunction) -> Loss:
+    """
+    Return the loss of this name, or a custom one.
+
+    Parameters
+    ----------
+    loss : {"cross_entropy", "mse", "binary_cross_entropy"}, Loss or callable
+        A name in `LOSSES`, a `Loss`, or a function with the same arguments and results.
 
     Returns
     -------
-    callable
+    Loss
         The loss.
 
     Raises
@@ -172,100 +277,12 @@ def get_loss(loss: str | Loss) -> Loss:
     ValueError
         If no loss has this name.
     """
-    if callable(loss):
+    if isinstance(loss, Loss):
         return loss
+    if callable(loss):
+        return CustomLoss(loss)
     check_choice("loss", loss, tuple(LOSSES))
     return LOSSES[loss]
-
-
-def count_cross_entropy(
-    y: Array,
-    target: Array,
-    mask: Array | None = None,
-    sample_weight: Array | None = None,
-    *,
-    gradient: bool = True,
-) -> tuple[float, Array | None, float]:
-    """
-    Compare logits with classes, and count the steps whose largest logit is that of the target.
-
-    Parameters
-    ----------
-    y, target, mask, sample_weight
-        As in `cross_entropy`.
-    gradient : bool
-        Compute the gradient.
-
-    Returns
-    -------
-    value : float
-        The loss.
-    dy : ndarray or None
-        Its gradient.
-    correct : float
-        How many steps are right.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `cross_entropy`.
-    """
-    valid = None if mask is None else _check_mask(y, mask)
-    classes = _check_classes(y, target, valid)
-    loss, correct, dy = softmax_cross_entropy(
-        y.reshape(len(classes), y.shape[-1]),
-        classes,
-        None if sample_weight is None else _step_weights(y, sample_weight).ravel(),
-        None if valid is None else valid.ravel(),
-        scale=1 / max(len(classes) if valid is None else np.count_nonzero(valid), 1),
-        gradient=gradient,
-    )
-    return loss, None if dy is None else dy.reshape(y.shape), correct
-
-
-def count_binary_cross_entropy(
-    y: Array,
-    target: Array,
-    mask: Array | None = None,
-    sample_weight: Array | None = None,
-    *,
-    gradient: bool = True,
-) -> tuple[float, Array | None, float]:
-    """
-    Compare logits with probabilities, and count the outputs that are positive just where the target is above 1/2.
-
-    Parameters
-    ----------
-    y, target, mask, sample_weight
-        As in `binary_cross_entropy`.
-    gradient : bool
-        Compute the gradient.
-
-    Returns
-    -------
-    value : float
-        The loss.
-    dy : ndarray or None
-        Its gradient.
-    correct : float
-        How many steps are right, as shares of their outputs.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `binary_cross_entropy`.
-    """
-    value, dy = binary_cross_entropy(y, target, mask, sample_weight)
-    valid = _check_mask(y, mask)
-    right = (y[valid] > 0) == (_check_numbers(y, target)[valid] > 0.5)
-    return value, dy if gradient else None, float(right.mean(axis=-1).sum())
-
-
-# For the losses that know right answers: what computes the same, and counts them.
-COUNTING: tuple[tuple[Loss, Callable[..., tuple[float, Array | None, float]]], ...] = (
-    (cross_entropy, count_cross_entropy),
-    (binary_cross_entropy, count_binary_cross_entropy),
-)
 
 
 def _mean(

@@ -1,4 +1,4 @@
-"""The memory that training takes: a formula, the checkpoints with which it stays within a limit, and what there is.
+"""The memory that training takes: a formula, the checkpoints that keep it within a limit, and what is available.
 
 ``docs/memory.md`` explains it with an example.
 """
@@ -11,28 +11,25 @@ from typing import Any
 import numpy as np
 
 from fastrnn._checks import check_integer
-from fastrnn._kernels import backends
-from fastrnn._kernels.memory import net_bytes
-from fastrnn.cells.rnn import RNN_LINEAR
-from fastrnn.layers import Dense, Embedding, Layer, Recurrent
+from fastrnn.layers import Step
 from fastrnn.models.sequential import Sequential
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 MEMORY_INFO = Path("/proc/meminfo")
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-FINENESS = 8  # numbers of steps that are tried from one power of two to the next
+FINENESS = 8  # how many numbers of steps are tried between one power of two and the next
 
 
 def training_bytes(
     model: Sequential, batch_size: int, steps: int, checkpoint_every: int | None = None, *, ragged: bool = False
 ) -> int:
     """
-    Return the memory of a training step at its peak.
+    Return the peak memory of a training step.
 
-    It counts the inputs of the batch, tapes, outputs and masks of all layers, and what the way back takes in the layer
-    that takes most; parameters, the optimizer and the data set are not in it. Inputs count as numbers: symbols take
-    less, and count as 8 bytes where an embedding takes them.
+    It counts the inputs of the batch, tapes, outputs and masks of all layers, and the backward pass of the layer that
+    takes the most. It does not count parameters, the optimizer and the data set. Inputs count as numbers, although
+    symbols take less; as inputs of an embedding they count as 8 bytes.
 
     Parameters
     ----------
@@ -41,11 +38,11 @@ def training_bytes(
     batch_size : int
         B, the number of examples in a batch.
     steps : int
-        T, the number of steps of the longest.
+        T, the number of steps of the longest; ignored if inputs have no steps.
     checkpoint_every : int, optional
         As in `recurrent_forward`.
     ragged : bool
-        Are lengths unequal? The result is then what the worst of them need.
+        Are lengths unequal? The result is then for the worst of them.
 
     Returns
     -------
@@ -55,7 +52,7 @@ def training_bytes(
     Raises
     ------
     TypeError, ValueError
-        If a number is no whole number above 0.
+        If an argument is not a whole number above 0.
     RuntimeError
         If the model is not built.
     """
@@ -63,82 +60,28 @@ def training_bytes(
     B, T = check_integer("batch_size", batch_size, 1), check_integer("steps", steps, 1)
     if checkpoint_every is not None:
         check_integer("checkpoint_every", checkpoint_every, 1)
-    shape = (T, *model.input_shape[1:]) if len(model.input_shape) == 2 else model.input_shape
-    kept = 8 * B * T if isinstance(model.layers[0], Embedding) else _bytes(model, B, shape)
-    peak, needs_dx, copies = 0, False, ragged
-    dy = _bytes(model, B, shape[:-1] + model.output_shape[-1:] if len(model.output_shape) == 2 else model.output_shape)
+    shape = (T, *model.input_shape[1:]) if model.has_steps else model.input_shape
+    output_shape = shape
+    for layer in model.layers:
+        output_shape = layer.output_shape(output_shape)
+    step = Step(B, model.dtype, checkpoint_every, ragged, copies=ragged)
+    dy = step.bytes(output_shape)
+    kept, peak = model.layers[0].input_bytes(shape, step), 0
     for index, (layer, own) in enumerate(zip(model.layers, model._parameters, strict=True), start=1):
-        if isinstance(layer, Recurrent):
-            more, transient = _recurrent_bytes(layer, model, B, shape, checkpoint_every, ragged, needs_dx)
-        else:
-            more, transient = _pointwise_bytes(layer, model, B, shape, copies)
-        # A dense layer copies what lies time first, as h of all steps does, and what has steps that do not count.
-        copies = ragged or not isinstance(layer, Dense | Embedding)
+        more, transient = layer.training_bytes(shape, step)
         transient += dy if index < len(model.layers) else 0  # the loss holds it to the end
-        kept, peak, needs_dx = kept + more, max(peak, transient), needs_dx or bool(own)
+        kept, peak = kept + more, max(peak, transient)
+        # A dense layer copies arrays that are time first, such as h of all steps, and those with steps to leave out.
+        step = step._replace(needs_dx=step.needs_dx or bool(own), copies=ragged or not layer.batch_first)
         shape = layer.output_shape(shape)
     return kept + peak
-
-
-def _recurrent_bytes(
-    layer: Recurrent, model: Sequential, B: int, shape: Any, checkpoint_every: int | None, ragged: bool, needs_dx: bool
-) -> tuple[int, int]:
-    """Return what all nets of a layer keep, and the most that one takes while it goes back."""
-    T, I = shape
-    H, directions = layer.hidden_size, len(layer.directions)
-    kept = peak = 0
-    for index in range(layer.layers):
-        last = index == layer.layers - 1
-        sequences = layer.return_sequences or not last
-        net = net_bytes(
-            layer.equations,
-            B,
-            T,
-            I,
-            H,
-            model.dtype,
-            checkpoint_every=checkpoint_every,
-            sequences=sequences,
-            masked=layer.recurrent_dropout > 0,
-            ragged=ragged,
-        )
-        output = _bytes(model, B, (T, directions * H)) if sequences else 0
-        dropped = output if layer.dropout and not last else 0
-        # What the layer above refers to: h with the mask on it, else both directions side by side, else h itself.
-        kept += directions * net.tape + (2 * dropped or (output if layer.bidirectional else net.output))
-        dx = directions * net.dx if needs_dx or index > 0 else 0
-        both = _bytes(model, B, (T, I)) if dx and layer.bidirectional else 0  # the sum of the two
-        peak = max(peak, output + dropped + dx + max(net.backward, both))
-        I = directions * H
-    return kept, peak
-
-
-def _pointwise_bytes(layer: Layer, model: Sequential, B: int, shape: Any, copies: bool) -> tuple[int, int]:
-    """Return what a layer without steps keeps, and what it takes while it goes back: outputs, and whole vectors."""
-    outputs = layer.output_shape(shape)
-    if isinstance(layer, Embedding):
-        count = B * shape[0]
-        vectors, rows = _bytes(model, B, outputs), _bytes(model, min(count, layer.vocabulary), layer.dimension)
-        # Vectors; dy, and where it is lazy the most rows that there may be, and symbols sorted.
-        return vectors, vectors + (rows + 5 * 8 * count if layer.lazy else 0)
-    if not isinstance(layer, Dense):
-        return 2 * _bytes(model, B, outputs), _bytes(model, B, outputs)
-    layout = backends.choose(None, RNN_LINEAR).layout
-    state, _, _, inputs = layout(RNN_LINEAR, shape[-1], outputs[-1], model.dtype)
-    copied = shape[-1] if copies else 0
-    kept, working = state + copied, outputs[-1] + inputs + copied
-    return _bytes(model, B, (*outputs[:-1], kept)), _bytes(model, B, (*outputs[:-1], working))
-
-
-def _bytes(model: Sequential, B: int, shape: Any) -> int:
-    return int(B * np.prod(shape, dtype=int)) * model.dtype.itemsize
 
 
 def choose_checkpoints(
     model: Sequential, batch_size: int, steps: int, limit: int, *, ragged: bool = False
 ) -> int | None:
     """
-    Choose the checkpoints with which a training step stays within a limit.
+    Choose checkpoints that keep a training step within a memory limit.
 
     Parameters
     ----------
@@ -149,19 +92,19 @@ def choose_checkpoints(
     steps : int
         T, the number of steps of the longest.
     limit : int
-        Number of bytes, for what `training_bytes` counts.
+        Limit in bytes for the result of `training_bytes`.
     ragged : bool
         Are lengths unequal?
 
     Returns
     -------
     int or None
-        `checkpoint_every` of the least memory; None where the whole tape fits, which is a third less work.
+        The `checkpoint_every` that takes the least memory. None if the whole tape fits: that is a third less work.
 
     Raises
     ------
     ValueError
-        If nothing fits; it says what would.
+        If nothing fits; the message says what would.
     """
     if training_bytes(model, batch_size, steps, ragged=ragged) <= limit:
         return None
@@ -170,8 +113,8 @@ def choose_checkpoints(
     best = min(sizes, key=sizes.__getitem__)
     if sizes[best] > limit:
         raise ValueError(
-            f"memory_limit is {limit:,} bytes, expected at least {sizes[best]:,}: what batches of {batch_size} "
-            f"sequences of {steps} steps take at the least (a smaller batch_size takes less)"
+            f"memory_limit is {limit:,} bytes, expected at least {sizes[best]:,}: batches of {batch_size} "
+            f"sequences of {steps} steps need that much; a smaller batch_size needs less"
         )
     return best
 
@@ -193,7 +136,7 @@ def parse_bytes(value: Any) -> int:
     Raises
     ------
     ValueError
-        If it is none, or not above 0.
+        If the value is not a size, or not above 0.
     """
     size = -1.0
     if isinstance(value, str):
@@ -210,15 +153,15 @@ def parse_bytes(value: Any) -> int:
 
 def available_bytes() -> int | None:
     """
-    Return how much memory this process may still take without driving others, or itself, to the disk.
+    Return how much memory this process may still take without swapping to the disk.
 
     Returns
     -------
     int or None
-        On Linux what the kernel holds for available, or the limit of a container if that is less; elsewhere all
-        memory of the machine, or None where the system does not tell.
+        On Linux the memory that the kernel reports as available, or the limit of a container if that is less. On other
+        systems all memory of the machine, or None if the system does not report it.
     """
-    known = [int(text) for text in map(_text, CONTAINER_LIMITS) if text.strip().isdigit()]  # else there is none
+    known = [int(text) for text in map(_text, CONTAINER_LIMITS) if text.strip().isdigit()]  # else there is no limit
     available = re.search(r"MemAvailable:\s+(\d+) kB", _text(MEMORY_INFO))
     if available:
         known.append(1024 * int(available[1]))

@@ -83,7 +83,7 @@ class SGD:
     form : {"classical", "nesterov", "averaged"}
         Form of the momentum.
     weight_decay : float
-        L2 penalty: this times the weights is added to the gradient.
+        L2 penalty on the weights. This times the weights is added to the gradient.
 
     Raises
     ------
@@ -131,7 +131,7 @@ class Adam:
     epsilon : float
         Number added to the root of the second mean; above 0.
     weight_decay : float
-        Decoupled weight decay: each update first subtracts ``learning_rate * weight_decay * w`` from the weights w.
+        Decoupled weight decay. Each update first subtracts ``learning_rate * weight_decay * w`` from the weights w.
 
     Raises
     ------

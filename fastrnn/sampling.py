@@ -1,4 +1,4 @@
-"""Symbols drawn from the probabilities that a model gives them."""
+"""Draw symbols from the probabilities of a model."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,18 @@ from fastrnn._typing import Array
 @dataclass(frozen=True)
 class Sampler:
     """
-    How a symbol is drawn: ``symbol = sampler(logits, rng)``.
+    Draws a symbol from logits: ``symbol = sampler(logits, rng)``.
 
     Parameters
     ----------
     temperature : float
-        What logits are divided by: below 1 the likely symbols are likelier than the model says, above 1 they are less
-        so. At 0 the likeliest is taken.
+        Logits are divided by this. Below 1, likely symbols become even more likely; above 1, they become less likely.
+        At 0, the most likely symbol is always taken.
     top_k : int, optional
-        Only the likeliest so many are drawn.
+        Sample only from the k most likely symbols.
     top_p : float, optional
-        Only the likeliest are drawn that together have this probability, as few as it takes (Holtzman et al. 2020).
+        Nucleus sampling (Holtzman et al. 2020): sample only from the most likely symbols, as few as have at least this
+        probability together.
 
     Raises
     ------
@@ -54,23 +55,24 @@ class Sampler:
 
     def probabilities(self, logits: Array) -> Array:
         """
-        Return with which probability each symbol is drawn.
+        Return the probability of drawing each symbol.
 
         Parameters
         ----------
         logits : ndarray (V,)
-            Logits.
+            The logits of all symbols.
 
         Returns
         -------
         ndarray (V,)
-            float64; the sum is 1.
+            The probabilities, float64; their sum is 1.
         """
         order = np.argsort(-logits, kind="stable")
         if self.temperature == 0:
             order, scaled = order[:1], np.zeros(1)
         else:
-            shifted = logits[order].astype(np.float64) - float(logits[order[0]])  # or small temperatures overflow
+            # Without the shift, small temperatures overflow.
+            shifted = logits[order].astype(np.float64) - float(logits[order[0]])
             with np.errstate(over="ignore"):
                 scaled = shifted / self.temperature
         p = np.exp(log_softmax(scaled))
@@ -90,9 +92,9 @@ class Sampler:
         Parameters
         ----------
         logits : ndarray (V,)
-            Logits.
+            The logits of all symbols.
         rng : numpy.random.Generator
-            Where random numbers come from: one for each symbol.
+            The source of random numbers; each symbol takes one.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """Schedules of the learning rate.
 
-A schedule is its constants: the learning rate of an epoch follows from the first one, the epoch's number, the number of
-epochs, and the values monitored so far, so that a run that goes on after a break needs no memory of it.
+A schedule has no state. It computes the learning rate of an epoch from the initial rate, the number of the epoch, the
+number of all epochs, and the values monitored so far. So a resumed run has nothing to restore.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from fastrnn._checks import check_choice, check_integer, check_number
 
 class Schedule(Protocol):
     """
-    What the trainer calls before each epoch.
+    What a trainer calls before each epoch, to get the learning rate.
 
-    One that depends on the number of all epochs says so by an attribute ``uses_epochs = True``: its run may not go on
-    with another number.
+    A schedule that depends on the number of all epochs has an attribute ``uses_epochs = True``: a run with such a
+    schedule cannot be resumed with another number of epochs.
     """
 
     def __call__(self, learning_rate: float, epoch: int, epochs: int, losses: Sequence[float]) -> float:
@@ -27,13 +27,13 @@ class Schedule(Protocol):
         Parameters
         ----------
         learning_rate : float
-            The optimizer's own, which the first epoch has.
+            The learning rate of the optimizer, used in the first epoch.
         epoch : int
-            Number of the epoch, from 1.
+            The number of the epoch, from 1.
         epochs : int
-            Number of all epochs.
+            The number of all epochs.
         losses : sequence of float
-            What was monitored in the epochs before, oriented so that small is good.
+            The monitored values of the epochs before, with signs such that lower is better.
 
         Returns
         -------
@@ -45,14 +45,14 @@ class Schedule(Protocol):
 @dataclass(frozen=True)
 class StepSchedule:
     """
-    Multiply the learning rate by a factor every so many epochs.
+    Multiply the learning rate by a factor every few epochs.
 
     Parameters
     ----------
     every : int
-        Number of epochs between changes.
+        The number of epochs between changes.
     factor : float
-        In (0, 1].
+        The factor, in (0, 1].
 
     Raises
     ------
@@ -74,12 +74,12 @@ class StepSchedule:
 @dataclass(frozen=True)
 class CosineSchedule:
     """
-    Let the learning rate fall along half a wave over all epochs (Loshchilov and Hutter 2017, without restarts).
+    Lower the learning rate along half a cosine wave over all epochs (Loshchilov and Hutter 2017, without restarts).
 
     Parameters
     ----------
     final : float
-        Share of the learning rate at which an epoch after the last would arrive, in [0, 1].
+        The fraction of the learning rate that the epoch after the last one would have, in [0, 1].
 
     Raises
     ------
@@ -101,16 +101,16 @@ class CosineSchedule:
 @dataclass(frozen=True)
 class PlateauSchedule:
     """
-    Multiply the learning rate by a factor when the monitored loss has not improved for some epochs.
+    Multiply the learning rate by a factor when the monitored value has not improved for some epochs.
 
     Parameters
     ----------
     factor : float
-        In (0, 1].
+        The factor, in (0, 1].
     patience : int
-        Number of epochs without improvement before a change; then as many again before the next.
+        The number of epochs without improvement before a change, and again before the next one.
     minimum : float
-        The learning rate never falls below this.
+        The learning rate does not fall below this.
 
     Raises
     ------
@@ -143,12 +143,12 @@ SCHEDULES = {"step": StepSchedule, "cosine": CosineSchedule, "plateau": PlateauS
 
 def get_schedule(schedule: str | Schedule | None) -> Schedule | None:
     """
-    Return the schedule of this name with its defaults, or the object itself.
+    Return a schedule by its name, with default parameters, or the object itself.
 
     Parameters
     ----------
     schedule : {"step", "cosine", "plateau"}, Schedule or None
-        A name, an object, or None for a constant learning rate.
+        A name, a schedule, or None for a constant learning rate.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def get_schedule(schedule: str | Schedule | None) -> Schedule | None:
     Raises
     ------
     TypeError, ValueError
-        If no schedule has this name, or it is a class.
+        If no schedule has this name, or a class was passed.
     """
     if isinstance(schedule, type):
         raise TypeError(f"schedule is {schedule!r}, expected a name or an object such as {schedule.__name__}()")

@@ -1,4 +1,4 @@
-"""Proof that a cell is right, for tests and for users who write their own."""
+"""Check that a cell is right, for the tests and for users who write custom cells."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from fastrnn._kernels import Weights, backends, recurrent_backward, recurrent_forward, reference
-from fastrnn._kernels.ragged import Steps
-from fastrnn._kernels.types import Run
+from fastrnn._kernels.ragged import RaggedBatch
+from fastrnn._kernels.types import KernelCall
 from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
 
 SIZES = (3, 5, 4, 7)  # B, T, I, H: all distinct and above 1
-# What backends may differ from the reference by, as max |a - b| / max(1, max |b|): (forward, gradients) by dtype.
+# Allowed difference from the reference, as max |a - b| / max(1, max |b|): (forward, gradients) by dtype.
 TOLERANCES = {"float32": (2e-6, 1e-5), "float64": (1e-12, 1e-12)}
 
 
@@ -28,7 +28,7 @@ def relative_error(a: Array, b: Array) -> float:
     Returns
     -------
     float
-        The error; 0 for empty arrays, NaN where either has a NaN.
+        The error. It is 0 for empty arrays, and NaN if an array has a NaN.
     """
     if a.shape != b.shape:
         raise AssertionError(f"shapes {a.shape} and {b.shape} differ")
@@ -37,7 +37,7 @@ def relative_error(a: Array, b: Array) -> float:
 
 def random_weights(cell: str | Cell, I: int, H: int, rng: np.random.Generator, dtype: str = "float64") -> Weights:
     """
-    Draw weights and biases uniform in +-1/sqrt(H): larger ones make a net chaotic, and then no two programs agree.
+    Draw weights and biases uniformly in +-1/sqrt(H). Larger ones make a net chaotic, and then no two programs agree.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def random_weights(cell: str | Cell, I: int, H: int, rng: np.random.Generator, d
     I, H : int
         Number of inputs and of hidden units.
     rng : numpy.random.Generator
-        Where the numbers come from.
+        The generator of the random numbers.
     dtype : str
         ``"float32"`` or ``"float64"``.
 
@@ -62,23 +62,23 @@ def random_weights(cell: str | Cell, I: int, H: int, rng: np.random.Generator, d
 
 def check_cell(cell: str | Cell, *, seed: int = 0) -> None:
     """
-    Prove a cell: its gradients, its precision when compiled, and that every backend agrees with the reference.
+    Check a cell: its gradients, its precision when compiled, and that every backend agrees with the reference.
 
-    The gradient of a random function of all outputs and final states is compared with the complex-step derivative
-    (Squire and Trapp 1998) by every input, initial state, weight and bias, which is exact to rounding. Then every
-    backend that can run the cell is compared with the reference, in both precisions, over a ragged batch.
+    The gradients of a random function of all outputs and final states, with respect to every input, initial state,
+    weight and bias, are compared with the complex-step derivative (Squire and Trapp 1998), which is exact to rounding.
+    Then every backend that can run the cell is compared with the reference, in both precisions, on a ragged batch.
 
     Parameters
     ----------
     cell : str or Cell
-        A cell, or the name of one.
+        A cell, or its name.
     seed : int
         Seed of the random numbers.
 
     Raises
     ------
     AssertionError
-        If a gradient or a backend is wrong; the message says which argument, and by how much.
+        If a gradient or a backend is wrong. The message says for which argument, and by how much.
     TypeError
         If Numba cannot compile the cell.
 
@@ -103,7 +103,7 @@ def _backends(cell: Cell) -> Iterator[str]:
 
 
 def _problem(cell: Cell, rng: np.random.Generator, dtype: str) -> tuple[Any, ...]:
-    """Return x, weights, state, dy, dstate: unit normal, and as `random_weights` draws."""
+    """Return x, weights, state, dy, dstate. Weights are those of `random_weights`, all others unit normal."""
     B, T, I, H = SIZES
     weights = random_weights(cell, I, H, rng, dtype)
     x, dy = rng.normal(size=(B, T, I)).astype(dtype), rng.normal(size=(B, T, H)).astype(dtype)
@@ -118,9 +118,9 @@ def _check_gradients(cell: Cell, rng: np.random.Generator) -> None:
 
     def value(arguments: list[Array]) -> Any:
         x, weights, state = arguments[0], Weights(*arguments[1:5]), tuple(arguments[5:])
-        steps = Steps(x.shape[0], x.shape[1], None, False)
-        run = Run(x, steps.active, steps.lengths, None, 1, True, False)
-        h, final, _ = reference.forward(cell, weights, run, state)
+        batch = RaggedBatch(x.shape[0], x.shape[1], None, False)
+        call = KernelCall(x, batch.active, batch.lengths, None, 1, True, False)
+        h, final, _ = reference.forward(cell, weights, call, state)
         return (h[1:].swapaxes(0, 1) * dy).sum() + sum((s * d).sum() for s, d in zip(final, dstate, strict=True))
 
     _, _, tape = recurrent_forward(cell, x, weights, state, backend="reference")

@@ -6,7 +6,9 @@ import numpy as np
 from commands import read_csv
 
 from fastrnn import storage
-from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults
+from fastrnn.cli.run.training import run
 
 
 def assert_same(got, expected, where=""):
@@ -23,7 +25,7 @@ def both(task, out, capsys, **parameters):
     """Run a task by blocks and in memory; return folders and what was printed."""
     result = []
     for stream in (True, False):
-        task.run(unset(task.DEFAULTS) | parameters | {"stream": stream}, out / f"stream={stream}")
+        run(task, defaults(options_of(task)) | parameters | {"stream": stream}, out / f"stream={stream}")
         result.append((out / f"stream={stream}", capsys.readouterr().out))
     return result
 

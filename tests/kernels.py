@@ -1,4 +1,4 @@
-"""What the tests of the kernels share: random problems, and one call forward and backward with all its results."""
+"""Shared code of the kernel tests: random problems, and one forward and backward pass with all results."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ BACKENDS = [*INSTRUCTION_SETS, "numba"]
 
 
 class Problem:
-    """Random inputs of a call: weights uniform in +-1/sqrt(H), all else unit normal."""
+    """Random inputs of a call: weights are uniform in +-1/sqrt(H), all others unit normal."""
 
     def __init__(self, cell: str | Cell, size: tuple[int, int, int, int], dtype: str, *, symbols: bool = False) -> None:
         B, T, I, H = size
@@ -42,7 +42,7 @@ class Problem:
         return part
 
     def as_float64(self) -> "Problem":
-        """The same numbers, for the reference to compute with in float64."""
+        """The same numbers in float64, for the reference."""
         wide = self.rows(slice(None))
         wide.weights = Weights(*(w.astype(float) for w in self.weights))
         wide.x = self.x if self.x.ndim == 2 else self.x.astype(float)
@@ -51,7 +51,7 @@ class Problem:
         return wide
 
     def run(self, *, masked: bool = False, ragged: bool = False, **options: Any) -> tuple[dict, dict]:
-        """Return what forward computes, and what backward computes, each by name."""
+        """Return the results of forward and those of backward, each by name."""
         if masked:
             options["recurrent_mask"] = self.mask
         if ragged:
@@ -69,7 +69,7 @@ ROW_RESULTS = ("y", "dx", "final_h", "final_c", "dinitial_h", "dinitial_c")
 
 
 def row_results(results: tuple[dict, dict]) -> dict:
-    """What belongs to single rows, of all that `Problem.run` returned."""
+    """Those results of `Problem.run` that belong to single rows."""
     forward, gradients = results
     return {name: value for name, value in (forward | gradients).items() if name in ROW_RESULTS}
 

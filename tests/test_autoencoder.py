@@ -374,7 +374,9 @@ def test_the_trainer_refuses_what_an_objective_does_not_know():
         Trainer(objective, None, LBFGS(), clip_norm=1.0)
     with pytest.raises(ValueError, match="y is given, but an autoencoder learns from x alone"):
         Trainer(objective, None).fit(X, X, epochs=1)
-    with pytest.raises(ValueError, match="monitor is 'train_accuracy', but the loss knows no accuracy"):
+    with pytest.raises(
+        ValueError, match="monitor is 'train_accuracy', expected one of None, 'train_loss', 'reconstruction'"
+    ):
         Trainer(objective, None, monitor="train_accuracy").fit(X, None, epochs=1)
 
 

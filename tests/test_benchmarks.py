@@ -185,12 +185,12 @@ def test_an_epoch_takes_every_example_once(cell, case):
 
 
 def test_a_text_has_whole_windows():
-    with pytest.raises(ValueError, match="streams have 21 characters, expected whole windows of 4"):
+    with pytest.raises(ValueError, match="streams have 21 characters, expected a multiple of the window, 4"):
         TextCase("characters", 3 * 21 + 1, 9, 7, 3, 4).problem("text", "float32")
 
 
 def test_who_has_no_other_net_is_left_out():
-    for cell, kind in (("autoencoder", "the autoencoder problems"), ("mgu", "cells of one's own")):
+    for cell, kind in (("autoencoder", "the autoencoder problems"), ("mgu", "custom cells")):
         with pytest.raises(LeftOut, match=f"is not timed with {kind}"):
             load("keras", cell)
     for engines in OTHERS.values():
@@ -204,7 +204,7 @@ def test_cells_of_ones_own_are_compared_with_the_first_that_runs_them():
     (train,) = measure(problem, names, ["train"], 1, 0)
     assert list(train.times) == ["numba"]
     assert train.operations == 3 / 4 * DIRECTIONS["train"](Problem("lstm", CASES["equal"], "float32"))
-    with pytest.raises(RuntimeError, match=r"numpy, train, coupled, .*nobody to compare with"):
+    with pytest.raises(RuntimeError, match=r"numpy, train, coupled, .*no engine to compare with"):
         measure(problem, ["numpy"], ["train"], 1, 0)
 
 
@@ -241,7 +241,7 @@ def test_who_cannot_is_left_out_and_the_first_must_not_be():
     infer, train = measure(problem, [installed()[0], "numpy"], ["infer", "train", "step"], 1, 0)
     assert list(infer.times) == list(train.times) == installed()[:1]
     assert infer.left_out == {"numpy": "all rows must have the same length"}
-    with pytest.raises(RuntimeError, match=r"numpy, infer, rnn, tiny .*same length; nobody to compare with"):
+    with pytest.raises(RuntimeError, match=r"numpy, infer, rnn, tiny .*same length; no engine to compare with"):
         measure(problem, ["numpy"], ["infer"], 1, 0)
 
 
@@ -274,13 +274,72 @@ def test_each_has_a_table_of_its_own_whom_others_are_compared_with(rows):
     times = {"numba": [1.0, 1.0], "torch": [5.0, 5.0]}
     own = Measurement(Problem("mgu", CASES["equal"], "float32"), "infer", 1, times, {}, [1.0, 1.0], 1).to_json()
     titles = [text.title for text in report.tables([*rows[:2], own])]
-    assert titles == [f"infer, float32, 1 thread: times of the others / {base}" for base in ("native", "numba")]
+    assert titles == [f"infer, float32, 1 thread: time divided by the time of {base}" for base in ("native", "numba")]
     assert [
         (mean["base"], mean["cell"], round(mean["best_peer_ratio"], 9)) for mean in report.means([*rows[:2], own])[2:]
     ] == [
         ("numba", "mgu", 5),
         ("numba", "all", 5),
     ]
+
+
+@pytest.fixture
+def page(rows, tmp_path):
+    """The page of three runs: the second has another CPU, and the third measures two problems of the first again."""
+    ragged = [row | {"n_threads": 2} for row in rows[1:2]]
+    runs = {"01": (rows, "slow"), "02": (ragged, "fast"), "03": (rows[2:], "fast")}
+    for day, (measured, cpu) in runs.items():
+        date, config = f"2000-01-{day}T00:00:00+00:00", {"fastrnn": "1.2.3", "backend": f"native for {cpu}"}
+        machine = describe() | {"date": date, "cpu": cpu, "load": [int(day), 0.5, 0.25], "fastrnn": config}
+        report.write_json(tmp_path, machine, measured)
+    return publish.markdown(*publish.collect(list(tmp_path.glob("*.json"))))
+
+
+def cells_of(page):
+    """Return the cells of all lines of tables, without the lines below the headings."""
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("|")]
+    return [line for line in lines if not line[0].startswith("---")]
+
+
+def test_the_page_begins_with_a_table_of_runs(page):
+    begin, _, rest = page.partition("![")
+    headings, first, second, third = (dict(zip(cells_of(begin)[0], line, strict=True)) for line in cells_of(begin))
+    machine = describe()
+    assert list(headings)[:5] == ["run", "threads", "results", "date", "load (1, 5, 15 min)"]
+    assert [line["run"] for line in (first, second, third)] == ["A", "B", "C"]
+    assert [line["threads"] for line in (first, second, third)] == ["1", "2", "1"]
+    assert [line["results"] for line in (first, second, third)] == ["2", "1", "2"]
+    assert second["date"] == "2000-01-02 00:00:00 UTC"
+    assert third["load (1, 5, 15 min)"] == "3.00 0.50 0.25"
+    assert [line["CPU"] for line in (first, second, third)] == ["slow", "fast", '"']
+    assert [line["fastrnn, backend, instruction set"] for line in (first, second, third)] == [
+        "1.2.3, native for slow",
+        "1.2.3, native for fast",
+        '"',
+    ]
+    assert first["CPUs"] == str(machine["cpus"])
+    assert all(library["version"] in first["BLAS"] for library in machine["blas"])
+    assert first["libraries"].startswith(f"Python {machine['python']}, numpy {machine['versions']['numpy']}")
+    assert second["BLAS"] == second["libraries"] == second["CPUs"] == '"'
+    assert "CPU" not in [line[0] for line in cells_of(rest)]
+
+
+def test_each_result_names_its_run(page):
+    lines = cells_of(page.partition("![")[2])
+    runs = [(line[0], line[1].partition(" ")[0], line[-1]) for line in lines if line[0] != "cell" and line[2]]
+    assert runs == [
+        ("autoencoder", "patches", "C"),
+        ("ngram", "words", "C"),
+        ("rnn", "seeds", "A"),
+        ("rnn", "tiny", "A"),
+        ("rnn", "tiny", "B"),
+    ]
+    assert [line[-1] for line in lines if line[0] == "cell"] == ["run"] * 4
+
+
+def test_runs_have_letters():
+    names = publish.run_names()
+    assert [next(names) for _ in range(28)] == [*"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "AA", "AB"]
 
 
 def test_results_of_all_kinds_are_published(rows, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Cells: they check themselves when made, and `check_cell` proves them, and refuses wrong ones."""
+"""Cells are checked when they are made, and `check_cell` accepts right cells and refuses wrong ones."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_cells_are_right(name):
     check_cell(name)
 
 
-def test_a_cell_of_ones_own():
+def test_a_custom_cell():
     """A minimal gated unit (Zhou et al. 2016), reset after the product, with a helper and a constant."""
 
     @pointwise
@@ -123,7 +123,7 @@ def projection(ax, ah, s):
 @pytest.mark.parametrize("cell_step", [layer_norm, reset_before, peepholes, projection])
 @pytest.mark.parametrize("make", [derive, lambda *arguments: Cell(*arguments, step_vjp)], ids=["derive", "Cell"])
 def test_what_is_not_pointwise_is_refused(make, cell_step):
-    """The cells that do not fit, of `docs/own_cell.md`."""
+    """The cells that do not fit; `docs/custom_cell.md` names them."""
     with pytest.raises(ValueError, match=r"^cell 'odd': step.*; it must be pointwise"):
         make("odd", "h", "h", cell_step)
 
@@ -141,7 +141,7 @@ def test_a_cell_has_a_name():
 
 
 def test_a_gate_in_place_of_a_peephole():
-    """Its bias is the peephole where it has no weights; so `docs/own_cell.md` says."""
+    """If this gate has no weights, its bias is the peephole, as `docs/custom_cell.md` says."""
 
     def step(ax, ah, s):
         i, f, g = sigmoid(ax[0] + ah[0]), sigmoid(ax[1] + ah[1]), tanh(ax[2] + ah[2])

@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, data, printed = finished
     assert sorted(p.name for p in folder.iterdir()) == sorted(
-        ["config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures"]
+        ["config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures"]
     )
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "confusion_matrix_train.png", "confusion_matrix_test.png",
@@ -168,22 +168,22 @@ def test_interrupts_save_and_say_how_to_go_on(tmp_path, number, code):
         (["waves.h5", "--hidden", "0"], "hidden_size is 0"),
         (["waves.h5", "--head", "64x"], "--head is '64x', expected whole numbers such as 64,32"),
         (["waves.h5", "--optimizer", "adamm"], "adamm"),
-        (["waves.h5", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
+        (["waves.h5", "--momentum", "0.9"], "momentum is 0.9, but the optimizer adam does not use it"),
         (["waves.h5", "--optimizer", "sgd", "--momentum-form", "heavy"], "heavy"),
         (["waves.h5", "--validation", "1.5"], "validation_fraction"),
         (["waves.h5", "--epochs", "0"], "epochs is 0"),
         (["waves.h5", "--dtype", "float16"], "float16"),
         (["waves.h5", "--x-train", "Z"], "'Z'"),
-        (["waves.h5", "--config", "bad.toml"], "bad.toml: hiden_size is no parameter of classify"),
+        (["waves.h5", "--config", "bad.toml"], "bad.toml: hiden_size is not a parameter of classify"),
         (["waves.h5", "--config", "kind.toml"], "kind.toml: epochs is 'ten', expected int"),
-        (["waves.h5", "--config", "broken.toml"], "broken.toml: is not TOML"),
-        (["--config", "other.toml"], "other.toml: is the configuration of another task"),
+        (["waves.h5", "--config", "broken.toml"], "broken.toml: is not valid TOML"),
+        (["--config", "other.toml"], "other.toml: is a configuration of another task, expected task = 'classify'"),
         (["--resume", "nothing"], "nothing: holds no run to resume"),
         (["waves.h5", "--checkpoint-minutes", "-1"], "Invalid value for '--checkpoint-minutes'"),
         (["waves.h5", "--out", "waves.h5"], "waves.h5: is a file"),
         (["nan.h5"], "nan.h5"),
         (["waves.h5", "--hidden", "x"], "Invalid value for '--hidden'"),
-        (["waves.h5", "--threads", "0"], "Invalid value for '--threads'"),
+        (["waves.h5", "--threads", "0"], "n_threads is 0, expected at least 1"),
         (["waves.h5", "--foo"], "No such option: --foo"),
         (["waves.h5", "--class-weight", "even"], "class_weight is 'even', expected None, 'balanced' or a dict"),
         (["waves.h5", "--head", "-3"], "head[0] is -3, expected at least 1"),
@@ -216,7 +216,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(finished):
     folder, data, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     line = refused("train", "classify", data, *FAST, "--out", folder)
-    assert "holds config.toml already; give another --out, or --overwrite, or --resume" in line
+    assert "already holds config.toml; give another --out, or --overwrite, or --resume" in line
     # Nor does a wrong option together with --overwrite destroy it.
     refused("train", "classify", data, "--cell", "gruu", "--out", folder, "--overwrite")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -226,7 +226,7 @@ def test_files_that_are_no_run_are_kept(tmp_path):
     (tmp_path / "mine" / "figures").mkdir(parents=True)
     (tmp_path / "mine" / "model.h5").write_text("mine")
     (tmp_path / "mine" / "figures" / "thesis.png").write_text("mine too")
-    assert "holds model.h5 already" in refused("train", "classify", *FAST, "--out", "mine", cwd=tmp_path)
+    assert "already holds model.h5" in refused("train", "classify", *FAST, "--out", "mine", cwd=tmp_path)
     assert (tmp_path / "mine" / "model.h5").read_text() == "mine"
     run("train", "classify", *FAST, "--out", "mine", "--overwrite", cwd=tmp_path)
     assert (tmp_path / "mine" / "figures" / "thesis.png").read_text() == "mine too"
@@ -238,7 +238,7 @@ def test_an_edited_run_is_not_resumed(tmp_path):
     (tmp_path / "run" / "metrics.json").unlink()
     config = (tmp_path / "run" / "config.toml").read_text().replace("hidden_size = 12", "hidden_size = 13")
     (tmp_path / "run" / "config.toml").write_text(config)
-    assert "run: cannot go on: model of the run is" in refused("train", "classify", "--resume", "run", cwd=tmp_path)
+    assert "run: cannot resume: model of the run is" in refused("train", "classify", "--resume", "run", cwd=tmp_path)
 
 
 def test_divergence_is_one_line(tmp_path):

@@ -47,14 +47,14 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {"learning_curves.png", "wrong_answers.png"}
     lines = printed.splitlines()
     assert lines[0] == lines[-1] == "run: run"
     assert lines[1] == (
-        "300 sums and differences of numbers of up to 2 digits: 243 to train, 27 to validate and 30 to test; "
-        "lstm of 12 units, questions read backwards"
+        "300 sums and differences of numbers with up to 2 digits: 243 for training, 27 for validation and "
+        "30 for testing; lstm of 12 units, questions read backwards"
     )
     rows = read_csv(folder / "history.csv")
     assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, 8)]
@@ -112,7 +112,7 @@ def test_wrong_answers_are_counted_by_what_was_asked(finished):
 def test_ten_held_out_questions_are_shown_every_five_epochs_and_in_the_end(finished):
     folder, printed = finished
     shown = blocks(printed)
-    assert list(shown) == ["Held-out questions after epoch 5", "Held-out questions in the end"]
+    assert list(shown) == ["Held-out questions after epoch 5", "Held-out questions after training"]
     dataset, model = arithmetic_questions(300, digits=2, seed=0), fastrnn.load(folder / "model.h5")
     truths = dict(zip(dataset.questions_test, dataset.answers_test, strict=True))
     for rows in shown.values():
@@ -133,7 +133,7 @@ def test_ten_held_out_questions_are_shown_every_five_epochs_and_in_the_end(finis
 
 def test_the_last_answers_are_shown_once(tmp_path):
     done = run("train", "arithmetic", *TINY, "--epochs", "10", "--out", "run", cwd=tmp_path)
-    assert list(blocks(done.stdout)) == ["Held-out questions after epoch 5", "Held-out questions in the end"]
+    assert list(blocks(done.stdout)) == ["Held-out questions after epoch 5", "Held-out questions after training"]
     assert "\n\n\n" not in done.stdout
     stopped = run("train", "arithmetic", *TINY, "--epochs", "30", "--patience", "4", "--learning-rate", "1e-30",
                   "--dtype", "float64", "--out", "stopped", cwd=tmp_path).stdout  # fmt: skip
@@ -170,7 +170,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.questions_train, dataset.answers_train)
     folder = RunFolder.create("arithmetic", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        arithmetic_report.report(model, dataset, folder, Console(file=Leaving()))
+        arithmetic_report.report(model, dataset, folder, Console(file=Leaving()), {})
     assert json.loads(folder.metrics.read_text())["questions"] == 40
     assert len(list(folder.figures.iterdir())) == 2
 
@@ -188,7 +188,7 @@ def test_a_resumed_run_has_the_same_bits_and_shows_the_same(tmp_path):
     histories = [read_csv(tmp_path / name / "history.csv") for name in ("part", "whole")]
     for one, other in zip(*histories, strict=True):
         assert one | {"seconds": ""} == other | {"seconds": ""}
-    late = ["Held-out questions after epoch 10", "Held-out questions in the end"]
+    late = ["Held-out questions after epoch 10", "Held-out questions after training"]
     assert list(blocks(printed)) == late
     assert [blocks(printed)[title] for title in late] == [blocks(whole)[title] for title in late]
 
@@ -197,7 +197,7 @@ def test_config_reproduces_and_all_there_are_is_said(tmp_path):
     arguments = ["--digits", "1", "--operation=-", "--hidden", "6", "--epochs", "2", "--forward", "--cell", "gru"]
     printed = run("train", "arithmetic", *arguments, "--validation", "0", "--out", "one", cwd=tmp_path).stdout
     assert printed.splitlines()[1] == (
-        "100 differences of numbers of one digit, all there are: 90 to train and 10 to test; "
+        "100 differences of numbers with one digit (all there are): 90 for training and 10 for testing; "
         "gru of 6 units, questions read forwards"
     )
     run("train", "arithmetic", "--config", "one/config.toml", "--out", "two", cwd=tmp_path)
@@ -267,13 +267,13 @@ def test_a_model_of_words_is_asked_by_words(tmp_path):
         (["1*2"], "'1*2' (X[0]) has '*', expected the 12 characters of the model: + - 0 1 2 3 4 5 6 7 8 9"),
         (["1+2", ""], "X[1] is empty"),
         (["bad.txt"], "bad.txt: '1:2' (X[1]) has ':'"),
-        (["none.txt"], "8 9; and there is no file 'none.txt'"),
-        (["blank.txt"], "blank.txt: has no questions; expected one a line"),
-        (["latin.txt"], "latin.txt: is not text in UTF-8 (byte 1)"),
+        (["none.txt"], "8 9 (there is no file 'none.txt' either)"),
+        (["blank.txt"], "blank.txt: has no questions; expected one per line"),
+        (["latin.txt"], "latin.txt: is not UTF-8 text (byte 1)"),
         (["bad.txt", "--key", "x"], "--key x is for files of arrays"),
-        (["1+2", "--key", "x"], "--key x is for files, but DATA are questions"),
+        (["1+2", "--key", "x"], "--key x is for files, but DATA holds questions"),
         ([], "DATA is missing"),
-        (["1+2", "--context", "1+2"], "--context is for models of words"),
+        (["1+2", "--context", "1+2"], "--context is for word models"),
     ],
 )
 def test_questions_that_cannot_be_read_are_refused(finished, tmp_path, arguments, message):
@@ -287,7 +287,7 @@ def test_questions_that_cannot_be_read_are_refused(finished, tmp_path, arguments
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--operation", "*"], "operation is '*', expected +, - or both, as +,-"),
+        (["--operation", "*"], "operation is '*', expected + or -, or +,- for both"),
         (["--operation", "+,+"], "operation is '+,+'"),
         (["--digits", "10"], "Invalid value for '--digits'"),
         (["--questions", "2"], "Invalid value for '--questions'"),

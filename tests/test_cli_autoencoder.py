@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, file, _, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "patches.png", "features.png", "reconstructions.png", "cost.png",
@@ -47,7 +47,7 @@ def test_a_run_leaves_everything(finished):
     lines = printed.splitlines()
     assert lines[0] == lines[-1] == "run: run"
     assert lines[1] == (
-        f"{file}: 60 colour images of 6 x 7 pixels, 45 to train and 15 to validate, 6 hidden units, lbfgs"
+        f"{file}: 60 colour images of 6 x 7 pixels, 45 for training and 15 for validation, 6 hidden units, lbfgs"
     )
     rows = read_csv(folder / "history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
@@ -121,7 +121,7 @@ def test_a_matrix_and_tied_weights(tmp_path):
     np.savez(tmp_path / "rows.npz", rows=np.random.default_rng(0).uniform(size=(40, 7)))
     arguments = ["rows.npz", "--hidden", "3", "--epochs", "2", "--tied", "--dtype", "float64", "--out", "run"]
     printed = run("train", "autoencoder", *arguments, cwd=tmp_path).stdout
-    assert "40 rows of 7 numbers, all to train, 3 hidden units" in printed
+    assert "40 rows of 7 numbers, all for training, 3 hidden units" in printed
     assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} == {
         "features.png", "reconstructions.png", "cost.png",
     }  # fmt: skip
@@ -147,7 +147,7 @@ def test_a_resumed_run(tmp_path, solver):
     run("train", "autoencoder", *arguments, "2", "--out", "part", cwd=tmp_path)
     stop_after(tmp_path / "part", 2, 4)
     printed = run("train", "autoencoder", "--resume", "part", cwd=tmp_path).stdout
-    assert "going on from epoch 3" in printed
+    assert "continuing from epoch 3" in printed
     assert (tmp_path / "part" / "model.h5").read_bytes() == (tmp_path / "whole" / "model.h5").read_bytes()
     assert "finished" in run("train", "autoencoder", "--resume", "part", cwd=tmp_path).stdout
 
@@ -212,7 +212,7 @@ def test_a_sweep_compares_features(tmp_path):
         (["--dtype", "float16"], "dtype is 'float16', expected float32 or float64"),
         (["--patch-size", "0"], "size is 0, expected at least 1"),
         (["--validation", "1"], "validation_fraction is 1.0"),
-        (["--config", "bad.toml"], "bad.toml: hidden is no parameter of autoencoder"),
+        (["--config", "bad.toml"], "bad.toml: hidden is not a parameter of autoencoder"),
         (["--sweep", "hidden=5,x"], "hidden_size is 'x', expected int"),
         (["--cell", "gru"], "No such option: --cell"),
     ],

@@ -52,7 +52,8 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, file, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json", "manifest.txt",
+        "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "forecasts_0_load.png", "forecasts_1_power.png", "errors_by_step.png",
@@ -60,7 +61,7 @@ def test_a_run_leaves_everything(finished):
     lines = printed.splitlines()
     assert lines[0] == lines[-1] == "run: run"
     assert lines[1] == (
-        f"{file}: 1 series of 160 steps, 2 channels, the last 20% to test; 16 steps in, 4 out, season 8 (found)"
+        f"{file}: 1 series of 160 steps, 2 channels, the last 20% for testing; window 16, horizon 4, season 8 (found)"
     )
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
     config = tomllib.loads((folder / "config.toml").read_text())
@@ -159,7 +160,7 @@ def test_predict_refuses(finished, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     for file, message in (
         ("short.csv", "short.csv: X has 9 steps, expected at least 16, the window"),
-        ("other.csv", "other.csv: has no column 'power', but 'load'"),
+        ("other.csv", "other.csv: has no column 'power'; it has 'load'"),
         ("one.npz", "one.npz: X has 1 channels, expected 2, as it was fitted with"),
     ):
         assert message in refused("predict", folder, file, cwd=tmp_path)
@@ -196,10 +197,10 @@ def test_the_embedded_default_beats_both_naive_forecasts(tmp_path):
     folder = tmp_path / printed.splitlines()[0].removeprefix("run: ")
     assert folder.parent == tmp_path / "runs"
     assert "a series made by a formula: 1 series of 2016 steps" in printed
-    assert "48 steps in, 12 out, season 24 (found)" in printed
+    assert "window 48, horizon 12, season 24 (found)" in printed
     test = json.loads((folder / "metrics.json").read_text())["test"]
     assert test["mae"] < 0.8 * test["seasonal_naive"]["mae"] < test["naive"]["mae"]
-    assert "needs no net" not in printed
+    assert "On the test set" not in printed
     assert read_csv(folder / "errors.csv")[0]["target"] == "value"
     learned = data.sample_series().values[0][:1452]
     assert fastrnn.load(folder / "model.h5").origin_ == pytest.approx(learned.mean(axis=0))  # of the training part
@@ -210,7 +211,7 @@ def test_it_says_where_a_naive_forecast_is_better(tmp_path):
     np.savez(tmp_path / "walk.npz", walk)
     arguments = ["--epochs", "1", "--learning-rate", "0.3", "--validation", "0", "--season", "1", "--out", "run"]
     printed = run("train", "forecast", "walk.npz", *arguments, cwd=tmp_path).stdout
-    assert "the naive forecast, which needs no net, is as good or better by MAE" in printed
+    assert "On the test set, the naive forecast has the same MAE as the net, or a lower one" in printed
     assert "no season\n" in printed
     assert "seasonal" not in printed
     assert "validation" not in json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -250,7 +251,7 @@ def test_a_resumed_run_has_the_same_bits(finished, tmp_path, more):
     run("train", "forecast", *arguments, "4", "--out", "whole", cwd=tmp_path)
     run("train", "forecast", *arguments, "2", "--out", "part", cwd=tmp_path)
     printed = run("train", "forecast", "--resume", "part", "--epochs", "4", cwd=tmp_path).stdout
-    assert "going on from epoch 3" in printed
+    assert "continuing from epoch 3" in printed
     same(tmp_path / "part", tmp_path / "whole")
     assert (tmp_path / "part" / "errors.csv").read_text() == (tmp_path / "whole" / "errors.csv").read_text()
     assert storage.read(tmp_path / "part" / "checkpoint.h5")["history"]["epoch"] == [1, 2, 3, 4]
@@ -260,7 +261,7 @@ def test_a_resumed_run_has_the_same_bits(finished, tmp_path, more):
     loads(tmp_path / "other.csv", end=150)
     config = tmp_path / "part" / "config.toml"
     config.write_text(config.read_text().replace(str(file), str(tmp_path / "other.csv")))
-    assert "cannot go on" in refused("train", "forecast", "--resume", "part", "--epochs", "5", cwd=tmp_path)
+    assert "cannot resume" in refused("train", "forecast", "--resume", "part", "--epochs", "5", cwd=tmp_path)
 
 
 def test_a_sweep_takes_the_least_scaled_error(finished, tmp_path):
@@ -288,24 +289,24 @@ def test_a_sweep_takes_the_least_scaled_error(finished, tmp_path):
         (["none.csv"], "none.csv: there is no such file"),
         (["waves.h5"], "waves.h5: 'trX' has shape"),
         (["gap.csv"], "gap.csv: line 31, column 'load' is empty; expected a finite number"),
-        (["a.csv", "--targets", "size"], "targets has 'size', expected some of the columns load, power"),
-        (["a.csv", "--columns", "size"], "a.csv: has no column 'size', but 'time', 'load', 'power'"),
+        (["a.csv", "--targets", "size"], "targets has 'size', expected names of columns: load, power"),
+        (["a.csv", "--columns", "size"], "a.csv: has no column 'size'; it has 'time', 'load', 'power'"),
         (
             ["a.csv", "--columns", "load", "--targets", "power"],
-            "targets has 'power', expected some of the columns load",
+            "targets has 'power', expected names of columns: load",
         ),
         (["a.csv", "--time", "hour"], "a.csv: has no column 'hour'"),
-        (["a.csv", "--horizon", "33"], "'a' has 160 steps, of which the last 32 are to test; expected at least 33"),
+        (["a.csv", "--horizon", "33"], "of which the last 32 are for testing; expected at least 33, the horizon"),
         (["a.csv", "--horizon", "14"], "validation_fraction 0.1 of X is 13 steps, expected at least 14, as horizon"),
         (["a.csv", "--window", "112"], "X has 115 steps to train with, expected at least 124, as window is 112"),
-        (["a.csv", "--season", "115"], "season is 115, but the shortest series has 115 steps to train; expected less"),
+        (["a.csv", "--season", "115"], "season is 115, but the shortest series has 115 training steps; use less"),
         (["a.csv", "--test", "1"], "test_fraction is 1.0, expected a number in (0, 1)"),
         (["a.csv", "--validation", "1"], "validation_fraction is 1.0, expected a number in [0, 1)"),
         (["a.csv", "--window", "0"], "Invalid value for '--window'"),
         (["a.csv", "--bidirectional", "--many-to-many"], "bidirectional reads what return_sequences is to forecast"),
         (["a.csv", "--cell", "gro"], "gro"),
-        (["a.csv", "--momentum", "0.5"], "momentum is 0.5, but the optimizer is adam"),
-        (["--targets", "value"], "targets is for a file, but there is no DATA; expected both or neither"),
+        (["a.csv", "--momentum", "0.5"], "momentum is 0.5, but the optimizer adam does not use it"),
+        (["--targets", "value"], "targets is for a file, but DATA is missing; give both or neither"),
         (["a.csv", "--sweep", "targets=load"], "targets cannot be swept"),
         (["a.csv", "--sweep", "window=8,200"], "X has 115 steps to train with"),
         (["a.csv", "--config", "bad.toml"], "bad.toml: horizon is 'far', expected int"),

@@ -44,14 +44,14 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_everything(finished):
     folder, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures", "samples",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures", "samples",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {"learning_curves.png", "bits_per_character.png"}
     lines = printed.splitlines()
     assert lines[0] == lines[-1] == "run: run"
     assert lines[1] == (
-        f"{folder.parent / 'mice.txt'}: 2106 characters to train and 234 to validate, {len(set(TEXT))} different ones; "
-        "2 layers of 9 lstm units, 6 streams in windows of 20"
+        f"{folder.parent / 'mice.txt'}: 2106 characters for training and 234 for validation, "
+        f"{len(set(TEXT))} different ones; 2 layers of 9 lstm units, 6 streams, windows of 20 characters"
     )
     config = tomllib.loads((folder / "config.toml").read_text())
     assert (config["task"], config["window"], config["stateful"], config["learning_rate"]) == ("text", 20, True, 0.004)
@@ -95,7 +95,7 @@ def test_samples_go_on_from_a_place_in_the_text_that_was_held_out(finished):
 def test_a_sample_of_blanks_is_seen(finished):
     console = Console(file=io.StringIO(), width=80)
     text_report.show_samples(console, "the cat", {0.2: " \n " * 9, 0.5: " sat "}, RunFolder(finished[0]))
-    assert "the cat(blanks alone) …\n" in console.file.getvalue()
+    assert "the cat(only blanks) …\n" in console.file.getvalue()
     assert "the cat sat …\n" in console.file.getvalue()
 
 
@@ -122,8 +122,8 @@ def test_generate_refuses(finished, tmp_path):
         (["none"], "none"),
         (
             ["classes"],
-            "holds a RecurrentClassifier, expected a model of characters, from fastrnn-train text; "
-            "for this one there is fastrnn-predict classes",
+            "holds a RecurrentClassifier, expected a character model from fastrnn-train text; "
+            "use fastrnn-predict classes for this model",
         ),
         ([folder, "--prompt", ""], "the text to continue has 0 characters"),
         ([folder, "--prompt", "the Cat"], "character 4 of the text is 'C', expected one of the"),
@@ -133,7 +133,7 @@ def test_generate_refuses(finished, tmp_path):
     ):
         assert message in refused("generate", *arguments, cwd=tmp_path)
     line = refused("predict", folder, "waves.h5", cwd=tmp_path)
-    assert line.endswith(f"holds a model of characters, which writes texts; expected fastrnn-generate {folder}")
+    assert line.endswith(f"holds a character model, which writes text: use fastrnn-generate {folder}")
 
 
 def test_a_reader_that_leaves_ends_generate_quietly(finished):
@@ -167,13 +167,13 @@ def test_windows_by_themselves(tmp_path):
     write(tmp_path)
     arguments = [*TINY, "--windowed", "--window", "10", "--step", "4", "--layers", "1", "--cell", "gru", "--out", "run"]
     printed = run("train", "text", "mice.txt", *arguments, cwd=tmp_path).stdout
-    assert "1 layer of 9 gru units, windows of 10 by themselves" in printed
+    assert "1 layer of 9 gru units, independent windows of 10 characters" in printed
     model = fastrnn.load(tmp_path / "run" / "model.h5")
     assert (model.stateful, model.window, model.step, model.cell) == (False, 10, 4, "gru")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["validation"]["loss"] == pytest.approx(model.evaluate(TEXT[2106:])[0])
     message = refused("generate", "run", cwd=tmp_path)
-    assert "--prompt is missing: the model reads 10 characters before it writes one" in message
+    assert "--prompt is missing: this model needs 10 characters to start from" in message
     assert len(run("generate", "run", "--prompt", TEXT[:10], "--length", "7", cwd=tmp_path).stdout) == 18
 
 
@@ -215,14 +215,14 @@ def test_a_sweep_takes_the_least_validation_loss(tmp_path):
     [
         (["none.txt"], "none.txt: there is no such file"),
         (["short.txt"], "short.txt: the text has 0 characters to validate, expected at least 2"),
-        (["mice.txt", "--window", "0"], "Invalid value for '--window'"),
+        (["mice.txt", "--window", "0"], "window is 0, expected at least 1"),
         (
             ["mice.txt", "--windowed", "--window", "300"],
             "has 234 characters to validate, expected at least 301",
         ),
-        (["mice.txt", "--validation", "0"], "validation_fraction is 0, expected a share"),
+        (["mice.txt", "--validation", "0"], "validation_fraction is 0, expected above 0"),
         (["mice.txt", "--cell", "gruu"], "gruu"),
-        (["mice.txt", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
+        (["mice.txt", "--momentum", "0.9"], "momentum is 0.9, but the optimizer adam does not use it"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(arguments, message, tmp_path):

@@ -73,7 +73,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
     model.fit(dataset.x_train, dataset.y_train)
     folder = RunFolder.create("words", tmp_path / "run", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        words_report.report(model, dataset, folder, Console(file=Leaving()), ["a cat sat"])
+        words_report.report(model, dataset, folder, Console(file=Leaving()), {"context": ["a cat sat"]})
     assert len(json.loads(folder.metrics.read_text())["next_words"]) == 6
     assert (folder.figures / "next_words.png").exists()
 
@@ -81,7 +81,7 @@ def test_all_is_written_before_it_is_shown(tmp_path):
 def test_a_run_leaves_everything(finished):
     folder, file, _, printed = finished
     assert {p.name for p in folder.iterdir()} == {
-        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "figures",
+        "config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json", "manifest.txt", "figures",
     }  # fmt: skip
     assert {p.name for p in (folder / "figures").iterdir()} == {
         "learning_curves.png", "next_words.png", "contexts.png", "embeddings.png",
@@ -89,7 +89,8 @@ def test_a_run_leaves_everything(finished):
     lines = printed.splitlines()
     assert lines[0] == lines[-1] == "run: run"
     assert lines[1] == (
-        f"{file}: 4-grams of 12 words, 150 to train, 40 to validate and 50 to test, 5 numbers a word, 7 hidden units"
+        f"{file}: 4-grams of 12 words, 150 for training, 40 for validation and 50 for testing, "
+        "embedding size 5, 7 hidden units"
     )
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
     config = tomllib.loads((folder / "config.toml").read_text())
@@ -140,10 +141,10 @@ def test_five_contexts_of_the_test_set_are_shown_and_ones_own(finished):
         sorted_words, sorted_p = model.top_k(one["context"], len(WORDS))
         assert sorted_words[place - 1] == word
         assert p == pytest.approx(sorted_p[place - 1])
-        assert f"{' '.join(one['context'])} … {word}  {p:.1%}, number {place} of 12" in printed
+        assert f"{' '.join(one['context'])} … {word}  {p:.1%}, rank {place} of 12" in printed
     assert [one["context"] for one in shown[5:]] == [["and", "then", "the"], ["cat", "'s", "on"]]
     assert [one["truth"] for one in shown[5:]] == [None, None]
-    assert max(map(len, printed.split("Likeliest")[1].splitlines())) < 80
+    assert max(map(len, printed.split("Most likely")[1].splitlines())) < 80
 
 
 def test_a_model_that_is_there_is_asked(finished, tmp_path):
@@ -153,7 +154,7 @@ def test_a_model_that_is_there_is_asked(finished, tmp_path):
     assert list(tmp_path.iterdir()) == []
     done = run("predict", folder / "model.h5", file, "--context", "a cat 's", "--out", "p.csv", cwd=tmp_path).stdout
     assert "a cat 's …" in done
-    assert done.splitlines()[-1] == "p.csv: 50 contexts with the 10 likeliest next words"
+    assert done.splitlines()[-1] == "p.csv: 50 contexts with the 10 most likely next words"
     rows, (x, y) = read_csv(tmp_path / "p.csv"), parts["test"]
     model = fastrnn.load(folder / "model.h5")
     words, probabilities = model.top_k(x)
@@ -191,14 +192,14 @@ def test_predict_refuses(finished, tmp_path):
     run("train", "classify", "waves.h5", "--hidden", "3", "--epochs", "1", "--out", "classes", cwd=tmp_path)
     before = sorted(tmp_path.rglob("*"))
     for arguments, message in (
-        ([folder], "DATA is missing; expected a file, or --context with a model of words"),
-        ([folder, "--context", "the cat"], "--context 'the cat' has 2 words, expected 3 or more, as order is 4"),
+        ([folder], "DATA is missing; give a file, or --context for a word model"),
+        ([folder, "--context", "the cat"], "--context 'the cat' has 2 words, expected 3 or more (order is 4)"),
         ([folder, "--context", "on the sofa"], "'sofa' is not among the 12 words of the model"),
-        ([folder, "other.txt"], "other.txt: sentence 0 has 'sofa', none of the 12 words"),
+        ([folder, "other.txt"], "other.txt: sentence 0 has 'sofa', which is not in the vocabulary"),
         ([folder, "other.txt", "--key", "testx"], "--key testx is for files of arrays"),
-        ([folder, "train.h5"], "train.h5: has no n-grams testx; expected --key trainx"),
-        ([folder, file, "--key", "words"], "ngrams.h5: has no n-grams words; expected --key testx or --key valx"),
-        (["classes", "--context", "on the mat"], "classes: holds a RecurrentClassifier, but --context is for models"),
+        ([folder, "train.h5"], "train.h5: has no n-grams testx; use --key trainx"),
+        ([folder, file, "--key", "words"], "ngrams.h5: has no n-grams words; use --key testx or --key valx"),
+        (["classes", "--context", "on the mat"], "holds a RecurrentClassifier, but --context is for word models"),
     ):
         assert message in refused("predict", *arguments, cwd=tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
@@ -234,12 +235,12 @@ def test_shorter_ngrams_than_there_are(finished, tmp_path):
 def test_sets_that_are_not_there_are_held_out(tmp_path):
     ngrams(tmp_path / "all.h5", sets={"train": 200})
     printed = run("train", "words", "all.h5", *TINY, "--validation", "0.2", "--out", "run", cwd=tmp_path).stdout
-    assert "144 to train, 36 to validate and 20 to test" in printed
+    assert "144 for training, 36 for validation and 20 for testing" in printed
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     best = min(float(row["validation_loss"]) for row in read_csv(tmp_path / "run" / "history.csv"))
     assert metrics["validation"]["loss"] == pytest.approx(best, rel=1e-5)
     printed = run("train", "words", "all.h5", *TINY, "--validation", "0", "--out", "none", cwd=tmp_path).stdout
-    assert "180 to train and 20 to test" in printed
+    assert "180 for training and 20 for testing" in printed
     assert "validation" not in json.loads((tmp_path / "none" / "metrics.json").read_text())
 
 
@@ -248,7 +249,7 @@ def test_a_text(tmp_path):
     arguments = [*TINY, "--order", "3", "--vocabulary-size", "12", "--context", "The zebra", "--out", "run"]
     printed = run("train", "words", "mice.txt", *arguments, cwd=tmp_path).stdout
     assert f"{tmp_path / 'mice.txt'}: 3-grams of 12 words" in printed
-    assert "'zebra' is not among the 12 words of the model, and counts as <unk>" in printed
+    assert "'zebra' is not among the 12 words of the model; it is read as <unk>" in printed
     assert "the <unk> …" in printed
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert (config["order"], config["vocabulary_size"]) == (3, 12)
@@ -262,7 +263,7 @@ def test_a_text(tmp_path):
     assert "4-grams of 1" in whole  # all of them: there are less than 2,000
     assert len(fastrnn.load(tmp_path / "whole" / "model.h5").vocabulary_) > 12
     none = run("train", "words", "mice.txt", *TINY, "--validation", "0", "--out", "none", cwd=tmp_path).stdout
-    assert "to validate" not in none
+    assert "for validation" not in none
 
 
 def test_the_embedded_default_needs_no_data(tmp_path):
@@ -348,12 +349,12 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
         (["none.h5"], "none.h5: there is no such file"),
         (["none.txt"], "none.txt: there is no such file"),
         (["."], ": is a folder; expected a file"),
-        (["waves.h5"], "waves.h5: has no 'trainx', but 'trX', 'trY', 'tstX', 'tstY'"),
+        (["waves.h5"], "waves.h5: has no 'trainx'; it has 'trX', 'trY', 'tstX', 'tstY'"),
         (["bad.h5"], "bad.h5: 'trainx' is 13 in row 2, column 1"),
         (["short.txt"], "short.txt: the text has only 1 sentence; expected at least 3"),
         (["short.txt", "--validation", "0"], "short.txt: the text has only 1 sentence; expected at least 2"),
-        (["two.txt", "--validation", "0"], "two.txt: the longest of 1 sentences has 3 words; expected 4 for an n-gram"),
-        (["n.h5", "--order", "5"], "n.h5 has 3 words before the next; expected at most 4"),
+        (["two.txt", "--validation", "0"], "two.txt: the longest of 1 sentences has 3 words; an n-gram needs 4"),
+        (["n.h5", "--order", "5"], "n.h5 have 4 words; use at most 4"),
         (["n.h5", "--order", "1"], "Invalid value for '--order'"),
         (["n.h5", "--vocabulary-size", "5"], "vocabulary_size is for texts, but"),
         (["n.h5", "--first-index", "2"], "first_index is 2, expected one of None, 0, 1"),
@@ -362,19 +363,19 @@ def test_a_sweep_takes_the_least_validation_loss(finished, tmp_path):
         (["--order", "300"], "the English in Python's own manual: the longest of"),
         (["n.h5", "--config", "order.toml"], "order is 0, expected at least 2"),
         (["two.txt", "--config", "order.toml"], "order is 0, expected at least 2"),
-        (["two.txt", "--first-index", "0"], "first_index is for files of numbered words; expected none with a text"),
-        (["n.h5", "--context", "the cat"], "--context 'the cat' has 2 words, expected 3 or more, as order is 4"),
+        (["two.txt", "--first-index", "0"], "first_index is for files of numbered words; leave it out for a text"),
+        (["n.h5", "--context", "the cat"], "--context 'the cat' has 2 words, expected 3 or more (order is 4)"),
         (
             ["n.h5", "--context", "on the sofa"],
             "--context 'on the sofa': 'sofa' is not among the 12 words of the model",
         ),
         (["n.h5", "--embedding", "0"], "embedding is 0, expected at least 1"),
         (["n.h5", "--optimizer", "adamm"], "optimizer is 'adamm'"),
-        (["n.h5", "--optimizer", "adam", "--momentum", "0.9"], "momentum is 0.9, but the optimizer is adam"),
+        (["n.h5", "--optimizer", "adam", "--momentum", "0.9"], "but the optimizer adam does not use it"),
         (["n.h5", "--learning-rate", "0"], "learning_rate is 0.0"),
         (["n.h5", "--initializer", "zero"], "initializer is 'zero'"),
         (["n.h5", "--cell", "gru"], "No such option: --cell"),
-        (["n.h5", "--config", "context.toml"], "context.toml: context is [3], expected a list of texts"),
+        (["n.h5", "--config", "context.toml"], "context.toml: context is [3], expected a list of strings"),
         (["n.h5", "--sweep", "context=a,b"], "context cannot be swept"),
         (["n.h5", "--sweep", "hidden=5,0"], "hidden_size is 0, expected at least 1"),
     ],
@@ -410,7 +411,7 @@ def test_four_grams_of_the_course(data_folder, tmp_path):
     """Two epochs of a small net on the real file, whose words are numbered from 1."""
     small = ["--embedding", "8", "--hidden", "32", "--epochs", "2", "--context", "he said it"]
     printed = run("train", "words", data_folder / "data2.h5", *small, "--out", tmp_path / "run").stdout
-    assert "4-grams of 250 words, 372500 to train, 46500 to validate and 46500 to test" in printed
+    assert "4-grams of 250 words, 372500 for training, 46500 for validation and 46500 for testing" in printed
     test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
     assert test["loss"] < 3.3  # the frequencies of words alone give 4.39
     assert test["accuracy"] > 0.25

@@ -1,5 +1,7 @@
 """data: sequences and labels out of HDF5 and npz files, and one clear sentence for whatever is wrong with them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,17 +215,17 @@ ONE_HOT = np.eye(3)[LABELS]
         ),
         (
             {"trY": changed(ONE_HOT, (2, 0), 1), "tstY": np.eye(3)[LABELS_TEST]},
-            "'trY' is not one-hot in row 2, 1.0, 1.0, 0.0; expected one 1, else 0",
+            "'trY' is not one-hot in row 2: 1.0, 1.0, 0.0; expected one 1 and zeros",
         ),
         (
             {"trY": changed(ONE_HOT, (5, 0), 0), "tstY": ONE_HOT[:2]},
-            "'trY' is not one-hot in row 5, 0.0, 0.0, 0.0; exp",
+            "'trY' is not one-hot in row 5: 0.0, 0.0, 0.0; exp",
         ),
         (
             {"trY": changed(ONE_HOT, (5, 1), np.nan), "tstY": ONE_HOT[:2]},
-            "'trY' is not one-hot in row 5, 1.0, nan, 0.0",
+            "'trY' is not one-hot in row 5: 1.0, nan, 0.0",
         ),
-        ({"trY": changed(ONE_HOT, (1, 0), 0.9), "tstY": ONE_HOT[:2]}, "'trY' is not one-hot in row 1, 0.9, 0.0, 0.0"),
+        ({"trY": changed(ONE_HOT, (1, 0), 0.9), "tstY": ONE_HOT[:2]}, "'trY' is not one-hot in row 1: 0.9, 0.0, 0.0"),
         ({"trY": ONE_HOT, "classes": NAMES[:2]}, "'trY' has 3 columns; expected one for each of the 2 classes"),
         (
             {"trY": ONE_HOT, "tstY": np.eye(4)[:2]},
@@ -237,11 +239,8 @@ ONE_HOT = np.eye(3)[LABELS]
         ({"trY": np.zeros((6, 3, 2))}, "'trY' has shape (6, 3, 2); expected labels (examples,) or one-hot rows"),
         ({"trY": LABELS * 1j}, "'trY' has dtype complex128 and shape (6,); expected integers, texts or one-hot rows"),
         ({"trY": LABELS, "classes": ["a", "b", "a"]}, "'classes' is ['a', 'b', 'a']; expected every name once"),
-        ({"tstY": None}, "has half a test set, no 'tstY', but 'trX', 'trY'"),
-        (
-            {"trY": None, "tstY": None, "tstX": None},
-            "has 'trX'; expected 'trX' with 'trY' or 'X_train' with 'y_train' or",
-        ),
+        ({"tstY": None}, "has 'tstX' but no 'tstY'; expected both or neither"),
+        ({"trY": None, "tstY": None, "tstX": None}, "has no 'trX' with 'trY' or 'X_train' with 'y_train' or"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
@@ -256,22 +255,22 @@ def test_data_that_cannot_be_used(changes: dict[str, Any], message: str, write: 
 
 def test_keys_that_are_not_there(write: Writer) -> None:
     path = write(X=X, y=LABELS)
-    with pytest.raises(DataError, match=r"data\.\w+: has no 'tests', but 'X', 'y'$"):
+    with pytest.raises(DataError, match=r"data\.\w+: has no 'tests'; it has 'X', 'y'$"):
         load_sequences(path, keys={"X_test": "tests"})
     with pytest.raises(
-        ValueError, match="keys names 'X_trian'; expected some of 'X_train', 'y_train', 'X_test', 'y_test'"
+        ValueError, match="keys has 'X_trian', expected some of 'X_train', 'y_train', 'X_test', 'y_test'"
     ):
         load_sequences(path, keys={"X_trian": "X"})
-    with pytest.raises(DataError, match=r"has 'X', 'y'; expected 'tests'$"):
+    with pytest.raises(DataError, match=r"has no 'tests'; it has 'X', 'y'$"):
         load_inputs(path, "tests")
-    with pytest.raises(DataError, match=r"has 'trX'; expected 'X' or 'tstX' or 'X_test' or 'x_test'$"):
+    with pytest.raises(DataError, match=r"has no 'X' or 'tstX' or 'X_test' or 'x_test'; it has 'trX'$"):
         load_inputs(write(trX=X))
     with pytest.raises(DataError, match="'X' holds nan in row 0, step 0, channel 2"):
         load_inputs(write(X=changed(X, (0, 0, 2), np.nan)))
 
 
 def test_long_lists_are_cut(write: Writer) -> None:
-    with pytest.raises(DataError, match=r"has 'a00', 'a01', .*'a09' and 4 more; expected"):
+    with pytest.raises(DataError, match=r"; it has 'a00', 'a01', .*'a09' and 4 more$"):
         load_sequences(write(**{f"a{i:02d}": X for i in range(14)}))
 
 
@@ -316,3 +315,10 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
 def test_texts_that_are_not_utf8(write: Writer) -> None:
     with pytest.raises(DataError, match="'y': cannot be read: "):
         load_sequences(write(X=X, y=np.array([b"\xe9"] * 6)))
+
+
+def test_import_is_light() -> None:
+    heavy = "{'h5py', 'matplotlib', 'numba', 'pandas', 'PIL', 'scipy', 'sklearn'}"
+    code = f"import sys, fastrnn.data.lazy_array; print({heavy} & set(sys.modules))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Cells from `step` alone: what is derived is what people write by hand, and what cannot be derived is refused."""
+"""Cells from `step` alone: derived equations equal those written by hand; what cannot be derived is refused."""
 
 import copy
 import inspect
@@ -45,7 +45,7 @@ def softsign(x):
 
 
 def everything(ax, ah, s):
-    """All of the vocabulary, numbers of all kinds, powers, and a function that calls another's result."""
+    """All functions for cells, numbers of all kinds, powers, and a function of the result of a function."""
     a = ax[0] * ah[0] / (one(ax[0]) + relu(s[0]) ** 2)
     b = -constant(a, 0.1) * sigmoid(a) / 3 + np.float32(0.25) * a - (3 + np.tanh(+a)) ** -2
     c = positive(s[1]) * s[1] * constant(b, 0.5) + zero(b) + a**0 + softsign(ax[1] - ah[1])
@@ -77,7 +77,8 @@ def test_derived_cells_are_right(step, gates, states, n_kept):
 
 
 def test_no_more_is_kept_and_computed_than_by_hand():
-    assert [DERIVED[cell].n_kept - cell.n_kept for cell in BY_HAND] == [0, 0, 0, 1, 0, 0]  # LSTM: tanh(c), too
+    more = {cell.name: DERIVED[cell].n_kept - cell.n_kept for cell in BY_HAND}
+    assert {name: count for name, count in more.items() if count} == {"lstm": 1}  # tanh(c)
     backward = {cell.name: DERIVED[cell].source.partition("step_vjp")[2] for cell in BY_HAND}
     products = {name: text.replace("**", "*").count("*") for name, text in backward.items()}
     assert products["gru"] <= inspect.getsource(CELLS["gru"].step_vjp).count("*")
@@ -128,7 +129,7 @@ def test_what_cannot_be_derived_is_refused(step, message):
     ids=["if", "max", "and"],
 )
 def test_a_branch_is_called_a_branch(step, make):
-    with pytest.raises(ValueError, match=r"cell 'odd': step branches on a value .*relu and positive") as raised:
+    with pytest.raises(ValueError, match=r"cell 'odd': step branches on a value .*relu or positive") as raised:
         make("odd", "n", "h", step)
     assert "ambiguous" not in str(raised.value)
 
@@ -142,13 +143,13 @@ def test_a_step_that_takes_the_tracing_for_something_else_is_found_out():
     def step(ax, ah, s):
         return (tanh(ax[0] if isinstance(ax[0], np.ndarray) else ah[0]),), ()
 
-    with pytest.raises(ValueError, match=r"what was derived differs from step.*the same at every call"):
+    with pytest.raises(ValueError, match=r"the derived functions differ from step.*the same at every call"):
         derive("odd", "n", "h", step)
 
 
 def test_without_sympy(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
-    with pytest.raises(ImportError, match=r"derive needs SymPy, .* \(pip install 'fastrnn\[symbolic\]'\)"):
+    with pytest.raises(ImportError, match=r"derive needs SymPy \(pip install 'fastrnn\[symbolic\]'\)"):
         derive("elman", "h", "h", elman)
 
 
@@ -191,7 +192,7 @@ def test_saved_and_loaded_by_name(tmp_path):
     X, y = rng.normal(size=(40, 6, 3)), np.arange(40) % 2
     fitted = fastrnn.RecurrentClassifier(cell, hidden_size=5, epochs=1, random_state=0).fit(X, y)
     fitted.save(tmp_path / "model.h5")
-    with pytest.raises(fastrnn.StorageError, match=r"cell 'mgu'.*give it as cells="):
+    with pytest.raises(fastrnn.StorageError, match=r"this model uses the custom cell 'mgu': pass it as cells=\[mgu\]"):
         fastrnn.load(tmp_path / "model.h5")
     loaded = fastrnn.load(tmp_path / "model.h5", cells=[derive("mgu", "fn", "h", minimal_gated_unit)])
     for other in (loaded, pickle.loads(pickle.dumps(fitted))):

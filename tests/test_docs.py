@@ -1,4 +1,4 @@
-"""What the documentation shows runs: examples in docstrings, in the README, and the scripts."""
+"""What the documentation shows runs: examples in docstrings and pages, and the scripts. All links lead somewhere."""
 
 import doctest
 import importlib
@@ -16,6 +16,7 @@ import fastrnn
 from fastrnn.cli.train import app
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(fastrnn.__path__, "fastrnn.")
@@ -28,15 +29,43 @@ def test_examples_in_docstrings(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_the_first_examples_of_the_readme(tmp_path, monkeypatch, capsys):
-    """The second goes on with what the first has made."""
+@pytest.mark.parametrize(
+    ("page", "lines", "printed"),
+    [
+        ("README.md", 12, "accuracy 1.0"),  # ten and empty ones
+        ("docs/classify.md", 16, "accuracy 1.0"),
+        ("docs/streams.md", 18, "fast 0.9"),
+    ],
+)
+def test_the_example_of_a_page(tmp_path, monkeypatch, capsys, page, lines, printed):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    for code, printed in zip(examples[:2], ["accuracy 1.0", "fast 0.9"], strict=True):
-        assert len(code.splitlines()) <= 16
-        exec(compile(code, "README.md", "exec"), names)
-        assert printed in capsys.readouterr().out
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert len(code.splitlines()) <= lines
+    exec(compile(code, page, "exec"), {})
+    assert printed in capsys.readouterr().out
+
+
+def anchors_of(page):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert [page.name for page in ROOT.glob("docs/*.md") if f"({page.name})" not in index] == ["README.md"]
 
 
 def test_the_readme_names_every_command_and_task():
@@ -59,14 +88,14 @@ def test_the_example_of_a_run_that_goes_on(tmp_path, monkeypatch):
     assert (tmp_path / "checkpoint.h5").exists()
 
 
-def test_the_page_on_own_cells(tmp_path, monkeypatch, capsys):
+def test_the_page_on_custom_cells(tmp_path, monkeypatch, capsys):
     """Its code runs from top to bottom, and the cells are those of the example."""
     monkeypatch.chdir(tmp_path)
-    example = (ROOT / "examples" / "own_cell.py").read_text()
+    example = (ROOT / "examples" / "custom_cell.py").read_text()
     names = {}
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_cell.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "custom_cell.md").read_text(), re.DOTALL)
     for code in blocks:
-        exec(compile(code, "own_cell.md", "exec"), names)
+        exec(compile(code, "custom_cell.md", "exec"), names)
     cells = re.findall(r"^def .*?^[A-Z]+ = Cell\(.*?\)$", "\n".join(blocks), re.DOTALL | re.MULTILINE)
     assert [cell in example for cell in cells] == [True, True]
     assert len(blocks[0].splitlines()) <= 18  # fifteen and empty ones

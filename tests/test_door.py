@@ -1,4 +1,4 @@
-"""Bad arrays at the door: the message names the argument, what it was, and what was expected."""
+"""Wrong arguments are refused: the message names the argument, what it is, and what is expected."""
 
 import numpy as np
 import pytest

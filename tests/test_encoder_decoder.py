@@ -84,8 +84,8 @@ def test_both_nets_begin_with_numbers_of_their_own_and_share_one_vector():
         ([LSTM(3)], [GRU(3, return_sequences=True)], "of the same cells, sizes"),
         ([LSTM(3)], [LSTM(3, layers=2, return_sequences=True)], "of the same cells, sizes"),
         ([Dense(3)], [Dense(3)], "states of no recurrent layer"),
-        ([LSTM(3)], [LSTM(3)], r"the decoder has LSTM\(3\), but writes step by step; expected return_sequences=True"),
-        ([Embedding(9, 2, lazy=True), LSTM(3)], [LSTM(3)], r"the encoder has Embedding\(.*expected lazy=False"),
+        ([LSTM(3)], [LSTM(3)], r"the decoder has LSTM\(3\), but writes step by step; use return_sequences=True"),
+        ([Embedding(9, 2, lazy=True), LSTM(3)], [LSTM(3)], r"the encoder has Embedding\(.*use lazy=False"),
         ([LSTM(3)], [], "layers is empty"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_run_goes_on_with_the_same_bits():
         (Y / 1.0, TypeError, r"y has shape \(5, 3\) and dtype float64, expected symbols: integers \(N, U\)"),
         (Y[:, 0], TypeError, r"y has shape \(5,\) and dtype int64"),
         (np.where(np.eye(B, U) > 0, V, Y), ValueError, r"y\[0, 0\] is 7, expected a symbol in 0\.\.6, or -1"),
-        (np.where(np.eye(B, U) > 0, -1, Y), ValueError, r"y\[0\] is \[-1 .*and -1 after the last one alone"),
+        (np.where(np.eye(B, U) > 0, -1, Y), ValueError, r"y\[0\] is \[-1 .*and -1 only after the last one"),
         (np.full((B, U), -1), ValueError, r"y\[0\] is \[-1 -1 -1\], expected at least one symbol"),
     ],
 )
@@ -192,7 +192,7 @@ def test_targets_that_cannot_be_are_refused(y, error, message):
 def test_windows_are_refused_by_what_the_user_knows():
     trainer = Trainer(build(), "cross_entropy")
     for method, options in ((trainer.fit, {"epochs": 1}), (trainer.evaluate, {})):
-        with pytest.raises(ValueError, match=r"window is 3, but an EncoderDecoder reads .* expected None"):
+        with pytest.raises(ValueError, match=r"window is 3, but an EncoderDecoder reads .* pass None"):
             method(X, PADDED, lengths=LENGTHS, window=3, **options)
 
 

@@ -49,7 +49,7 @@ def test_a_cell_of_ones_own_is_given_to_load(tmp_path):
     fitted = RecurrentClassifier(mine, 5, epochs=1, random_state=0).fit(X, LABELS)
     fitted.save(tmp_path / "model.h5")
     np.testing.assert_array_equal(fastrnn.load(tmp_path / "model.h5", [mine]).predict_proba(X), fitted.predict_proba(X))
-    with pytest.raises(ValueError, match="cell 'mine'"):
+    with pytest.raises(ValueError, match=r"custom cell 'mine': pass it as cells=\[mine\]"):
         fastrnn.load(tmp_path / "model.h5")
 
 
@@ -102,7 +102,10 @@ def test_other_files_are_refused(tmp_path):
         (lambda tree: tree["inputs"].update(mean=np.zeros(7)), "its scales are of 7 channels"),
         (lambda tree: tree["model"].update(layers="abc"), "this RecurrentClassifier cannot be loaded"),
         (lambda tree: tree["model"].update(parameters={"1.W": 3}), "parameters are missing"),
-        (lambda tree: tree["model"]["layers"][0].update(layer="Tower"), "layer 'Tower' is unknown"),
+        (
+            lambda tree: tree["model"]["layers"][0].update(layer="Tower"),
+            "this model uses the custom layer 'Tower': pass it as",
+        ),
         (lambda tree: tree.pop("history"), "this RecurrentClassifier is not complete: 'history' is missing"),
     ],
 )

@@ -21,7 +21,7 @@ def test_forecasts_over_truth_and_residuals_below(tmp_path):
     top, bottom = figure.axes
     assert top.get_title(loc="left") == "load_1 of $x"
     lines = {line.get_label(): line.get_xydata() for line in top.lines}
-    np.testing.assert_array_equal(lines["truth"], np.stack([np.arange(10, 35), SERIES[10:35]], axis=1))
+    np.testing.assert_array_equal(lines["true values"], np.stack([np.arange(10, 35), SERIES[10:35]], axis=1))
     for name, model in both.items():
         drawn = [line.get_xydata() for line in top.lines if len(line.get_xdata()) == H]
         for origin, row in zip(ORIGINS, model, strict=True):
@@ -32,7 +32,7 @@ def test_forecasts_over_truth_and_residuals_below(tmp_path):
     np.testing.assert_allclose(residuals, (truth - both["GRU"]).ravel())
     others = [line.get_ydata() for line in bottom.lines if len(line.get_ydata()) == H]
     np.testing.assert_allclose(others, truth - both["naive"])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "GRU", "naive"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true values", "GRU", "naive"]
     plots.save(figure, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
@@ -44,12 +44,12 @@ def test_each_of_several_series_has_panels_of_its_own(tmp_path):
     assert [axes.get_title(loc="left") for axes in tops] == list("abc")
     assert len(bottoms) == 3
     for shift, top in enumerate(tops):
-        (truth,) = [line for line in top.lines if line.get_label() == "truth"]
+        (truth,) = [line for line in top.lines if line.get_label() == "true values"]
         np.testing.assert_array_equal(truth.get_ydata(), SERIES[10:35] + shift)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "GRU", "naive"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true values", "GRU", "naive"]
     plots.save(figure, tmp_path / "a.png")
     for wrong in ({}, {"a": (SERIES, ORIGINS, models()), "b": (SERIES, ORIGINS, {"GRU": models()["GRU"]})}):
-        with pytest.raises(ValueError, match="those of the same models were expected"):
+        with pytest.raises(ValueError, match="expected the same models in every part"):
             plots.forecasts_of_several(wrong)
 
 
@@ -62,12 +62,12 @@ def test_one_step_ahead_is_seen():
 @pytest.mark.parametrize(
     ("series", "origins", "forecasts", "message"),
     [
-        (SERIES, [], {"a": np.zeros((0, 2))}, "n above 0"),
-        (SERIES, [3], {}, "n above 0"),
+        (SERIES, [], {"a": np.zeros((0, 2))}, "n at least 1"),
+        (SERIES, [3], {}, "n at least 1"),
         (SERIES, [3], {"a": np.zeros((2, 4))}, r"series has shape \(40,\), origins \(1,\) and models \[\(2, 4\)\]"),
-        (SERIES, [3], {"a": np.zeros((1, 4)), "b": np.zeros((1, 5))}, "but"),
+        (SERIES, [3], {"a": np.zeros((1, 4)), "b": np.zeros((1, 5))}, "with n at least 1"),
         (SERIES[:, None], [3], {"a": np.zeros((1, 4))}, r"series has shape \(40, 1\)"),
-        (SERIES, [36], {"a": np.zeros((1, 4))}, "origins are 36 to 36, but 0 to T - H - 1 = 35 were expected"),
+        (SERIES, [36], {"a": np.zeros((1, 4))}, "origins are 36 to 36, expected 0 to T - H - 1 = 35"),
     ],
 )
 def test_forecasts_that_cannot_be_drawn(series, origins, forecasts, message):
@@ -85,5 +85,5 @@ def test_errors_by_step():
     }  # fmt: skip
     assert axes.get_ylim()[0] == 0
     for wrong in ({}, {"a": []}, {"a": [1.0], "b": [1.0, 2.0]}):
-        with pytest.raises(ValueError, match="as many of each model were expected"):
+        with pytest.raises(ValueError, match="expected the same number for every model"):
             plots.errors_by_step(wrong)

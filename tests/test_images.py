@@ -70,16 +70,16 @@ RANGES = "expected whole numbers from 0 to 255 or floats from 0 to 1"
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 3, 8, 3)), f"has shape (2, 3, 8, 3), whose channels may be first or last; {LAYOUTS}"),
-        (np.zeros((2, 1, 8, 3)), f"has shape (2, 1, 8, 3), whose channels may be first or last; {LAYOUTS}"),
-        (np.zeros((2, 8, 8, 4)), f"has shape (2, 8, 8, 4), in which no axis has three channels; {LAYOUTS}"),
-        (np.zeros((2, 8, 3, 8)), f"has shape (2, 8, 3, 8), in which no axis has three channels; {LAYOUTS}"),
+        (np.zeros((2, 3, 8, 3)), f"has shape (2, 3, 8, 3), which may have its channels first or last; {LAYOUTS}"),
+        (np.zeros((2, 1, 8, 3)), f"has shape (2, 1, 8, 3), which may have its channels first or last; {LAYOUTS}"),
+        (np.zeros((2, 8, 8, 4)), f"has shape (2, 8, 8, 4), without an axis of three channels; {LAYOUTS}"),
+        (np.zeros((2, 8, 3, 8)), f"has shape (2, 8, 3, 8), without an axis of three channels; {LAYOUTS}"),
         (
             np.zeros((6, 8, 3)),
-            f"has shape (6, 8, 3), which may be one colour image without the axis of images; {LAYOUTS}",
+            f"has shape (6, 8, 3), which may be one colour image without an axis of images; {LAYOUTS}",
         ),
-        (np.zeros((6, 8)), f"has shape (6, 8); {LAYOUTS}, none of them 0"),
-        (np.zeros((0, 8, 8)), f"has shape (0, 8, 8); {LAYOUTS}, none of them 0"),
+        (np.zeros((6, 8)), f"has shape (6, 8); {LAYOUTS}, each axis at least 1"),
+        (np.zeros((0, 8, 8)), f"has shape (0, 8, 8); {LAYOUTS}, each axis at least 1"),
         (GREY * 1j, "has dtype complex128; expected real numbers"),
         (changed(GREY / 255, (4, 2, 1), np.nan), f"holds nan in image 4, row 2, column 1; {RANGES}"),
         (changed(GREY / 255, (4, 2, 1), -0.25), f"holds -0.25 in image 4, row 2, column 1; {RANGES}"),
@@ -134,9 +134,9 @@ def test_names_of_arrays(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"a{suffix}", data=COLOUR, other=GREY)
     np.testing.assert_array_equal(load_images(path), COLOUR)
     np.testing.assert_array_equal(load_images(path, "other"), GREY)
-    with pytest.raises(DataError, match=rf"a\{suffix}: has 'data', 'other'; expected 'patches'$"):
+    with pytest.raises(DataError, match=rf"a\{suffix}: has no 'patches'; it has 'data', 'other'$"):
         load_images(path, "patches")
-    with pytest.raises(DataError, match=rf"a\{suffix}: has 'a', 'b'; expected 'data'$"):
+    with pytest.raises(DataError, match=rf"a\{suffix}: has no 'data'; it has 'a', 'b'$"):
         load_images(write(path, a=COLOUR, b=GREY))
 
 
@@ -152,8 +152,8 @@ def test_a_matrix_is_taken_as_it_is(tmp_path: Path) -> None:
     [
         (changed(np.ones((4, 6)), (2, 5), np.nan), "holds nan in row 2, column 5; expected finite numbers"),
         (np.ones((4, 6), complex), "has dtype complex128; expected real numbers"),
-        (np.ones((4, 0)), "has shape (4, 0); expected rows (N, F), neither of them 0"),
-        (np.ones(4), f"has shape (4,); {LAYOUTS}, none of them 0"),
+        (np.ones((4, 0)), "has shape (4, 0); expected rows (N, F), each axis at least 1"),
+        (np.ones(4), f"has shape (4,); {LAYOUTS}, each axis at least 1"),
         (np.full((2, 4, 4), 0.5) - 1, f"holds -0.5 in image 0, row 0, column 0; {RANGES}"),
     ],
 )
@@ -269,7 +269,7 @@ def test_new_images_are_scaled_by_the_stored_numbers(tmp_path: Path) -> None:
 def test_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     scaler = ImageScaler.of(COLOUR)
     rows = scaler.transform(COLOUR)
-    monkeypatch.setattr("fastrnn.data.images._PART", 3 * 5 * 4)  # parts of 3, 3 and 1 images
+    monkeypatch.setattr("fastrnn.data.image_scaler._PART", 3 * 5 * 4)  # parts of 3, 3 and 1 images
     parted = ImageScaler.of(COLOUR)
     assert parted.deviation == pytest.approx(scaler.deviation, rel=1e-14)
     np.testing.assert_array_equal(scaler.transform(COLOUR), rows)
@@ -295,7 +295,7 @@ def test_inverse_gives_the_luminosity_back() -> None:
 
 def test_scaler_refuses() -> None:
     plain = np.broadcast_to(RNG.random((7, 1, 1, 3)), COLOUR.shape)
-    with pytest.raises(DataError, match=r"^each of the 7 images is of one colour; expected images that show"):
+    with pytest.raises(DataError, match=r"^each of the 7 images has a single colour; expected images with contrast$"):
         ImageScaler.of(plain)
     scaler = ImageScaler.of(COLOUR)
     with pytest.raises(DataError, match=r"^images are 4 x 5 pixels; expected 5 x 4, as in training$"):
@@ -431,14 +431,14 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     assert message() == f"{folder}: there is no such folder"
     folder.mkdir()
-    assert message().startswith(f"{folder}: has no photographs; expected files of .bmp, ")
+    assert message().startswith(f"{folder}: has no photographs; expected files that end in .bmp, ")
     Image.fromarray(coordinates(9, 9, 0)).save(folder / "a.png")
     Image.fromarray(coordinates(7, 5, 0)).save(folder / "b.png")
-    assert message() == f"{folder / 'b.png'}: is 5 x 7 pixels; expected at least 6 x 6, one patch"
+    assert message() == f"{folder / 'b.png'}: is 5 x 7 pixels; expected at least 6 x 6, the size of a patch"
     (folder / "b.png").write_bytes(b"no image")
     assert message().startswith(f"{folder / 'b.png'}: cannot be read: ")
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "b.png")
-    assert message() == f"{folder / 'b.png'}: has pixels of the mode 'I;16'; expected 8 bits a channel"
+    assert message() == f"{folder / 'b.png'}: has pixels of mode 'I;16'; expected 8 bits per channel"
     data = (folder / "a.png").read_bytes()
     (folder / "b.png").write_bytes(data[: len(data) // 2])
     assert message().startswith(f"{folder / 'b.png'}: cannot be read: ")
@@ -448,10 +448,10 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     ("photographs", "message"),
     [
         ([], "there are no photographs; expected at least one"),
-        ([COLOUR[0], COLOUR[0, :4]], "photograph 0: is 4 x 5 pixels; expected at least 5 x 5, one patch"),
+        ([COLOUR[0], COLOUR[0, :4]], "photograph 0: is 4 x 5 pixels; expected at least 5 x 5, the size of a patch"),
         (
             [np.zeros((9, 9)), COLOUR[0].repeat(2, 1)],
-            "photograph 1 is in colour and of dtype uint8; expected it grey and of dtype float64, like the first",
+            "photograph 1 is uint8 and in colour; expected float64 and grey, like photograph 0",
         ),
         ([np.full((9, 9), -1.0)], f"photograph 0 holds -1.0 in image 0, row 0, column 0; {RANGES}"),
     ],

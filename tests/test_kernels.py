@@ -44,7 +44,7 @@ def test_agrees_with_the_reference(name, cell, dtype, use_backend):
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_symbols_are_one_hot_rows(name, use_backend):
-    """Forward to the bit; the gradient of Wx up to the order of its sum."""
+    """Forward is the same to the bit; the gradient of Wx differs by the order of its sum."""
     backend = use_backend(name)
     problem = Problem("gru", (6, 70, 11, 19), "float32", symbols=True)
     dense = problem.rows(slice(None))
@@ -59,7 +59,7 @@ def test_symbols_are_one_hot_rows(name, use_backend):
 
 @pytest.mark.parametrize("name", [*BACKENDS, "reference"])
 class TestMeaning:
-    """What the design promises beyond numbers: None, zeros, shapes."""
+    """What arguments and results mean: None, zeros, shapes."""
 
     def test_state_none_is_zero_also_for_one_entry(self, name, use_backend):
         p = Problem("lstm", (3, 5, 4, 7), "float64")
@@ -185,7 +185,7 @@ class TestMeaning:
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_long_weight_gradients_stay_accurate(name, use_backend):
-    """Sums of chunks: one running float32 sum over these 200,000 equal terms would be off by 1e-3 and more."""
+    """They are sums of chunks. One running float32 sum over these 200,000 equal terms would be off by 1e-3 or more."""
     x = np.full((100, 2000, 1), 0.1, "float32")
     weights = Weights(*(np.zeros(shape, "float32") for shape in ((1, 1, 1), (1, 1, 1), (1, 1), (1, 1))))
     _, _, tape = recurrent_forward("rnn_tanh", x, weights, **use_backend(name))

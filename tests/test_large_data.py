@@ -18,7 +18,9 @@ from commands import command, read_csv, refused
 
 from fastrnn import RecurrentClassifier, RecurrentRegressor, SparseAutoencoder, data, memory, sparse_autoencoder_cost
 from fastrnn.cli.errors import one_line_errors
-from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults
+from fastrnn.cli.run.training import run as run_task
 from fastrnn.cli.tasks.autoencoder import command as autoencoder_task
 from fastrnn.cli.tasks.classify import command as classify_task
 from fastrnn.data import DataError, lazy_array, read_by_blocks
@@ -294,12 +296,13 @@ def test_classify_streamed_and_in_memory(test_set, tmp_path, capsys, reads):
     if test_set:
         arrays = {"X_train": X[:90], "y_train": y[:90], "X_test": X[90:], "y_test": y[90:]}
     path = write(tmp_path / "a.h5", "compressed", **arrays)
-    (got, printed), (expected, other) = both(classify_task, tmp_path, capsys, data=str(path), **SMALL)
+    (got, printed), (expected, other) = both(classify_task.CLASSIFY, tmp_path, capsys, data=str(path), **SMALL)
     assert len(assert_same_runs((got, expected))) == 3
-    sizes = "90 sequences to train and 20 to test" if test_set else "88 sequences to train and 22 to test"
+    training, testing = (90, 20) if test_set else (88, 22)
+    sizes = f"{training} sequences for training and {testing} for testing"
     gigabytes = (8 * N + 4 * (90 if test_set else 88)) * T * I / 1e9
     what = f"{sizes}, 6 steps of 3 channels, 2 classes"
-    assert f"{what}, read by blocks: in memory they would take {gigabytes:.2f} GB\n" in printed
+    assert f"{what}, read in blocks (in memory: {gigabytes:.2f} GB)\n" in printed
     assert f"{what}\n" in other
     assert 5 < max(reads) <= 18  # by chunks, which are more than 5 sequences
     assert tomllib.loads((got / "config.toml").read_text())["stream"] is True
@@ -321,9 +324,9 @@ def test_autoencoder_streamed_and_in_memory(form, tmp_path, capsys, reads):
     path = write(tmp_path / "a.h5", data=images)
     options = SMALL | {"solver": "adam", "dtype": "float64"}
     del options["head"]
-    (got, printed), (expected, _) = both(autoencoder_task, tmp_path, capsys, data=str(path), **options)
+    (got, printed), (expected, _) = both(autoencoder_task.AUTOENCODER, tmp_path, capsys, data=str(path), **options)
     assert len(assert_same_runs((got, expected))) == (3 if images.ndim == 2 else 4)
-    assert "88 to train and 22 to validate, 5 hidden units, adam, read by blocks" in printed
+    assert "88 for training and 22 for validation, 5 hidden units, adam, read in blocks" in printed
     assert max(reads) * images[0].size <= max(PIECE, images[0].size)
 
 
@@ -366,9 +369,9 @@ def test_a_file_that_shrinks_stops_the_run_in_one_line(tmp_path, capsys, monkeyp
         os.truncate(path, size // 2)
 
     monkeypatch.setattr(History, "append", shrink)
-    values = unset(classify_task.DEFAULTS)
+    values = defaults(options_of(classify_task.CLASSIFY))
     with pytest.raises(SystemExit) as ended, one_line_errors():
-        classify_task.run(values | SMALL | {"data": str(path), "stream": True}, tmp_path / "run")
+        run_task(classify_task.CLASSIFY, values | SMALL | {"data": str(path), "stream": True}, tmp_path / "run")
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert said == f"error: {path}: 'X_train': the file has shrunk from {size:,} bytes to {size // 2:,}\n"
@@ -401,12 +404,12 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, capsys, monkeypatch):
     needed = (8 * N + 4 * 90) * T * I
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
-    values = unset(classify_task.DEFAULTS) | SMALL | {"data": str(path)}
+    values = defaults(options_of(classify_task.CLASSIFY)) | SMALL | {"data": str(path)}
     for size, streams in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
         assert isinstance(classify_task.load(values).X_train, lazy_array.LazyArray) == streams
         assert isinstance(classify_task.load(values | {"stream": not streams}).X_test, np.ndarray) == streams
-    values = unset(autoencoder_task.DEFAULTS)
+    values = defaults(options_of(autoencoder_task.AUTOENCODER))
     values |= {"data": str(write(tmp_path / "b.h5", data=X[:, :, 0])), "solver": "adam"}
     limit.write_text("max\n")
     assert isinstance(autoencoder_task.load(values).X, np.ndarray)
@@ -435,11 +438,11 @@ def test_available_memory(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "arguments", "message"),
     [
-        ("classify", ["a.npz"], "a.npz is read as a whole; expected --in-memory"),
-        ("classify", [], "but the default data are in memory; expected --in-memory"),
+        ("classify", ["a.npz"], "a.npz is not one; use --in-memory"),
+        ("classify", [], "but the default data are in memory; use --in-memory"),
         ("autoencoder", ["--solver", "adam"], "but the default data are in memory"),
-        ("autoencoder", ["photos", "--solver", "adam"], "photos is read as a whole"),
-        ("autoencoder", ["a.h5"], "--stream is given, but the solver lbfgs takes all examples at once; expected"),
+        ("autoencoder", ["photos", "--solver", "adam"], "photos is not one"),
+        ("autoencoder", ["a.h5"], "--stream is given, but the solver lbfgs takes all examples at once; use"),
         ("classify", ["none.h5"], "none.h5: there is no such file"),
     ],
 )
@@ -450,5 +453,5 @@ def test_what_cannot_be_read_by_blocks_is_refused(task, arguments, message, tmp_
     before = sorted(tmp_path.rglob("*"))
     assert message in refused("train", task, *arguments, "--stream", cwd=tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
-    with pytest.raises(DataError, match=r"a\.npz: is read as a whole; expected an HDF5 file"):
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read by blocks; expected an HDF5 file"):
         data.load_sequences(tmp_path / "a.npz", keys={"X_train": "X", "y_train": "X"}, stream=True)

@@ -13,7 +13,8 @@ from blocks import assert_same, assert_same_runs, both
 from commands import refused
 
 from fastrnn import NGramLanguageModel, Trainer, data, memory
-from fastrnn.cli.options.parameters import unset
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults
 from fastrnn.cli.tasks.words import command as words_task
 from fastrnn.data import DataError, lazy_array, load_ngrams, read_by_blocks
 from fastrnn.data import blocks as data_blocks
@@ -168,12 +169,12 @@ def test_memory_holds_a_window_and_not_the_data(tmp_path, monkeypatch):
     monkeypatch.setattr(shuffle, "PART", 10**4)
     monkeypatch.setattr(lazy_array, "PIECE", 10**4)
     x = np.random.default_rng(0).integers(0, V, (10**6, K), "u1")
-    values = unset(words_task.DEFAULTS) | SMALL | {"batch_size": 5000, "epochs": 1}
+    values = defaults(options_of(words_task.WORDS)) | SMALL | {"batch_size": 5000, "epochs": 1}
 
     def peak(n, stream):
         path = write(tmp_path / "a.h5", x, x[:, -1], sets=(n - 10**4, 5000, 5000))
         tracemalloc.start()
-        estimator, dataset, fitting = words_task.prepare(values | {"data": str(path), "stream": stream})
+        estimator, dataset, fitting, _ = words_task.prepare(values | {"data": str(path), "stream": stream})
         estimator.train(fitting).evaluate(dataset.x_train, dataset.y_train)
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -222,7 +223,7 @@ def test_shorter_ngrams_are_still_checked_as_a_whole(tmp_path):
         with pytest.raises(DataError, match="'trainx' is 99 in row 890, column 0; expected whole numbers"):
             load_ngrams(path, order=2, stream=stream)
     for order, error, message in (
-        (5, DataError, rf"^order is 5, but {path} has 3 words before the next; expected at most 4$"),
+        (5, DataError, rf"^order is 5, but the n-grams of {path} have 4 words; use at most 4$"),
         (1, ValueError, "^order is 1, expected at least 2$"),
         (2.0, TypeError, "^order is 2.0, expected a whole number$"),
     ):
@@ -236,7 +237,7 @@ def test_one_number_of_the_last_block_tells_from_where_they_count(first, place, 
     path = write(tmp_path / "a.h5", X.clip(1, V - 2), Y.clip(1, V - 2), first=first)
     for given, low in ((0, 1 + first), (1, first)):  # until then the data fit both
         np.testing.assert_array_equal(load_ngrams(path, first_index=given, stream=True).x_train.load().min(), low)
-    expected = rf"^{path}: the numbers of words, {1 + first} to {9 + first}, may count the 11 words from 0 or from 1"
+    expected = rf"^{path}: the word numbers are {1 + first} to {9 + first}, so the 11 words may count from 0 or"
     for stream in (True, False):
         with pytest.raises(DataError, match=expected):
             load_ngrams(path, stream=stream)
@@ -293,21 +294,21 @@ def test_an_error_in_a_late_block_is_the_same_sentence(key, index, value, messag
 def test_words_streamed_and_in_memory(order, sets, tmp_path, capsys, reads):
     path = write(tmp_path / "a.h5", layout="compressed", sets=sets)
     options = SMALL | {"data": str(path), "order": order, "validation_fraction": 0.2, "context": ["w1 w2 w3"]}
-    (got, printed), (expected, other) = both(words_task, tmp_path, capsys, **options)
+    (got, printed), (expected, other) = both(words_task.WORDS, tmp_path, capsys, **options)
     assert assert_same_runs((got, expected)) == {
         "contexts.png", "embeddings.png", "learning_curves.png", "next_words.png",
     }  # fmt: skip
-    assert "5 numbers a word" not in printed
-    assert "3 numbers a word, 4 hidden units, read by blocks: in memory they would take 0.00 GB\n" in printed
-    assert "3 numbers a word, 4 hidden units\n" in other
-    assert printed.split("epoch  ")[0].count("read by blocks") == 1
+    assert "embedding size 5" not in printed
+    assert "embedding size 3, 4 hidden units, read in blocks (in memory: 0.00 GB)\n" in printed
+    assert "embedding size 3, 4 hidden units\n" in other
+    assert printed.split("epoch  ")[0].count("read in blocks") == 1
     assert 90 < max(reads) <= 130  # by chunks, which are more than 30 examples, or a block
     assert tomllib.loads((got / "config.toml").read_text())["stream"] is True
 
 
 @pytest.mark.parametrize("sets", [(900, 150, 200), (N, 0, 0)])
 def test_one_pass_over_the_file_comes_before_training(sets, tmp_path, reads):
-    parameters = unset(words_task.DEFAULTS) | SMALL | {"validation_fraction": 0.2, "stream": True}
+    parameters = defaults(options_of(words_task.WORDS)) | SMALL | {"validation_fraction": 0.2, "stream": True}
     words_task.prepare(parameters | {"data": str(write(tmp_path / "a.h5", sets=sets))})
     assert sum(reads) == 2 * N
 
@@ -331,7 +332,7 @@ def test_a_resumed_run_may_change_the_mode_and_not_the_data(tmp_path, forks):
             file[key][index] = 1 + before % V
         for how in ("--stream", "--in-memory"):
             line = forks.refused("train", "words", "--resume", tmp_path / "part", how, "--epochs", "5", cwd=tmp_path)
-            assert re.search(rf"cannot go on: {name} of the run is uint8 \(.* BLAKE2 \w+, but uint8 \(", line)
+            assert re.search(rf"cannot resume: {name} of the run is uint8 \(.* BLAKE2 \w+, but uint8 \(", line)
         with h5py.File(path, "r+") as file:
             file[key][index] = before
 
@@ -341,7 +342,7 @@ def test_what_does_not_fit_is_read_by_blocks(tmp_path, monkeypatch):
     needed = (2 * (900 + 150) + 200) * (K + 1)
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMITS", (limit,))
-    values = unset(words_task.DEFAULTS) | {"data": str(path)}
+    values = defaults(options_of(words_task.WORDS)) | {"data": str(path)}
     for size, on_disk in ((2 * needed, False), (2 * needed - 1, True)):
         limit.write_text(f"{size}\n")
         assert words_task.load(dict(values)).x_train.on_disk == on_disk
@@ -360,16 +361,16 @@ def test_the_example_writes_ngrams(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["text.txt"], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but {}/text.txt is read as a whole"),
-        (["a.npz"], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but {}/a.npz is read as a whole"),
-        ([], "--stream reads HDF5 files (.h5, .hdf5) by blocks, but the default data are in memory"),
+        (["text.txt"], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but {}/text.txt is not one"),
+        (["a.npz"], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but {}/a.npz is not one"),
+        ([], "--stream reads HDF5 files (.h5, .hdf5) in blocks, but the default data are in memory"),
     ],
 )
 def test_what_cannot_be_read_by_blocks_is_refused(arguments, message, tmp_path):
     (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 9)
     np.savez(tmp_path / "a.npz", trainx=X, traind=Y, words=WORDS)
     line = refused("train", "words", *arguments, "--stream", cwd=tmp_path)
-    assert line == f"error: {message.format(tmp_path)}; expected --in-memory"
+    assert line == f"error: {message.format(tmp_path)}; use --in-memory"
     assert not (tmp_path / "runs").exists()
-    with pytest.raises(DataError, match=r"a\.npz: is read as a whole; expected an HDF5 file"):
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read by blocks; expected an HDF5 file"):
         data.load_ngrams(tmp_path / "a.npz", stream=True)

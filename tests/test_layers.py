@@ -198,7 +198,7 @@ def test_own_cell_runs_and_is_found_by_name():
     description = describe(layer)
     assert description["cell"] == "own"
     assert rebuild(description, (OWN,)) == layer
-    with pytest.raises(ValueError, match=r"cell 'own'.*cells=\("):
+    with pytest.raises(ValueError, match=r"this model uses the custom cell 'own': pass it as cells=\[own\]"):
         rebuild(description)
 
 
@@ -217,7 +217,7 @@ def test_own_cell_runs_and_is_found_by_name():
         (lambda: Gaussian(0), ValueError, r"deviation is 0, expected a number in \(0, inf\)"),
         (lambda: Dense(3, "softmax"), ValueError, "activation is 'softmax', expected one of None, 'linear'"),
         (lambda: Dropout("a"), TypeError, "rate is 'a', expected a number"),
-        (lambda: rebuild({"layer": "Conv"}), ValueError, "layer 'Conv' is unknown; expected one of Recurrent, RNN"),
+        (lambda: rebuild({"layer": "Conv"}), ValueError, r"the custom layer 'Conv': pass it as classes=\[Conv\]"),
         (lambda: LSTM(3).output_shape((4,)), ValueError, r"LSTM\(3\) takes sequences .* has shape \(4,\); .* below"),
     ],
 )

@@ -17,9 +17,9 @@ from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.optimizers import SGD, Adam
 from fastrnn.training import DivergenceError, Trainer
 from fastrnn.training.lbfgs import LBFGS
-from fastrnn.training.objectives import Supervised
-from fastrnn.training.state import Run
+from fastrnn.training.state import TrainingState
 from fastrnn.training.step import Passes, initial_state, update
+from fastrnn.training.supervised import Supervised
 
 N, T, V, D, H, C = 23, 4, 30, 3, 5, 2
 RNG = np.random.default_rng(0)
@@ -297,7 +297,7 @@ class Batches:
         self.model = Sequential([Embedding(V, D, lazy=True), LSTM(H), Dense(C)]).build((None, V))
         self.objective = Supervised(self.model, get_loss("cross_entropy"), 1, None)
         self.optimizer, self.passes = optimizer, Passes(self.objective, 1.0)
-        self.run = Run.begin(0, initial_state(optimizer, self.objective), self.model.flat_parameters)
+        self.run = TrainingState.begin(0, initial_state(optimizer, self.objective), self.model.flat_parameters)
 
     def update(self, x, y):
         examples = self.objective.check(x, y)

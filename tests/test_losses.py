@@ -6,10 +6,7 @@ from differences import assert_gradient
 from scipy.special import expit, log_softmax
 
 from fastrnn.losses import (
-    COUNTING,
     binary_cross_entropy,
-    count_binary_cross_entropy,
-    count_cross_entropy,
     cross_entropy,
     get_loss,
     mse,
@@ -92,21 +89,20 @@ def test_a_single_output_may_lack_its_axis():
 def test_counters():
     best = Y.argmax(axis=2)
     target = np.where(np.arange(T) < 3, best, (best + 1) % C)  # the last step of each row is wrong
-    assert count_cross_entropy(Y, target)[2] == B * 3
-    assert count_cross_entropy(Y, target, MASK)[2] == 3 + 0 + 2 + 1 + 3
+    assert cross_entropy.measure(Y, target)[2] == cross_entropy.count_right(Y, target) == B * 3
+    assert cross_entropy.measure(Y, target, MASK)[2] == cross_entropy.count_right(Y, target, MASK) == 3 + 0 + 2 + 1 + 3
     right = (Y > 0) ^ (np.arange(C) == 1)  # one output of three is wrong
-    np.testing.assert_allclose(count_binary_cross_entropy(Y, right)[2], B * T * 2 / 3)
+    np.testing.assert_allclose(binary_cross_entropy.measure(Y, right)[2], B * T * 2 / 3)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
 def test_counters_are_the_losses(name):
     loss, target = get_loss(name), CLASSES if name == "cross_entropy" else NUMBERS
-    count = next(count for known, count in COUNTING if known is loss)
     value, dy = loss(Y, target, MASK, WEIGHTS)
-    counted = count(Y, target, MASK, WEIGHTS)
+    counted = loss.measure(Y, target, MASK, WEIGHTS)
     assert counted[0] == value
     np.testing.assert_array_equal(counted[1], dy)
-    assert count(Y, target, MASK, WEIGHTS, gradient=False) == (value, None, counted[2])
+    assert loss.measure(Y, target, MASK, WEIGHTS, gradient=False) == (value, None, counted[2])
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_file_gives_the_same_model(tmp_path):
     assert twin.layers == model.layers
     assert (twin.input_shape, twin.dtype) == ((None, I), np.float64)
     np.testing.assert_array_equal(twin.flat_parameters, model.flat_parameters)
-    with pytest.raises(ValueError, match="cell 'own'"):
+    with pytest.raises(ValueError, match=r"the custom cell 'own': pass it as cells=\[own\]"):
         load_model(tree)
     wrong = tree["parameters"].pop("4.W")
     with pytest.raises(ValueError, match=r"parameters are missing, or are not of this model: 4\.W"):
@@ -207,8 +207,10 @@ def test_summary(capsys):
         (
             lambda: Sequential([GRU(3)]).build((1, 2, 3)),
             ValueError,
-            r"input_shape is \(1, 2, 3\), expected \(T or None",
+            r"GRU\(3\) takes sequences \(T, I\), but its input has shape \(1, 2, 3\)$",
         ),
+        (lambda: Sequential([Dense(3)]).build(()), ValueError, r"input_shape is \(\), expected \(T or None, I\)"),
+        (lambda: Sequential([Dense(3)]).build((4, 0, 2)), ValueError, r"input_shape\[1\] is 0, expected at least 1"),
         (lambda: Sequential([GRU(3)]).build((T, 0)), ValueError, "I in input_shape is 0, expected at least 1"),
         (lambda: Sequential([GRU(3)]).build((T, I), "float16"), TypeError, "dtype is 'float16', expected float32 or"),
         (lambda: build([GRU(3)]).predict(X[..., 1:]), ValueError, r"x has shape \(3, 5, 3\), expected \(any, any, 4\)"),

@@ -1,9 +1,12 @@
 """Processes and threads around the kernels: fork, concurrent calls, limits, an installation without a compiler."""
 
+import importlib
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -39,7 +42,7 @@ def start_python(code: str, **environment: str) -> subprocess.CompletedProcess:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_forked_child_runs_on_one_thread_with_the_same_bits(name):
-    """In a process of its own, because fork and the threads of a test runner do not mix."""
+    """It runs in its own process, because fork does not work well with the threads of a test runner."""
     instruction_set = name if name != "numba" else ""
     code = f"""if True:
         import os, sys, warnings
@@ -91,7 +94,7 @@ def test_a_tape_from_before_the_fork_goes_back_in_the_child(backend):
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_many_threads_may_call_at_once(name, use_backend):
-    """More of them than there are teams."""
+    """There are more threads than teams."""
     backend = use_backend(name)
     problems = [Problem("gru", (9, 30, 5, 33), "float32"), Problem("lstm", (5, 20, 3, 17), "float32")]
     expected = [p.run(n_threads=2, **backend) for p in problems]
@@ -104,7 +107,7 @@ def test_many_threads_may_call_at_once(name, use_backend):
 
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
 def test_many_threads_may_train_at_once(name, use_backend):
-    """Each its own net by its own kernels, also of losses and updates."""
+    """Each one trains its own net, also with the kernels of losses and updates."""
     backend = use_backend(name)
     rng = np.random.default_rng(0)
     x, W, b = (rng.normal(size=size).astype("float32") for size in ((300, 20), (20, 50), 50))
@@ -138,7 +141,7 @@ def test_many_threads_may_train_at_once(name, use_backend):
 
 @pytest.mark.skipif(not native.SUPPORTED, reason="needs native kernels")
 def test_arrays_may_outlive_the_modules():
-    """Their memory comes from a pool that is gone by then, and nothing is said of it."""
+    """Their memory comes from a pool that no longer exists then. Nothing is printed about that."""
     code = """if True:
         import sys
         import numpy as np
@@ -153,8 +156,8 @@ def test_arrays_may_outlive_the_modules():
 def test_limits_of_threads_hold(monkeypatch):
     work = 1e12
     explicit = threads.choose_threads(7, 1)
-    assert explicit == 7  # obeyed as it stands
-    assert threads.choose_threads(None, 1) == 1  # not worth a second one
+    assert explicit == 7  # used as it is
+    assert threads.choose_threads(None, 1) == 1  # not enough work for a second one
     monkeypatch.setattr(threads, "_limit", None)
     fastrnn.set_num_threads(3)
     assert threads.choose_threads(None, work) == 3
@@ -211,8 +214,52 @@ WITHOUT_KERNELS = """if True:
 def test_without_compiled_kernels_numba_runs_after_one_warning():
     lines = run_python(WITHOUT_KERNELS).splitlines()
     assert any(line.startswith("backend:") and "numba (1.1 to 3.5 times slower" in line for line in lines)
-    assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn was installed without its native kernels")
-    assert lines[-1] == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
+    assert lines[-2].startswith("numba 1 UserWarning <string> fastrnn ")
+    assert lines[-1].startswith("backend 'native' is not available: ")
+
+
+SAY_WHAT_IS_MISSING = """if True:
+    import warnings
+    from fastrnn._kernels import backends
+    from fastrnn.cells import CELLS
+    warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        backends.choose(None, CELLS["gru"])
+    print(caught[0].message)
+    try:
+        backends.choose("native", CELLS["gru"])
+    except ValueError as error:
+        print(error)
+"""
+
+
+def copy_package(folder: Path, *ignored: str) -> None:
+    """Copy fastrnn without its compiled files."""
+    ignore = shutil.ignore_patterns("*.so", "*.pyd", "native_*.c", "__pycache__", *ignored)
+    shutil.copytree(Path(fastrnn.__file__).parent, folder / "fastrnn", ignore=ignore)
+
+
+def test_an_installation_without_kernels_asks_for_a_compiler(tmp_path):
+    copy_package(tmp_path, "*.pyx", "*.pxi", "*.h")
+    warning, error = run_python(SAY_WHAT_IS_MISSING, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1").splitlines()
+    assert warning.startswith(
+        "fastrnn was installed without its native kernels (no C compiler?) and runs on Numba, 1.1"
+    )
+    assert "install a C compiler and then fastrnn again" in warning
+    assert error == "backend 'native' is not available: no kernel was compiled when fastrnn was installed"
+
+
+def test_a_source_folder_without_kernels_says_that_it_is_one(tmp_path):
+    copy_package(tmp_path)
+    (tmp_path / "fastrnn" / "_kernels" / "native_baseline_f32.pyx").touch()  # an installation has none
+    (tmp_path / "setup.py").touch()
+    warning, error = run_python(SAY_WHAT_IS_MISSING, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1").splitlines()
+    assert warning.startswith(
+        f"fastrnn is imported from its source folder {tmp_path}, where no native kernels are built"
+    )
+    assert f"build them with `pip install --editable {tmp_path}`" in warning
+    assert "or start Python from another folder to import the installed fastrnn" in warning
+    assert error.endswith(f"fastrnn is imported from its source folder {tmp_path}, where no kernels are built")
 
 
 def test_the_instruction_set_can_be_forced():
@@ -268,3 +315,19 @@ def test_processes_of_joblib_give_the_same_bits():
     results = joblib.Parallel(n_jobs=2)(joblib.delayed(weight_gradient)(cell) for cell in ("rnn", "lstm", "gru"))
     for cell, got in zip(("rnn", "lstm", "gru"), results, strict=True):
         np.testing.assert_array_equal(got, weight_gradient(cell))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("model", "Sequential"),
+        ("encoder_decoder", "EncoderDecoder"),
+        ("streaming", "Stream"),
+        ("history", "History"),
+        ("training", "Trainer"),
+        ("training", "DivergenceError"),
+        ("estimators", "RecurrentClassifier"),
+    ],
+)
+def test_imports_of_version_0_1_0_work(module, name):
+    assert getattr(importlib.import_module(f"fastrnn.{module}"), name) is getattr(fastrnn, name)

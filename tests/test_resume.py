@@ -127,7 +127,7 @@ def test_a_finished_run_says_so(forks, folder, part):
 
 def test_a_finished_run_goes_on_for_more_epochs(forks, folder, part, whole):
     printed = forks.run("train", "classify", "--resume", part, "--epochs", "8", cwd=folder).out
-    assert "going on from epoch 6\n" in printed
+    assert "continuing from epoch 6\n" in printed
     assert_same_run(part, whole)
 
 
@@ -143,7 +143,7 @@ def test_its_result_stays_until_there_is_another(forks, folder, part, whole):
     done_epochs = len(read_csv(part / "history.csv"))
     line = forks.refused("train", "classify", "--resume", part, "--epochs", "7", cwd=folder)
     assert line == (
-        f"error: {part}: cannot go on: epochs is 7, but the run has done {done_epochs}; expected at least as many"
+        f"error: {part}: cannot resume: epochs is 7, but the run has done {done_epochs}; expected at least as many"
     )
     assert tomllib.loads((part / "config.toml").read_text())["epochs"] == 100000
     forks.run("train", "classify", "--resume", part, "--epochs", done_epochs + 1, cwd=folder)
@@ -163,7 +163,7 @@ def test_patience_that_is_raised_goes_on(forks, folder, tmp_path):
     forks.run("train", "classify", "--resume", tmp_path / "run", "--patience", 5, cwd=folder)
     assert_same_run(tmp_path / "run", tmp_path / "long")
     line = forks.refused("train", "classify", "--resume", tmp_path / "run", "--patience", "2", cwd=folder)
-    assert "cannot go on: patience is 2, but the run has gone on for " in line
+    assert "cannot resume: patience is 2, but the run has gone on for " in line
 
 
 def test_neither_threads_nor_memory_nor_saving_change_a_byte(forks, folder, part, whole):
@@ -190,8 +190,8 @@ def test_neither_threads_nor_memory_nor_saving_change_a_byte(forks, folder, part
         (["--config", "batch.toml"], "batch_size of the run is 16, but 7 is given"),
         (["--sweep", "hidden=5,6"], "the sweep is none, but another one is given"),
         (["--jobs", "2"], "--jobs is for sweeps, but"),
-        (["--out", "elsewhere"], "--out is elsewhere, but --resume goes on in"),
-        (["--overwrite"], "--overwrite begins again, but --resume"),
+        (["--out", "elsewhere"], "--out is elsewhere, but --resume continues in"),
+        (["--overwrite"], "--overwrite starts again, but --resume"),
     ],
 )
 def test_other_options_are_refused_with_both_values(forks, folder, part, options, message):
@@ -207,7 +207,7 @@ def test_epochs_that_decide_the_schedule_stay(forks, folder, tmp_path):
     before = contents(tmp_path / "run")
     line = forks.refused("train", "classify", "--resume", tmp_path / "run", "--epochs", "4", cwd=folder)
     why = "epochs of the run is 3, but 4 is given, and the schedule depends on it"
-    assert line == f"error: {tmp_path / 'run'}: cannot go on: {why}"
+    assert line == f"error: {tmp_path / 'run'}: cannot resume: {why}"
     assert contents(tmp_path / "run") == before
 
 
@@ -241,7 +241,7 @@ def test_a_test_set_or_names_of_classes_that_have_changed_are_refused(change, me
         change(file)
     before = contents(tmp_path / "run")
     line = forks.refused("train", "classify", "--resume", tmp_path / "run", "--epochs", "9", cwd=folder)
-    assert f"cannot go on: {message}" in line
+    assert f"cannot resume: {message}" in line
     assert contents(tmp_path / "run") == before
 
 
@@ -258,7 +258,7 @@ def test_words_that_have_changed_are_refused(forks, tmp_path):
             before = file[name][:]
             file[name][:] = before[::-1]
         line = forks.refused("train", "words", "--resume", "run", "--epochs", "3", cwd=tmp_path)
-        assert f"cannot go on: {message}" in line
+        assert f"cannot resume: {message}" in line
         with h5py.File(tmp_path / "ngrams.h5", "r+") as file:
             file[name][:] = before
     forks.run("train", "words", "--resume", "run", "--epochs", "3", cwd=tmp_path)
@@ -269,7 +269,7 @@ def test_an_edited_checkpoint_or_configuration_is_refused(forks, folder, part):
     text = (part / "config.toml").read_text()
     (part / "config.toml").write_text(text.replace("clip_norm = 1.0", "clip_norm = 2.0"))
     line = forks.refused("train", "classify", "--resume", part, cwd=folder)
-    assert line.endswith("cannot go on: clip_norm of the run is 1.0, but 2.0 is given")
+    assert line.endswith("cannot resume: clip_norm of the run is 1.0, but 2.0 is given")
     (part / "config.toml").write_text(text)
     data = (part / "checkpoint.h5").read_bytes()
     (part / "checkpoint.h5").write_bytes(data[:-7] + b"?" + data[-6:])
@@ -282,7 +282,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(forks, folder, wh
     (tmp_path / "run" / ".0123456789abcdef.tmp").write_text("what a killed process has begun to write")
     (tmp_path / "run" / "history.csv").write_text("epoch,train_loss\n1,0.7\n2,")
     printed = forks.run("train", "classify", "--resume", tmp_path / "run", cwd=folder).out
-    assert "going on" not in printed
+    assert "continuing" not in printed
     assert_same_run(tmp_path / "run", whole)
 
 
@@ -291,7 +291,7 @@ def test_a_sweep_goes_on_with_more_epochs(forks, folder, tmp_path):
     forks.run("train", *options, "--sweep", "head=none,3", "--out", sweep, cwd=folder)
     names = [f"head={head}" for head in ("none", "3")]
     line = forks.refused("train", "classify", "--resume", sweep, "--head", "3", cwd=folder)
-    assert "head is swept; expected no value of its own for it" in line
+    assert "head is swept, so it cannot be given as an option" in line
     line = forks.refused("train", "classify", "--resume", sweep, "--hidden", "4", cwd=folder)
     assert "hidden_size of the run is 5, but 4 is given" in line
     # As if it had been killed when one of them had gone on:
@@ -328,7 +328,7 @@ def test_a_signal_saves_the_batch(forks, folder, tmp_path, arguments, number, co
         assert (done.code, done.err) == (code, "")
         again = [arguments[0], "--resume", run]
         assert done.out.endswith(
-            f"stopped by {number.name}; the run is saved. To go on:\nfastrnn-train {arguments[0]} --resume {run}\n"
+            f"stopped by {number.name}; the run is saved. To continue:\nfastrnn-train {arguments[0]} --resume {run}\n"
         )
         rows = read_csv(run / "history.csv")
         assert len(rows) == len(storage.read(run / "checkpoint.h5")["history"]["epoch"]) > epochs
@@ -347,7 +347,7 @@ def test_a_signal_within_the_report_leaves_only_that_to_do(forks, folder, whole,
     assert f"stopped by {number.name}; the run is saved" in done.out
     assert not (run / "metrics.json").exists()
     printed = forks.run("train", "classify", "--resume", run, cwd=folder).out
-    assert "going on from epoch 9\n" in printed
+    assert "continuing from epoch 9\n" in printed
     assert_same_run(run, whole)
 
 
@@ -396,7 +396,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(forks, folder, w
     arguments = [*CLASSIFY, "--epochs", "1000", "--checkpoint-minutes", "0", "--out", run]
     line = forks.refused("train", *arguments, cwd=folder, limit=limit)
     assert line == (
-        f"error: {run}/checkpoint.h5: cannot be written: File too large; what is saved is good, to go on: "
+        f"error: {run}/checkpoint.h5: cannot be written: File too large; earlier files are intact. To continue: "
         f"fastrnn-train classify --resume {run}"
     )
     assert not [path for path in run.rglob("*") if path.suffix == ".tmp"]
@@ -455,7 +455,7 @@ def test_a_folder_that_becomes_closed_is_one_line_and_leaves_the_last_checkpoint
         run.chmod(0o700)
     assert (done.code, done.err) == (
         2,
-        f"error: {run}/checkpoint.h5: cannot be written: Permission denied; what is saved is good, to go on: "
+        f"error: {run}/checkpoint.h5: cannot be written: Permission denied; earlier files are intact. To continue: "
         f"fastrnn-train classify --resume {run}\n",
     )
     epochs = len(storage.read(run / "checkpoint.h5")["history"].get("epoch", ())) + 2

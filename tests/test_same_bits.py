@@ -1,4 +1,4 @@
-"""The promise about equal bits: what a row gives depends on that row alone; no result on the number of threads."""
+"""Equal bits: results of a row depend only on that row, and no result depends on the number of threads."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_batch_is_its_rows(backend, cell, options):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
 def test_a_row_alone_with_more_groups_than_a_block_of_rows(name, cell, use_backend):
-    """One row takes its groups as rows, pairs of groups and of panels; two rows do not."""
+    """A single row treats groups as rows, and takes pairs of groups and of panels; two rows do not."""
     backend = use_backend(name)
     problem = Problem(cell, (2, 3, 5, 64 * native.variant(np.dtype("float32")).config()["lanes"] + 20), "float32")
     whole = row_results(problem.run(**backend))
@@ -94,7 +94,7 @@ def test_with_and_without_tape_and_sequences(backend):
 @pytest.mark.parametrize("size", [SIZE, (300, 3, 5, 17), (1, 600, 3, 9), (2, 0, 3, 4)], ids=str)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_relu"])
 def test_any_checkpoints(backend, cell, size, options):
-    """A tape of few steps: all results, weight gradients too, are those of the whole tape."""
+    """With a tape of few steps all results, also weight gradients, are those with the whole tape."""
     problem = Problem(cell, size, "float32")
     expected = problem.run(**options, **backend)
     for checkpoint_every in (1, 50, 10**6):

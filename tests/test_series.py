@@ -50,9 +50,7 @@ def test_several_series_in_a_column(tmp_path):
     series = load_series(path, time_column="t", series_column="city")
     assert (series.names, series.columns) == (["Rom", "Oslo"], ["x"])
     assert [one.ravel().tolist() for one in series.values] == [[10, 11, 12], [20, 21]]
-    refused(
-        "line 3, column 't' is '1' after '1'; expected rows in the order of time", path, time_column="t", columns=["x"]
-    )
+    refused("line 3, column 't' is '1' after '1'; expected times that increase", path, time_column="t", columns=["x"])
 
 
 @pytest.mark.parametrize(
@@ -91,11 +89,11 @@ def test_date_and_time_of_day_are_two_columns(tmp_path):
         (["x,x", "3,4"], {}, "two columns are called 'x'; expected every name once"),
         (["x,y"], {}, "has 1 line with values; expected"),
         ([""], {}, "has no line with values; expected"),
-        (["time", "3"], {}, "has the columns 'time'; expected one of numbers besides"),
-        (["x,y", "1,2"], {"columns": ["z"]}, "has no column 'z', but 'x', 'y'"),
-        (["x,y", "1,2"], {"time_column": "z"}, "has no column 'z', but 'x', 'y'"),
-        (["x,y", "1,2"], {"series_column": "z"}, "has no column 'z', but 'x', 'y'"),
-        (["x,y", "1,2"], {"key": "x"}, "is no file of arrays, but the key 'x' is asked for"),
+        (["time", "3"], {}, "has only the columns 'time'; expected at least one column of values"),
+        (["x,y", "1,2"], {"columns": ["z"]}, "has no column 'z'; it has 'x', 'y'"),
+        (["x,y", "1,2"], {"time_column": "z"}, "has no column 'z'; it has 'x', 'y'"),
+        (["x,y", "1,2"], {"series_column": "z"}, "has no column 'z'; it has 'x', 'y'"),
+        (["x,y", "1,2"], {"key": "x"}, "is a CSV file, which has no array 'x'; leave out the key"),
         (['x,"y', "1,2"], {}, "cannot be read: unexpected end of data"),
     ],
 )
@@ -136,7 +134,7 @@ def test_arrays(write, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ({"x": np.zeros((3, 2)), "y": np.zeros((3, 1))}, {}, "'y' has 1 channels, but 'x' has 2; expected as many"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros((3, 1))}, {}, "'y' has 1 channels, but 'x' has 2; expected the same"),
         (
             {"x": np.zeros((3, 2)), "y": np.zeros((2, 3, 2))},
             {},
@@ -150,10 +148,10 @@ def test_arrays(write, tmp_path):
         ({"x": np.zeros((3, 0))}, {}, "'x' has shape (3, 0)"),
         ({"x": np.array(["a"])}, {}, "'x' has dtype <U1; expected real numbers, or a key"),
         ({"x": np.array([1j])}, {"key": "x"}, "'x' has dtype complex128; expected real numbers"),
-        ({"x": np.zeros(3)}, {"key": "y"}, "has no 'y', but 'x'"),
-        ({"x": np.zeros(3)}, {"columns": ["0"]}, "has no column '0', but 'value'"),
-        ({"x": np.zeros(3)}, {"time_column": "t"}, "has no columns with names, but 't' is asked for"),
-        ({"x": np.zeros(3)}, {"series_column": "t"}, "has no columns with names, but 't' is asked for"),
+        ({"x": np.zeros(3)}, {"key": "y"}, "has no 'y'; it has 'x'"),
+        ({"x": np.zeros(3)}, {"columns": ["0"]}, "has no column '0'; it has 'value'"),
+        ({"x": np.zeros(3)}, {"time_column": "t"}, "has no column 't', because columns of arrays have no names"),
+        ({"x": np.zeros(3)}, {"series_column": "t"}, "has no column 't', because columns of arrays have no names"),
         ({"x": np.array([[1, 2], [3, np.nan]])}, {}, "holds nan at step 1, channel '1'; expected finite numbers"),
         ({"x": np.array([[[1.0], [2.0]], [[np.inf], [3.0]]])}, {}, "'x[1]' holds inf at step 0, channel 'value'"),
     ],

@@ -1,4 +1,4 @@
-"""NaN, infinities and denormals: what they may reach, and what they may not."""
+"""NaN, infinities and denormals: which results they change, and which they do not."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_nan_stays_in_the_row_and_reaches_the_weights(name, cell, use_backend):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", BACKENDS)
 def test_infinities_follow_ieee(name, cell, value, dtype, use_backend):
-    """As in the reference, whose operations are those of IEEE 754; a padded lane (0 times infinity) reaches nothing."""
+    """As in the reference, whose operations follow IEEE 754. Padded lanes (0 times infinity) change nothing."""
     backend = use_backend(name)
     problem = Problem(cell, SIZE, dtype)
     problem.x[ROW, STEP, 2] = value
@@ -60,7 +60,7 @@ def test_infinities_follow_ieee(name, cell, value, dtype, use_backend):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
 def test_denormals_are_zero_inside_and_come_back_outside(name, cell, use_backend):
-    """They are treated as 0 by the kernels, on all of their threads, and the caller's arithmetic keeps them."""
+    """The kernels treat them as 0 on all of their threads. The caller's arithmetic keeps them."""
     backend = use_backend(name)
     problem = Problem(cell, SIZE, "float32")
     problem.x[...] = 1e-42
@@ -73,7 +73,7 @@ def test_denormals_are_zero_inside_and_come_back_outside(name, cell, use_backend
 
 @pytest.mark.skipif(not native.SUPPORTED, reason="needs native kernels")
 def test_vanishing_states_become_zero():
-    """A linear chain that halves at each step ends at 0 and passes through no denormal."""
+    """A linear chain that halves its state at each step ends at 0, without any denormal."""
     problem = Problem("rnn_relu", (3, 200, 2, 5), "float32")
     for weights in problem.weights:
         weights[...] = 0

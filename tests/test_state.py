@@ -61,7 +61,7 @@ def test_neither_blocks_nor_the_layout_in_memory_matter(monkeypatch):
 
 def test_fingerprints_are_taken_once_when_a_run_begins(monkeypatch):
     taken = []
-    monkeypatch.setattr("fastrnn.training.resume.fingerprint", lambda array: taken.append(array.shape) or "1")
+    monkeypatch.setattr("fastrnn.training.plan.fingerprint", lambda array: taken.append(array.shape) or "1")
     trainer = Trainer(build(), "cross_entropy")
     trainer.callbacks = (lambda epoch, history: trainer.state() and taken.append(epoch),)
     trainer.fit(X, Y, epochs=3)
@@ -269,7 +269,7 @@ def test_marks_of_epochs_do_not_grow_with_the_history():
     sizes = []
     trainer = Trainer(build(), "cross_entropy")
     large = {"weights": 0, "best": 0, "optimizer": 0}
-    trainer.callbacks = (lambda *_: sizes.append(len(repr(trainer._finished | large))),)
+    trainer.callbacks = (lambda *_: sizes.append(len(repr(trainer._run.mark(np.zeros(1)) | large))),)
     trainer.fit(X, Y, epochs=30)
     assert max(sizes) <= min(sizes) + 200  # numbers of other lengths
 
@@ -330,5 +330,5 @@ def test_a_random_seed_is_that_of_the_run(make):
     again = make(**SMALL | {"epochs": 4}).fit(*data, state=states[1])
     assert again.history_["validation_loss"] == whole.history_["validation_loss"]
     np.testing.assert_array_equal(again.validation_rows_, whole.validation_rows_)
-    with pytest.raises(ResumeError, match="this is no state of a training run"):
+    with pytest.raises(ResumeError, match="this is not the state of a training run"):
         make(**SMALL).fit(*data, state={"seed": 3})

@@ -15,11 +15,10 @@ from joblib import cpu_count
 
 from fastrnn import storage
 from fastrnn.cli.errors import UsageError
-from fastrnn.cli.options.parameters import read_sweep, unset, write_options, write_value
+from fastrnn.cli.options.of_task import options_of
+from fastrnn.cli.options.parameters import defaults, read_sweep, write_options, write_sweep
 from fastrnn.cli.sweep.grid import create_runs
-from fastrnn.cli.tasks.classify.command import DEFAULTS, prepare
-from fastrnn.cli.tasks.classify.command import run as classify_run
-from fastrnn.cli.tasks.task import Task
+from fastrnn.cli.tasks.classify.command import CLASSIFY
 
 TINY = ["--hidden", "5", "--head", "none", "--epochs", "2", "--patience", "0"]
 GRID = ["--sweep", "hidden=6,4", "--sweep", "head=none,8x4"]
@@ -50,7 +49,7 @@ def assert_same_weights(folder, other):
 def test_a_sweep_leaves_a_run_for_every_point(swept):
     folder, _, printed = swept
     names = [f"hidden_size={h},head={head}" for h in (6, 4) for head in ("none", "8x4")]
-    assert {path.name for path in folder.iterdir()} == {"config.toml", "results.csv", "figures", *names}
+    assert {path.name for path in folder.iterdir()} == {"config.toml", "manifest.txt", "results.csv", "figures", *names}
     assert (folder / "figures" / "test_accuracy.png").stat().st_size > 1000
     for name, hidden, head in zip(names, (6, 6, 4, 4), ([], [8, 4], [], [8, 4]), strict=True):
         config = tomllib.loads((folder / name / "config.toml").read_text())
@@ -115,17 +114,16 @@ def test_another_grid_takes_the_runs_that_it_has(swept, tmp_path):
     assert {path: now[path] for path in before} == before
     # What is in neither grid must be as it was.
     line = refused("train", *arguments, "--epochs", "3")
-    assert "sweep: its runs have epochs 2, but 3 is asked for; give another --out" in line
+    assert "sweep: its runs have epochs 2, but 3 is given; give another --out" in line
     assert times(tmp_path / "sweep") == now
 
 
 def test_overwrite_begins_again(swept, tmp_path):
     folder, _, _ = swept
     shutil.copytree(folder, tmp_path / "sweep")
-    parameters = unset(DEFAULTS) | {"random_state": 1}
+    parameters = defaults(options_of(CLASSIFY)) | {"random_state": 1}
     grid = {"hidden_size": [6], "head": [[]]}
-    task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
-    _, runs = create_runs(task, parameters, grid, tmp_path / "sweep", overwrite=True)
+    _, runs = create_runs(CLASSIFY, parameters, grid, tmp_path / "sweep", overwrite=True)
     assert [run.folder.path.name for run in runs] == ["hidden_size=6,head=none"]
     assert [run.metrics for run in runs] == [{}]
     files = [path.relative_to(folder) for path in times(folder)]
@@ -139,10 +137,9 @@ def test_overwrite_begins_again(swept, tmp_path):
 
 
 def test_runs_of_one_name_have_folders_of_their_own(tmp_path):
-    task = Task("classify", DEFAULTS, prepare, classify_run, ("test.accuracy",))
     grid = {"data": ["/a/x.h5", "/b/x.h5"]}
     for _ in range(2):  # the second time it finds them
-        _, runs = create_runs(task, unset(DEFAULTS), grid, tmp_path / "sweep", overwrite=False)
+        _, runs = create_runs(CLASSIFY, defaults(options_of(CLASSIFY)), grid, tmp_path / "sweep", overwrite=False)
         assert [run.folder.path.name for run in runs] == ["data=x.h5", "data=x.h5-2"]
         assert [run.swept for run in runs] == [{"data": "/a/x.h5"}, {"data": "/b/x.h5"}]
 
@@ -229,24 +226,29 @@ def interrupt(folder, arguments, number, code, after=0):
     ],
 )
 def test_values_have_the_type_of_the_parameter(text, name, values):
-    grid = read_sweep([text], "classify", DEFAULTS)
+    grid = read_sweep([text], "classify", options_of(CLASSIFY))
     assert grid == {name: values}
     assert [type(value) for value in grid[name]] == [type(value) for value in values]
-    written = f"{name}={','.join(map(write_value, values))}"
-    assert read_sweep([written], "classify", DEFAULTS) == grid
+    assert read_sweep(write_sweep(grid), "classify", options_of(CLASSIFY)) == grid
 
 
 def test_switches_are_written_as_options_spell_them():
     values = {"stream": False, "tensorboard": False, "bidirectional": True, "epochs": 3}
-    assert write_options(values) == ["--in-memory", "--no-tensorboard", "--bidirectional", "--epochs", "3"]
+    assert write_options(options_of(CLASSIFY), values) == [
+        "--in-memory",
+        "--no-tensorboard",
+        "--bidirectional",
+        "--epochs",
+        "3",
+    ]
 
 
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
         (["hidden"], "--sweep is 'hidden', expected NAME=V1,V2,... such as hidden=16,32"),
-        (["units=3"], "--sweep units=3: units is no parameter of classify; expected one of data, cell"),
-        (["one-direction=true"], "--sweep one-direction=true: one-direction is no parameter of classify"),
+        (["units=3"], "--sweep units=3: units is not a parameter of classify; expected one of data, cell"),
+        (["one-direction=true"], "--sweep one-direction=true: one-direction is not a parameter of classify"),
         (["hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["hidden=3.5"], "hidden_size is '3.5', expected int"),
         (["patience=none"], "patience is 'none', expected int"),
@@ -255,13 +257,13 @@ def test_switches_are_written_as_options_spell_them():
         (["bidirectional=yes"], "bidirectional is 'yes', expected true or false"),
         (["hidden="], "hidden_size has an empty value, expected int"),
         (["hidden=3,,4"], "hidden_size has an empty value, expected int"),
-        (["clip=1,0.5,1.0"], "--sweep clip=1,0.5,1.0: 1.0 comes twice"),
-        (["hidden=3", "hidden_size=4"], "--sweep hidden_size=4: hidden_size is swept already"),
+        (["clip=1,0.5,1.0"], "--sweep clip=1,0.5,1.0: 1.0 is given twice"),
+        (["hidden=3", "hidden_size=4"], "--sweep hidden_size=4: hidden_size is already swept"),
     ],
 )
 def test_bad_sweeps_are_one_sentence(texts, message):
     with pytest.raises(UsageError) as caught:
-        read_sweep(texts, "classify", DEFAULTS)
+        read_sweep(texts, "classify", options_of(CLASSIFY))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -272,7 +274,7 @@ def test_bad_sweeps_are_one_sentence(texts, message):
         (["--sweep", "hidden=3,x"], "--sweep hidden=3,x: hidden_size is 'x', expected int"),
         (["--sweep", "hidden=3,4", "--hidden", "5"], "hidden_size is given both as an option and in --sweep"),
         (["--sweep", "cell=gru,gruu"], "cell 'gruu' is unknown"),
-        (["--sweep", "hidden=3,4", "--out", "single"], "single: holds a single run, expected a folder for a sweep"),
+        (["--sweep", "hidden=3,4", "--out", "single"], "single: holds a single run, not a sweep; give another --out"),
         (["--jobs", "2"], "--jobs is for sweeps"),
         (["--sweep", "hidden=3,4", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["--config", "bad.toml"], "bad.toml: sweep is 'hidden=3', expected a list"),

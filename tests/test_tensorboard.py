@@ -20,9 +20,9 @@ TAGS = {
 def test_without_the_package_nothing_is_begun(forks, tmp_path):
     waves(tmp_path / "waves.h5")
     line = forks.refused("train", *OPTIONS, cwd=tmp_path)
-    assert line == "error: --tensorboard needs the package tensorboard; expected it installed: pip install tensorboard"
+    assert line == "error: --tensorboard needs TensorBoard: pip install tensorboard"
     line = forks.refused("train", *OPTIONS, "--sweep", "hidden=3,4", cwd=tmp_path)
-    assert "--tensorboard needs the package" in line
+    assert "--tensorboard needs TensorBoard" in line
     assert [path.name for path in tmp_path.iterdir()] == ["waves.h5"]
 
 

@@ -311,7 +311,7 @@ def test_state_does_not_change_later():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tree: {}, "no state of a training run"),
+        (lambda tree: {}, "not the state of a training run"),
         (lambda tree: tree | {"weights": tree["weights"][1:]}, "the state has 261 weights of float32, .* has 262"),
         (lambda tree: tree | {"optimizer": {"velocity": 0}}, r"optimizer remembers \['velocity'\], but Adam"),
     ],
@@ -487,7 +487,12 @@ def test_split_is_stratified_and_keeps_groups_together():
         ({"clip_norm": -1.0}, {}, ValueError, r"clip_norm is -1.0, expected a number in \(0, inf\)"),
         ({"monitor": "loss"}, {}, ValueError, "monitor is 'loss', expected one of None, 'train_loss'"),
         ({"monitor": "validation_loss"}, {}, ValueError, "monitor is 'validation_loss', but fit got no validation"),
-        ({"monitor": "train_accuracy", "loss": "mse"}, {}, ValueError, "but the loss knows no accuracy"),
+        (
+            {"monitor": "train_accuracy", "loss": "mse"},
+            {},
+            ValueError,
+            "monitor is 'train_accuracy', expected one of None, 'train_loss', 'validation_loss'",
+        ),
         ({}, {"epochs": 0}, ValueError, "epochs is 0, expected at least 1"),
         ({}, {"batch_size": 2.5}, TypeError, "batch_size is 2.5, expected a whole number"),
         ({}, {"y": Y[1:]}, ValueError, r"y has shape \(22,\), expected \(23, ...\)"),

@@ -1,4 +1,4 @@
-"""Vectors and the register tile of the Numba backend: errors, special values, every shape; who runs on scalars."""
+"""Vectors and the register tile of the Numba backend: errors, special values, every shape; which cells use scalars."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from fastrnn.testing import TOLERANCES, relative_error
 
 
 def on_vectors(function, x):
-    """The values of a function of the vocabulary, computed on vectors."""
+    """The values of a function for cells, computed on vectors."""
     lanes = vector.BYTES // x.itemsize
     read, write = vector.reader(1, True), vector.writer(1, True)
 
@@ -71,7 +71,7 @@ def test_arithmetic():
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_product_of_every_shape(dtype, apart):
-    """All numbers of rows and vectors of a tile, more than a tile, sums of one block and of many, and none at all."""
+    """All numbers of rows and vectors in a tile, more than one tile, sums of no block, one block and many."""
     rng = np.random.default_rng(0)
     lanes = vector.BYTES // np.dtype(dtype).itemsize
     shapes = [(R, C, 2, 3) for R in range(1, 9) for C in range(1, 10)]

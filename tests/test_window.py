@@ -119,12 +119,12 @@ def test_validation_carries_the_state():
     [
         ([GRU(3, return_sequences=True), Dense(V)], "adam", 0, "window is 0, expected"),
         ([GRU(3, return_sequences=True), Dense(V)], LBFGS(), 5, "window is 5, but LBFGS"),
-        ([GRU(3), Dense(V)], "adam", 5, "gives no output each step; expected None"),
+        ([GRU(3), Dense(V)], "adam", 5, "gives no output at each step; pass None"),
         (
             [GRU(3, return_sequences=True, bidirectional=True), Dense(V)],
             "adam",
             5,
-            "reads sequences from their end too; expected None",
+            "reads sequences from their end too; pass None",
         ),
     ],
 )

@@ -48,7 +48,11 @@ def test_bars_are_the_probabilities_of_the_next_words() -> None:
 
 def test_the_true_word_is_marked_where_it_is_known() -> None:
     figure = plots.next_words(CONTEXTS, WORDS, PROBABILITIES, ["$x$", "zebra", "."])
-    assert [axes.get_xlabel() for axes in figure.axes] == ["then came “$x$”", "then came “zebra”", "then came “.”"]
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "actual next word: “$x$”",
+        "actual next word: “zebra”",
+        "actual next word: “.”",
+    ]
     marked = to_rgb(figure.axes[0].xaxis.label.get_color())
     for axes, true in zip(figure.axes, [1, None, 0], strict=True):
         colours = [to_rgb(bar.get_facecolor()[:3]) for bar in axes.containers[0].patches]
@@ -92,15 +96,15 @@ def test_panels_can_be_read(n: int, context: str) -> None:
 @pytest.mark.parametrize(
     ("contexts", "words", "shape", "message"),
     [
-        ([], [], (0, 0), r"probabilities has shape \(0, 0\) and words rows of \[\], but \(0, k\) was expected of both"),
+        ([], [], (0, 0), r"probabilities has shape \(0, 0\) and words rows of \[\], expected \(0, k\) for 0 contexts"),
         (
             ["a"],
             [["b", "c"]],
             (1, 3),
-            r"probabilities has shape \(1, 3\) and words rows of \[2\], but \(1, k\) was exp",
+            r"probabilities has shape \(1, 3\) and words rows of \[2\], expected \(1, k\) for 1 contexts",
         ),
-        (["a"], [["b"], ["c"]], (2, 1), r"words rows of \[1, 1\], but \(1, k\) was expected of both for 1 contexts"),
-        (["a", "b"], [["b", "c"], ["d"]], (2, 2), r"words rows of \[2, 1\], but \(2, k\)"),
+        (["a"], [["b"], ["c"]], (2, 1), r"words rows of \[1, 1\], expected \(1, k\) for 1 contexts"),
+        (["a", "b"], [["b", "c"], ["d"]], (2, 2), r"words rows of \[2, 1\], expected \(2, k\)"),
         (["a"], [["b", "c"]], (2,), r"probabilities has shape \(2,\) and words"),
     ],
 )
@@ -112,7 +116,7 @@ def test_next_words_refuse_what_does_not_belong_together(
 
 
 def test_next_words_refuse_another_number_of_truths() -> None:
-    with pytest.raises(ValueError, match="there are 2 truths for 3 contexts, but one for each was expected"):
+    with pytest.raises(ValueError, match="there are 2 truths for 3 contexts, expected one for each"):
         plots.next_words(CONTEXTS, WORDS, PROBABILITIES, ["a", "b"])
 
 
@@ -184,14 +188,14 @@ def test_small_vocabularies_and_embeddings(n: int, dimension: int) -> None:
 
 def test_map_refuses_what_does_not_belong_together() -> None:
     vectors, words = groups(2, 3, 4)
-    with pytest.raises(ValueError, match=r"vectors has shape \(6, 4\), but \(5, D\) was expected for 5 words"):
+    with pytest.raises(ValueError, match=r"vectors has shape \(6, 4\), expected \(5, D\) for 5 words"):
         plots.embedding_map(vectors, words[:5])
-    with pytest.raises(ValueError, match=r"vectors has shape \(6,\), but \(6, D\) was expected"):
+    with pytest.raises(ValueError, match=r"vectors has shape \(6,\), expected \(6, D\)"):
         plots.embedding_map(vectors[:, 0], words)
-    with pytest.raises(ValueError, match=r"vectors has shape \(0, 4\), but \(0, D\) was expected"):
+    with pytest.raises(ValueError, match=r"vectors has shape \(0, 4\), expected \(0, D\)"):
         plots.embedding_map(vectors[:0], [])
-    with pytest.raises(ValueError, match=r"counts has shape \(5,\), but \(6,\) was expected for 6 words"):
+    with pytest.raises(ValueError, match=r"counts has shape \(5,\), expected \(6,\) for 6 words"):
         plots.embedding_map(vectors, words, np.ones(5))
     vectors[4, 2] = np.nan
-    with pytest.raises(ValueError, match="vectors is not finite in row 4, '1:1', but numbers were expected"):
+    with pytest.raises(ValueError, match="vectors is not finite in row 4, '1:1', expected finite numbers"):
         plots.embedding_map(vectors, words)

@@ -145,25 +145,28 @@ def changed(key: str, index: Any, value: Any, dtype: Any = None) -> dict[str, np
         (changed("vald", 2, np.inf, float), ": 'vald' is inf in row 2; expected whole numbers"),
         (
             {key: np.clip(array, 1, 4) for key, array in SETS.items()},
-            ": the numbers of words, 1 to 4, may count the 5 words from 0 or from 1; expected first_index to say which",
+            ": the word numbers are 1 to 4, so the 5 words may count from 0 or from 1; set first_index to say which",
         ),
-        ({"traind": TRAIND[:3]}, ": 'traind' has shape (3,); expected (4,), a word for each row of 'trainx'"),
-        ({"traind": np.eye(4, 5)}, ": 'traind' has shape (4, 5); expected (4,), a word for"),
-        ({"testx": SETS["testx"][:, :1]}, ": 'testx' has shape (2, 1); expected 2 columns, as 'trainx' has"),
-        ({"valx": SETS["valx"][:, [0, 1, 1]]}, ": 'valx' has shape (3, 3); expected 2 columns, as 'trainx' has"),
-        ({"trainx": TRAIND}, ": 'trainx' has shape (4,); expected (examples, words before), neither of them 0"),
-        ({"trainx": TRAINX[:0]}, ": 'trainx' has shape (0, 2); expected (examples, words before), neither of them 0"),
-        ({"trainx": np.array(WORDS)[TRAINX]}, ": 'trainx' has dtype <U3; expected the numbers of words"),
-        ({"vald": np.ones(3, bool)}, ": 'vald' has dtype bool; expected the numbers of words"),
+        ({"traind": TRAIND[:3]}, ": 'traind' has shape (3,); expected (4,), one word for each row of 'trainx'"),
+        ({"traind": np.eye(4, 5)}, ": 'traind' has shape (4, 5); expected (4,), one word for"),
+        ({"testx": SETS["testx"][:, :1]}, ": 'testx' has shape (2, 1); expected 2 columns, like 'trainx'"),
+        ({"valx": SETS["valx"][:, [0, 1, 1]]}, ": 'valx' has shape (3, 3); expected 2 columns, like 'trainx'"),
+        ({"trainx": TRAIND}, ": 'trainx' has shape (4,); expected (examples, context words), each axis at least 1"),
+        (
+            {"trainx": TRAINX[:0]},
+            ": 'trainx' has shape (0, 2); expected (examples, context words), each axis at least 1",
+        ),
+        ({"trainx": np.array(WORDS)[TRAINX]}, ": 'trainx' has dtype <U3; expected word numbers"),
+        ({"vald": np.ones(3, bool)}, ": 'vald' has dtype bool; expected word numbers"),
         ({"words": ["a", "b", "c", "b", "a"]}, ": 'words' is 'b' in rows 1 and 3; expected every word once"),
         ({"words": WORDS[:1]}, ": 'words' has dtype <U3 and shape (1,); expected at least two texts, (words,)"),
         ({"words": np.arange(5)}, ": 'words' has dtype int64 and shape (5,); expected at least two texts, (words,)"),
         ({"words": [WORDS]}, ": 'words' has dtype <U3 and shape (1, 5); expected at least two texts, (words,)"),
-        ({"vald": None}, ": has half a validation set, no 'vald', but "),
-        ({"testx": None}, ": has half a test set, no 'testx', but "),
-        ({"traind": None}, ": has half a training set, no 'traind', but "),
-        ({"words": None}, ": has no 'words', but "),
-        ({"trainx": None, "traind": None}, ": has no 'trainx', but "),
+        ({"vald": None}, ": has 'valx' but no 'vald'; expected both or neither"),
+        ({"testx": None}, ": has 'testd' but no 'testx'; expected both or neither"),
+        ({"traind": None}, ": has 'trainx' but no 'traind'; expected both or neither"),
+        ({"words": None}, ": has no 'words'; it has "),
+        ({"trainx": None, "traind": None}, ": has no 'trainx'; it has "),
     ],
     ids=lambda value: value[2:40] if isinstance(value, str) else "",
 )
@@ -239,8 +242,8 @@ def test_text_files(tmp_path: Path) -> None:
         (b"one\ntwo\nthr\xe9e", ": has byte 0xe9 in line 3 (byte 11); expected text in UTF-8"),
         ("é\ntext".encode("utf-16-le"), ": has byte 0xe9 in line 1 (byte 0); expected text in UTF-8"),
         ("é\n\n".encode() + "text".encode("utf-16-le"), ": has byte 0x00 in line 3 (byte 5); expected text in UTF-8"),
-        (b"", ": has no words; expected a text"),
-        (b"\xef\xbb\xbf \n\n", ": has no words; expected a text"),
+        (b"", ": has no words"),
+        (b"\xef\xbb\xbf \n\n", ": has no words"),
     ],
     ids=["latin-1", "utf-16", "utf-16-ascii", "empty", "blank"],
 )
@@ -330,9 +333,7 @@ def test_topics_without_titles_code_and_repetitions(monkeypatch: pytest.MonkeyPa
 
 def test_python_without_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
-    with pytest.raises(
-        DataError, match=r"^this Python comes without pydoc_data\.topics; expected a text of one's own$"
-    ):
+    with pytest.raises(DataError, match=r"^this Python has no module pydoc_data\.topics; use a text of your own$"):
         topics()
 
 
@@ -376,16 +377,16 @@ def test_ngrams_of_a_large_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("sentences", "words", "unknown", "message"),
     [
-        (SENTENCES, [*"bda"], None, "sentence 0 has 'c', none of the 3 words; expected one of these"),
+        (SENTENCES, [*"bda"], None, "sentence 0 has 'c', which is not in the vocabulary; add it"),
         (
             SENTENCES[1:],
             [*"abcd"],
             "?",
-            "sentence 2 has 'e', none of the 4 words; expected one of these, or '?' among them",
+            "sentence 2 has 'e', which is not in the vocabulary; add it, or '?' for all unknown words",
         ),
         (SENTENCES, [*"abcda"], "?", "the vocabulary has 'a' twice; expected every word once"),
-        (SENTENCES[3:], [*"abcde"], "?", "the longest of 2 sentences has 3 words; expected 4 for an n-gram"),
-        ([], [*"abcde"], "?", "the longest of 0 sentences has 0 words; expected 4 for an n-gram"),
+        (SENTENCES[3:], [*"abcde"], "?", "the longest of 2 sentences has 3 words; an n-gram needs 4"),
+        ([], [*"abcde"], "?", "the longest of 0 sentences has 0 words; an n-gram needs 4"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
@@ -408,7 +409,7 @@ def test_what_is_not_sentences() -> None:
             ngrams_of(wrong, [*"abc"], 2)
     with pytest.raises(TypeError, match="sentence 0 is the text 'a sentence of many w', expected a list of words"):
         vocabulary_of("a sentence of many words")
-    with pytest.raises(DataError, match="the sentences have no words; expected some to choose from"):
+    with pytest.raises(DataError, match="the sentences have no words to make a vocabulary of"):
         vocabulary_of([[], []])
     with pytest.raises(ValueError, match="size is 1, expected at least 2"):
         vocabulary_of(SENTENCES, 1)
@@ -435,12 +436,12 @@ def test_every_sentence_is_in_one_part(fractions: tuple[float, float], sizes: tu
 def test_too_few_sentences_for_the_parts() -> None:
     assert list(map(len, split_sentences(SENTENCES[:3]))) == [1, 1, 1]
     with pytest.raises(
-        DataError, match="the text has only 2 sentences; expected at least 3, to hold some out of training"
+        DataError, match="the text has only 2 sentences; expected at least 3, because some are held out"
     ):
         split_sentences(SENTENCES[:2])
     with pytest.raises(DataError, match="the text has only 1 sentence; expected at least 2"):
         split_sentences(SENTENCES[:1], (0, 0.1))
-    with pytest.raises(ValueError, match=r"fractions is \(0.5, 0.5\), expected less than 1 together"):
+    with pytest.raises(ValueError, match=r"fractions is \(0.5, 0.5\), expected a sum below 1"):
         split_sentences(SENTENCES, (0.5, 0.5))
     with pytest.raises(ValueError, match=r"fraction is -0.1, expected a number in \[0, 1\)"):
         split_sentences(SENTENCES, (-0.1, 0.5))

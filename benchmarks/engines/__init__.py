@@ -1,7 +1,7 @@
-"""Everybody who is timed, behind one small interface: an adapter a peer, in a file of its own.
+"""All engines that are timed, behind one small interface: each library has adapters in its own files.
 
-An adapter is made from a problem and a number of threads, which it sets for its own library. Weights, inputs and
-buffers are brought into the peer's favourite layout there, outside of the time.
+An adapter is made from a problem and a number of threads, which it sets for its library. It also converts weights,
+inputs and buffers to the layout that is best for the library, outside of the time.
 """
 
 import importlib
@@ -14,36 +14,41 @@ from fastrnn._typing import Array
 
 
 class LeftOut(RuntimeError):
-    """Raised by an engine that cannot run a problem; says why, and the engine is left out there."""
+    """Raised by an engine that cannot run a problem, with the reason; the engine is then left out."""
 
 
 class Engine(Protocol):
-    """A peer, ready to run one problem. It has no method for a direction that it does not offer."""
+    """An engine, ready to run one problem. It has no method for a direction that it does not offer."""
 
     def __init__(self, problem: AnyProblem, n_threads: int) -> None: ...
 
     def infer(self) -> object:
-        """Run forward, keeping nothing for a backward pass; h of all steps, in the engine's own layout."""
+        """Run a forward pass that keeps nothing for a backward pass; return h of all steps, in the engine's layout."""
 
     def train(self) -> object:
-        """Run forward and backward from the gradient of the final h; gradients of the weights, in its own layout."""
+        """Run a forward pass, and a backward pass from the gradient of the final h.
+
+        Return the gradients of the weights, in the engine's layout.
+        """
 
     def step(self) -> list[Array]:
-        """Run forward by a call for each step, the state carried from one to the next; h (B, H) of every step."""
+        """Run a forward pass with one call for each step, which carries the state; return h (B, H) of every step."""
 
     def cost(self) -> object:
-        """Compute cost and gradient of the sparse autoencoder, in the engine's own layout."""
+        """Compute cost and gradient of the sparse autoencoder, in the engine's layout."""
 
     def epoch(self) -> object:
-        """Train a whole model for an epoch, from the initial weights, batches and optimizer among it."""
+        """Train a whole model for an epoch from the initial weights; this includes batches and optimizer."""
 
     def results(self, direction: str) -> dict[str, Array]:
-        """Return what the direction asks for, in fastrnn's layout: y (B, T, H); of `train` the gradients dWx, dWh, dbx,
-        dbh; of `cost` the cost, dW1, db1, dW2 and db2; of `epoch` the mean loss and the weights by their names.
+        """Run a direction and return its results in fastrnn's layout.
+
+        These are y (B, T, H) for `infer` and `step`; the gradients dWx, dWh, dbx and dbh for `train`; cost, dW1, db1,
+        dW2 and db2 for `cost`; the mean loss and the weights by name for `epoch`.
         """
 
 
-# Name: the module, and the class in it. The first one that can run is what the others are compared with.
+# Name: the module, and the class in it. The others are compared with the first one that can run.
 ENGINES = {
     "native": ("fastrnn_engine", "Native"),
     "numba": ("fastrnn_engine", "Numba"),
@@ -65,7 +70,7 @@ AUTOENCODERS = {
     "jax": ("jax_autoencoder", "JaxAutoencoder"),
 }
 
-# And for the models that are trained for an epoch.
+# The same for the models that are trained for an epoch.
 NGRAMS = {
     "native": ("fastrnn_epochs", "NativeNGram"),
     "numpy": ("numpy_ngram", "NumpyNGram"),
@@ -76,18 +81,18 @@ NGRAMS = {
 TEXTS = {"native": ("fastrnn_epochs", "NativeText"), "torch": ("torch_epochs", "TorchText")}
 SUMS = {"native": ("fastrnn_epochs", "NativeSums"), "torch": ("torch_epochs", "TorchSums")}
 
-# And for cells of one's own.
+# The same for custom cells.
 OWN_CELLS = {
     "numba": ("fastrnn_engine", "Numba"),
     "torch": ("torch_loop_engine", "LoopTorchEngine"),
     "torch-compile": ("torch_compile_engine", "CompiledTorchEngine"),
 }
 
-# By the cells that have engines of their own.
+# Cells whose engines differ from ENGINES.
 OTHERS = {"autoencoder": AUTOENCODERS, "ngram": NGRAMS, "text": TEXTS, "arithmetic": SUMS}
 OTHERS |= dict.fromkeys(OWN, OWN_CELLS)
 
-# The engines that people would use in place of fastrnn, and what they import.
+# The engines that users may choose instead of fastrnn, and what they import.
 PEERS = {
     "torch": ("torch",),
     "torch-packed": ("torch",),
@@ -107,14 +112,14 @@ def load(name: str, cell: str) -> type[Engine]:
     """Return an engine's class for the problems of a cell."""
     engines = offered(cell)
     if name not in engines:
-        kind = "cells of one's own" if cell in OWN else f"the {cell} problems"
+        kind = "custom cells" if cell in OWN else f"the {cell} problems"
         raise LeftOut(f"is not timed with {kind}")
     module, attribute = engines[name]
     return getattr(importlib.import_module(f"benchmarks.engines.{module}"), attribute)
 
 
 def missing(name: str) -> list[str]:
-    """Return what an engine needs and does not find here; nothing is imported, a peer may take seconds to."""
+    """Return what an engine needs and is not installed; import nothing, because to import a peer may take seconds."""
     if name == "native" and backends.native() is None:
         return ["fastrnn's compiled kernels"]
     return [library for library in PEERS.get(name, ()) if find_spec(library) is None]

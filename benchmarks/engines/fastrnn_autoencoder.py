@@ -1,4 +1,4 @@
-"""fastrnn's sparse autoencoder, called as its users call it: packing and allocation are inside of the time."""
+"""fastrnn's sparse autoencoder, called as users call it: the time includes packing and allocation."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from fastrnn._typing import Array
 
 
 class FastrnnAutoencoder:
-    """The cost of one backend."""
+    """Cost and gradient with one backend."""
 
     backend: str
 
     def __init__(self, problem: AutoencoderProblem, n_threads: int) -> None:
         self.problem = problem
-        set_num_threads(n_threads)  # as offered: small problems take fewer
+        set_num_threads(n_threads)  # an upper limit: small problems use fewer
 
     def cost(self) -> Any:
         problem = self.problem

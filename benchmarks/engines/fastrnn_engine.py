@@ -1,10 +1,11 @@
-"""fastrnn, called as its users call it: packing and allocation are inside the time of training.
+"""fastrnn, called as users call it: the time of training includes packing and allocation.
 
-Weights are packed once for inference, as the other libraries do when they load a model.
+For inference the weights are packed once, as the other libraries do when they load a model.
 """
 
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem, equations
 from fastrnn import (
     GRU,
@@ -24,14 +25,14 @@ LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class FastrnnEngine:
-    """The engine of one backend."""
+    """fastrnn with one backend."""
 
     backend: str
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         self.problem, self.cell = problem, equations(problem.cell)
         self.packed = pack(self.cell, problem.weights, backend=self.backend)
-        set_num_threads(n_threads)  # as offered: small problems take fewer
+        set_num_threads(n_threads)  # an upper limit: small problems use fewer
         self.options = {"lengths": problem.lengths, "backend": self.backend}
         self.dstate = (problem.dh, *[None] * (self.cell.n_states - 1))
 
@@ -45,18 +46,18 @@ class FastrnnEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {f"d{name}": value for name, value in self.train()._asdict().items()}
+            return gradients_by_name(self.train())
         return {"y": self.infer()}
 
 
 class Numba(FastrnnEngine):
-    """The kernels that Numba compiles from a cell's equations."""
+    """The kernels that Numba compiles from the equations of a cell."""
 
     backend = "numba"
 
 
 class Native(FastrnnEngine):
-    """The compiled kernels; step by step as a stream."""
+    """The compiled kernels; `step` uses a `Stream`."""
 
     backend = "native"
 

@@ -1,7 +1,7 @@
-"""fastrnn's models, trained for an epoch as its users train them.
+"""fastrnn's models, trained for an epoch as users train them.
 
-`Trainer` draws the order of the examples, takes its batches and sums losses and accuracy; inside of the time, as all
-else is.
+The time includes all that `Trainer` does: it draws the order of the examples, takes the batches and sums losses and
+accuracy.
 """
 
 from typing import Any
@@ -25,13 +25,13 @@ from fastrnn._typing import Array
 
 
 class Native:
-    """A model, and what `Trainer.fit` is given besides inputs and targets."""
+    """A model, and the arguments of `Trainer.fit` besides inputs and targets."""
 
     model: Any
     batches: dict[str, Any]
 
     def __init__(self, problem: EpochProblem, n_threads: int) -> None:
-        set_num_threads(n_threads)  # as offered: small problems take fewer
+        set_num_threads(n_threads)  # an upper limit: small problems use fewer
         self.problem = problem
 
     def epoch(self) -> History:
@@ -59,7 +59,7 @@ class NativeNGram(Native):
 
 
 class NativeText(Native):
-    """The character model, and truncated backpropagation."""
+    """The character model, with truncated backpropagation."""
 
     def __init__(self, problem: TextProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
@@ -70,7 +70,7 @@ class NativeText(Native):
 
 
 class NativeSums(Native):
-    """The encoder and decoder, with teacher forcing."""
+    """The encoder-decoder, with teacher forcing."""
 
     def __init__(self, problem: SumsProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)

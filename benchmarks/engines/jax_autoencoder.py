@@ -1,4 +1,4 @@
-"""The sparse autoencoder in JAX: value and gradient of the cost under jit, weights and examples as arguments."""
+"""The sparse autoencoder in JAX: value and gradient of the cost under jit; weights and examples are arguments."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def cost(weights: Any, x: jax.Array, l2: float, sparsity: float, sparsity_weight
 
 
 class JaxAutoencoder:
-    """One function, compiled at its first call."""
+    """One function, which is compiled at its first call."""
 
     def __init__(self, problem: AutoencoderProblem, n_threads: int) -> None:
         prepare(problem.dtype, n_threads)

@@ -1,10 +1,9 @@
-"""JAX: `lax.scan` under jit, weights as arguments, time first.
+"""JAX: `lax.scan` under jit; weights are arguments, and time is the first axis.
 
-It takes as many threads as the process has CPUs, and nothing else sets them: the process must be pinned before.
+JAX uses as many threads as the process has CPUs, and there is no other setting: pin the process first.
 """
 
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
@@ -13,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
+from benchmarks.timing import seconds_of
 from fastrnn._typing import Array
 
 sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
@@ -40,16 +41,16 @@ STEPS: dict[str, Callable[..., tuple[jax.Array, ...]]] = {"rnn": rnn, "lstm": ls
 
 
 def fused(v: jax.Array, W: jax.Array) -> Gates:
-    """Return the products of all gates, taken at once."""
+    """Return the products of all gates, computed as one product."""
     return jnp.split(v @ W.reshape(len(W), -1), W.shape[1], axis=-1)
 
 
 def gate_by_gate(v: jax.Array, W: jax.Array) -> Gates:
-    """Return the products of all gates, one matrix each."""
+    """Return the products of all gates, with one product for each gate."""
     return [v @ W[:, k] for k in range(W.shape[1])]
 
 
-# How products are taken, and whether that of x is one for all steps, before the scan. None is the fastest everywhere.
+# How products are computed, and whether x has one product for all steps, before the scan. None is always the fastest.
 LAYOUTS: tuple[tuple[Callable[..., Gates], bool], ...] = ((fused, False), (gate_by_gate, False), (fused, True))
 
 
@@ -77,9 +78,9 @@ def forward(
 
 
 def prepare(dtype: str, n_threads: int) -> None:
-    """Set up JAX for a precision; LeftOut where it would take another number of threads."""
+    """Set up JAX for a precision; raise LeftOut if JAX would use another number of threads."""
     if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) != n_threads:
-        raise LeftOut(f"needs a process with {n_threads} CPUs: it knows no number of threads")
+        raise LeftOut(f"needs a process with {n_threads} CPUs: it has no setting for threads")
     jax.config.update("jax_enable_x64", dtype == "float64")
     jax.config.update("jax_platforms", "cpu")
 
@@ -108,19 +109,13 @@ class JaxEngine:
         return self._fastest(jax.grad(loss, argnums=1))
 
     def _fastest(self, function: Callable[..., Any]) -> Callable[[], Any]:
-        """Return the call of a function, compiled with the layout that takes the least time of three calls."""
-
-        def seconds(call: Callable[[], Any]) -> float:
-            start = time.perf_counter()
-            call()
-            return time.perf_counter() - start
-
+        """Compile a function with each layout and return the call of the fastest one, by the best of three calls."""
         calls = []
         for layout in LAYOUTS:
             compiled = jax.jit(partial(function, partial(forward, self.problem.cell, layout)))
             call = partial(self._wait, compiled)
             call()
-            calls.append((min(seconds(call) for _ in range(3)), call))
+            calls.append((min(seconds_of(call) for _ in range(3)), call))
         return min(calls, key=lambda pair: pair[0])[1]
 
     def _wait(self, compiled: Callable[..., Any]) -> Any:
@@ -128,5 +123,5 @@ class JaxEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {name: np.array(d) for name, d in zip(("dWx", "dWh", "dbx", "dbh"), self.train(), strict=True)}
+            return gradients_by_name(map(np.array, self.train()))
         return {"y": self.problem.masked(np.array(self.infer()).swapaxes(0, 1))}

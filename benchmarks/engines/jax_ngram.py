@@ -1,4 +1,4 @@
-"""The next-word model in JAX: a whole epoch as one compiled function, `lax.scan` over its batches."""
+"""The next-word model in JAX: a whole epoch is one compiled function, a `lax.scan` over the batches."""
 
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ def loss(weights: Any, x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def epoch(weights: Any, x: jax.Array, y: jax.Array, order: jax.Array, adam: dict[str, float]) -> Any:
-    """Return the weights after an epoch, and the losses of its batches."""
+    """Return the weights after an epoch, and the losses of the batches."""
     rate, beta1, beta2, epsilon = adam.values()
 
     def batch(state: Any, rows: jax.Array) -> Any:
@@ -41,7 +41,7 @@ def epoch(weights: Any, x: jax.Array, y: jax.Array, order: jax.Array, adam: dict
 
 
 class JaxNGram:
-    """One function, compiled at its first call."""
+    """One function, which is compiled at its first call."""
 
     def __init__(self, problem: NGramProblem, n_threads: int) -> None:
         prepare(problem.dtype, n_threads)

@@ -1,25 +1,26 @@
-"""Keras on TensorFlow: its layers, in a function that TensorFlow compiled."""
+"""Keras on TensorFlow: a Keras layer in a compiled TensorFlow function."""
 
 import os
 from typing import Any
 
 import numpy as np
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from fastrnn._typing import Array
 
-# The layer, and its gates by their place in fastrnn's order (Keras: z r n).
+# The layer, and the places of its gates in fastrnn's order (Keras: z r n).
 LAYERS = {"rnn": ("SimpleRNN", [0]), "lstm": ("LSTM", [0, 1, 2, 3]), "gru": ("GRU", [1, 0, 2])}
 
 
 class KerasEngine:
-    """One layer. Of both ways to compile, XLA is the faster one for inference and the slower one for gradients."""
+    """One layer, compiled with XLA for inference only: XLA is faster there, but slower for gradients."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.case.name != "seeds":
-            raise LeftOut("is timed at the size `seeds` alone")
-        # Only here: TensorFlow takes seconds, and lines of warnings, to be imported.
+            raise LeftOut("is timed at the size `seeds` only")
+        # Imported only when needed: importing TensorFlow takes seconds and prints warnings.
         os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         import keras
         import tensorflow as tf
@@ -53,5 +54,5 @@ class KerasEngine:
         dWx, dWh, db = (gradient.numpy() for gradient in self.train())
         dbx, dbh = db if db.ndim == 2 else (db, db)
         back = np.argsort(self.gates)
-        gradients = zip(("dWx", "dWh", "dbx", "dbh"), (dWx, dWh, dbx, dbh), self.weights, strict=True)
-        return {name: d.reshape(*array.shape)[..., back, :] for name, d, array in gradients}
+        pairs = zip((dWx, dWh, dbx, dbh), self.weights, strict=True)
+        return gradients_by_name(d.reshape(*array.shape)[..., back, :] for d, array in pairs)

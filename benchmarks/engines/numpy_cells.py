@@ -1,4 +1,4 @@
-"""The cells of the NumPy baseline: what a step costs in forward, what the chain costs backward, and the derivatives."""
+"""The cells of the NumPy baseline: a step of the forward pass, a step of the backward pass, and the derivatives."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ add_blocks = np.add.reduce
 
 
 class RNN(Net):
-    """One block, whose place on the tape is h of the step itself."""
+    """One block, whose place on the tape is h of the same step."""
 
     x_gates: ClassVar = [0]
     h_gates: ClassVar = [0]
@@ -50,7 +50,7 @@ class RNN(Net):
 
 
 class LSTM(Net):
-    """Blocks o i f g, and c of the step before, so that [i f] * [g c] are the two terms of the new c."""
+    """The blocks are o i f g and c of the previous step, so that [i f] * [g c] are the two terms of the new c."""
 
     x_gates: ClassVar = [3, 0, 1, 2]
     h_gates: ClassVar = x_gates
@@ -109,7 +109,10 @@ class LSTM(Net):
                 add_blocks(product, axis=0, out=dh)
 
     def _derivatives(self, cut: slice, n_steps: int) -> None:
-        """Fill the derivatives of h by a_o and by c, and of c by a_i, a_f, a_g, from h = o tanh_c, c = i g + f c."""
+        """Fill the derivatives of h with respect to a_o and c, and of c with respect to a_i, a_f and a_g.
+
+        The equations are h = o tanh_c, c = i g + f c.
+        """
         tape, h, terms = self.tape[cut], self.h[1:][cut], self.stretch_terms[:n_steps]
         factors, c_factor = self.factors[:n_steps], self.c_factor[:n_steps]
         o, i, i_f, g, g_c = tape[:, 0], tape[:, 1], tape[:, 1:3], tape[:, 3], tape[:, 3:]
@@ -126,7 +129,7 @@ class LSTM(Net):
 
 
 class GRU(Net):
-    """Blocks ax_n (then n), r, z, ah_n: x has a product in the first three, h in the last three."""
+    """The blocks are ax_n (then n), r, z, ah_n: x has products in the first three, h in the last three."""
 
     x_gates: ClassVar = [2, 0, 1]
     h_gates: ClassVar = [0, 1, 2]
@@ -195,7 +198,10 @@ class GRU(Net):
                 add_blocks(terms, axis=0, out=dh)
 
     def _derivatives(self, cut: slice, n_steps: int) -> None:
-        """Fill the derivatives of h by ax_n, a_r, a_z, ah_n, from h = n + z (h - n), n = tanh(ax_n + r ah_n)."""
+        """Fill the derivatives of h with respect to ax_n, a_r, a_z and ah_n.
+
+        The equations are h = n + z (h - n), n = tanh(ax_n + r ah_n).
+        """
         n, r, z, ah_n = self.tape[cut].swapaxes(0, 1)
         n_factor, r_factor, z_factor, ah_factor = self.factors[:n_steps].swapaxes(0, 1)
         one_minus_z = self.one_minus_z[:n_steps]
@@ -204,7 +210,7 @@ class GRU(Net):
         multiply(n_factor, one_minus_z, n_factor)
         subtract(one_minus_z, n_factor, n_factor)
         multiply(n_factor, r, ah_factor)
-        multiply(ah_factor, ah_n, r_factor)  # that ah_n r (1 - r)
+        multiply(ah_factor, ah_n, r_factor)  # the same times ah_n (1 - r)
         multiply(r_factor, r, z_factor)
         subtract(r_factor, z_factor, r_factor)
         subtract(self.h[cut], n, z_factor)  # (h - n) z (1 - z)

@@ -1,7 +1,8 @@
-"""Pure NumPy, as fast as it gets: `numpy_net.py` says how."""
+"""Pure NumPy, as fast as possible: `numpy_net.py` explains how."""
 
 import threadpoolctl
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from benchmarks.engines.numpy_cells import NETS
@@ -9,7 +10,7 @@ from fastrnn._typing import Array
 
 
 class NumpyEngine:
-    """A net of the cell, NumPy's BLAS held to the number of threads."""
+    """A net of the cell; NumPy's BLAS is limited to the number of threads."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.lengths is not None:
@@ -20,5 +21,5 @@ class NumpyEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            return {f"d{name}": value for name, value in self.net.gradients()._asdict().items()}
+            return gradients_by_name(self.net.gradients())
         return {"y": self.infer().swapaxes(0, 1).copy()}

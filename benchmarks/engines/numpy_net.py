@@ -1,18 +1,19 @@
-"""The baseline: recurrent nets written as well as NumPy allows.
+"""The baseline: recurrent nets, as fast as NumPy can run them.
 
 *Design.*
-1. Weights are merged and lie as the products read them; `Wh` is kept transposed as well, and both biases are one row
-   more of `Wx` beside an input that is always 1.
-2. A step has *blocks* of pre-activations (B, H), so ordered that those which are used alike touch. The arrays of a
-   step are contiguous: setting up a strided operation takes NumPy five times as long as a small one itself. Products
-   over blocks are one stacked `matmul`, whose small matrices take OpenBLAS's path without packing.
-3. sigmoid(a) = 0.5 + 0.5 tanh(a / 2), the half being part of the weights, which is exact: one tanh for all sigmoids,
-   and in the LSTM for all gates (NumPy's tanh is faster than its exp with a division).
-4. Whatever does not wait for the step before is done for many steps at once, in stretches that stay in the cache: the
-   product of the input, and all derivatives. What is left of backward in a step is the chain through h (and c).
+1. Weights are merged and stored in the order in which the products read them; `Wh` is stored transposed as well. The
+   biases are an additional row of `Wx`, for an additional input that is always 1.
+2. A step has *blocks* of pre-activations (B, H). Blocks with the same operations are neighbours. The arrays of a step
+   are contiguous: to set up a strided operation takes NumPy five times as long as a small operation itself. The
+   products of all blocks are one stacked `matmul`, whose matrices are so small that OpenBLAS does not pack them.
+3. sigmoid(a) = 0.5 + 0.5 tanh(a / 2), where the factor in a / 2 is part of the weights, which is exact. So there is one
+   tanh for all sigmoids, and in the LSTM for all gates (NumPy's tanh is faster than its exp with a division).
+4. All that does not depend on the previous step is computed for many steps at once, in stretches that stay in the
+   cache: the product of the input, and all derivatives. In the backward pass, a step computes only the chain through h
+   (and c).
 5. Weight gradients are one product over all T B rows.
-6. Every array, and every view of a step, is made once; all operations write in place. A step costs Python 9 calls
-   in the forward pass of the LSTM and 7 backward, and nothing else.
+6. Every array, and every view of a step, is made once; all operations write in place. A step of the LSTM is 9 calls
+   from Python in the forward pass and 7 in the backward pass, and nothing else.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,14 +28,14 @@ from fastrnn._typing import Array
 CACHE = 1 << 18  # bytes of pre-activations in one stretch of steps: a quarter of a common second-level cache
 
 Views = tuple[Array, ...]
-Stretch = tuple[Array, Array, list[Views]]  # x, where its product goes, and the views of each step
+Stretch = tuple[Array, Array, list[Views]]  # x, the array for its product, and the views of each step
 
 
 class Net:
-    """What the cells share: the layout of weights and buffers, stretches of steps, and weight gradients.
+    """The base of all cells: the layout of weights and buffers, stretches of steps, and weight gradients.
 
-    `x_gates` and `h_gates` name the gates (by their place on the axis G) of the blocks that get a product of x and of
-    h: the first and the last blocks of a step. A tape is (steps, blocks, B, H), deltas are (blocks, T, B, H).
+    The first blocks of a step get a product of x, the last ones a product of h. `x_gates` and `h_gates` list the gates
+    of these blocks, by their place on the axis G. A tape is (steps, blocks, B, H), deltas are (blocks, T, B, H).
     """
 
     x_gates: ClassVar[list[int]]
@@ -49,7 +50,7 @@ class Net:
         G, H = weights.bx.shape
         self.size, self.dtype, self.final_dh = (B, T, H), x.dtype, dh
         self.half = self.array()
-        self.half[...] = 0.5  # as an array: a Python number would be converted by every call
+        self.half[...] = 0.5  # as an array: every call would convert a Python number
         scale = np.ones((G, 1), x.dtype)
         scale[self.sigmoids] = 0.5
 
@@ -70,16 +71,16 @@ class Net:
         self.factors = self.array(self.stretch, self.blocks, B, H)
 
     def array(self, *shape: int) -> Array:
-        """Return zeros: memory that is there before the first call."""
+        """Return zeros, so that the memory is there before the first call."""
         return np.zeros(shape, self.dtype)
 
     @staticmethod
     def bias(weights: Weights) -> Array:
-        """Return the biases (G, H) that go with x."""
+        """Return the biases (G, H) that belong to x."""
         return weights.bx + weights.bh
 
     def views(self, t: int, now: int, after: int) -> Views:
-        """Return what `forward` needs at step t, kept on the tape at `now`; the next step's place is `after`."""
+        """Return the views that `forward` needs at step t; on the tape, this step is at `now`, the next at `after`."""
         raise NotImplementedError
 
     def forward(self, stretches: Iterable[Stretch]) -> None:
@@ -96,7 +97,7 @@ class Net:
         yield from (slice(*pair) for pair in pairwise([*range(0, T, self.stretch), T]))
 
     def stretches(self, tape: Array, length: int) -> list[Stretch]:
-        """Return the stretches of a forward pass whose tape has `length` steps, used in turn when they are too few."""
+        """Return the stretches of a forward pass; its tape has `length` steps, which are used again if T is larger."""
         place = [t % length for t in range(self.size[1] + 1)]
         return [
             (
@@ -113,7 +114,7 @@ class Net:
         return self.h[1:]
 
     def train(self) -> tuple[Array, Array]:
-        """Return the gradients of Wx, the bias among them, and of Wh, by blocks."""
+        """Return the gradients of Wx, which includes the bias, and of Wh, by blocks."""
         self.forward(self.training)
         self.backward()
         B, T, H = self.size
@@ -123,11 +124,11 @@ class Net:
         return self.dWx, self.dWh
 
     def gradients(self) -> Weights:
-        """Return the gradients of a training call in fastrnn's layout."""
+        """Run a training call and return the gradients in fastrnn's layout."""
         dWx, dWh = self.train()
         dWx = dWx[np.argsort(self.x_gates)].swapaxes(0, 1)
         return Weights(dWx[:-1], dWh[np.argsort(self.h_gates)].swapaxes(0, 1), dWx[-1], self.dbh(dWx[-1]))
 
     def dbh(self, dbx: Array) -> Array:
-        """Return the gradient of the biases that go with h."""
+        """Return the gradient of the biases that belong to h."""
         return dbx

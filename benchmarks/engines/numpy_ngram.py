@@ -1,12 +1,12 @@
-"""The baseline: an epoch of the next-word model, written as well as NumPy allows.
+"""The baseline: an epoch of the next-word model, as fast as NumPy can do it.
 
 *Design.*
-1. Parameters, gradients and Adam's means are flat vectors, and the matrices views of them: products write into the
-   gradients, and the optimizer goes over all of it in blocks that stay in the cache.
-2. Every array is made once; all operations write in place.
+1. Parameters, gradients and the means of Adam are flat vectors, and the matrices are views of them. Products write into
+   the gradients, and the optimizer goes over the vectors in blocks that stay in the cache.
+2. Every array is allocated once; all operations write in place.
 3. sigmoid(a) = 0.5 + 0.5 tanh(a / 2): NumPy's tanh is faster than its exp with a division.
-4. The gradient of the embedding sums rows of equal words, which are sorted to stand together: `add.at` takes several
-   times as long.
+4. For the gradient of the embedding, rows are sorted by word, and the rows of each word are summed: `add.at` takes
+   several times as long.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ CACHE = 1 << 15  # numbers of each vector in one block of the optimizer
 
 
 class NumpyNGram:
-    """A net with buffers for one batch; NumPy's BLAS is held to the number of threads."""
+    """A net with buffers for one batch; NumPy's BLAS is limited to the number of threads."""
 
     def __init__(self, problem: NGramProblem, n_threads: int) -> None:
         threadpoolctl.threadpool_limits(n_threads, user_api="blas")
@@ -39,7 +39,7 @@ class NumpyNGram:
         self.ones, self.each = np.ones(case.B, problem.dtype), np.arange(case.B)
 
     def _views(self, vector: Array) -> list[Array]:
-        """Return the matrices in a vector."""
+        """Return the matrices in a vector, as views."""
         shapes = [W.shape for W in self.problem.weights.values()]
         ends = np.cumsum([W.size for W in self.problem.weights.values()])[:-1]
         return [part.reshape(shape) for part, shape in zip(np.split(vector, ends), shapes, strict=True)]

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a model of one recurrent operator, float32 inference; inputs and outputs are bound, which is faster."""
+"""ONNX Runtime: float32 inference with one recurrent operator; inputs and outputs are bound, which is faster."""
 
 from typing import Any
 
@@ -11,23 +11,26 @@ from benchmarks.engines import LeftOut
 from fastrnn._typing import Array
 from fastrnn.cells import get_cell
 
-# The operator, its gates by their place in fastrnn's order (ONNX: i o f g; z r n), and its attributes.
+# The operator, the places of its gates in fastrnn's order (ONNX: i o f g; z r n), and its attributes.
 OPERATORS: dict[str, tuple[str, list[int], dict[str, int]]] = {
     "rnn": ("RNN", [0], {}),
     "lstm": ("LSTM", [0, 3, 1, 2], {}),
     "gru": ("GRU", [1, 0, 2], {"linear_before_reset": 1}),
 }
-OPSET, IR_VERSION = 14, 8  # what the operators need; older than any runtime in use
+OPSET, IR_VERSION = 14, 8  # what the operators need; every runtime in use is newer
 
 
 def model(problem: Problem, steps: int) -> bytes:
-    """Return a model of so many steps, time first: x, states and lengths in, h of all steps and final states out."""
+    """Return a model with the given number of steps; time is the first axis.
+
+    Its inputs are x, the states and the lengths; its outputs are h of all steps and the final states.
+    """
     case = problem.case
     operator, gates, attributes = OPERATORS[problem.cell]
     states = get_cell(problem.cell).states
 
     def rows(array: Array) -> Array:
-        """Gates, in ONNX's order, and units as rows."""
+        """Return one row for each gate, in ONNX's order, and unit."""
         return np.ascontiguousarray(array[..., gates, :].reshape(-1, len(gates) * case.H).T)[None]
 
     Wx, Wh, bx, bh = map(rows, problem.weights)
@@ -54,11 +57,11 @@ def model(problem: Problem, steps: int) -> bytes:
 
 
 class OnnxRuntimeEngine:
-    """A session; step by step, one of a one-step model, whose states alternate between two buffers."""
+    """A session; `step` uses a model of one step, whose states alternate between two buffers."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.dtype != "float32":
-            raise LeftOut("its recurrent operators know float32 alone")
+            raise LeftOut("its recurrent operators support float32 only")
         case = problem.case
         self.problem = problem
         self.steps = 1 if "step" in case.directions else case.T
@@ -75,7 +78,7 @@ class OnnxRuntimeEngine:
         self.bindings = [self._bind(*self.states), self._bind(*self.states[::-1])]
 
     def _bind(self, state: Array, new_state: Array) -> Any:
-        """Bind arrays of ours, which ONNX Runtime reads and writes in place."""
+        """Bind our arrays, which ONNX Runtime reads and writes in place."""
         binding = self.session.io_binding()
         inputs = {"x": self.inputs} | dict(zip(get_cell(self.problem.cell).states, state, strict=True))
         if self.problem.lengths is not None:

@@ -1,4 +1,4 @@
-"""The sparse autoencoder in PyTorch: the cost in eager mode, as its users write it, and autograd."""
+"""The sparse autoencoder in PyTorch: the cost in eager mode, as users write it, and autograd."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastrnn._typing import Array
 
 
 class TorchAutoencoder:
-    """Matrices lie as fastrnn's: this is a little faster here than `linear`, which wants them transposed."""
+    """Matrices have fastrnn's layout: `addmm` is a little faster here than `linear`, which needs them transposed."""
 
     def __init__(self, problem: AutoencoderProblem, n_threads: int) -> None:
         torch.set_num_threads(n_threads)

@@ -1,9 +1,10 @@
-"""PyTorch's compiler: the steps between two calls of Python as one compiled function.
+"""PyTorch's compiler: several steps in one compiled function.
 
-*Design.* Compiling `nn.LSTM`, `nn.GRU` or `nn.RNN` runs the stock kernels as before. A loop over all of T is unrolled,
-and 150 steps take longer to compile than people wait; the compiler refuses its own `scan` with gradients of the
-weights. So the loop is cut into stretches. With one step in each it took 1.2 times as long as with ten, and with
-twenty-five the same, after twice the time to compile. The product of x is one for all steps, before the loop.
+*Design.* Compiling `nn.LSTM`, `nn.GRU` or `nn.RNN` changes nothing: the stock kernels run as before. The compiler
+unrolls a loop over all of T, and 150 steps take longer to compile than users wait; it refuses its own `scan` with
+gradients of the weights. So the loop is cut into stretches of ten steps. Stretches of one step took 1.2 times as long;
+stretches of twenty-five took the same time, and twice as long to compile. One product of x for all steps comes before
+the loop.
 """
 
 from typing import Any
@@ -39,9 +40,9 @@ STEPS: dict[str, Step] = {"rnn": rnn, "lstm": lstm, "gru": gru, **OWN_STEPS}
 
 
 class CompiledTorchEngine(TorchEngine):
-    """Stretches of steps, compiled."""
+    """Compiled stretches of steps."""
 
-    step: Any = None  # a call a step would be another function
+    step: Any = None  # one call for each step would need another function
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         super().__init__(problem, n_threads)

@@ -1,4 +1,4 @@
-"""PyTorch: its stock modules in eager mode (oneDNN where it has a path), weights already its own."""
+"""PyTorch: the stock modules in eager mode (oneDNN where PyTorch uses it); the weights are copied in beforehand."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from benchmarks.agreement import gradients_by_name
 from benchmarks.cases import Problem
 from benchmarks.engines import LeftOut
 from fastrnn._typing import Array
@@ -13,11 +14,16 @@ from fastrnn._typing import Array
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 
 
-class TorchEngine:
-    """One layer, batch first; its gate orders are fastrnn's, its matrices are transposed.
+def transposed(weights: Array) -> torch.Tensor:
+    """Return the weights of all gates as PyTorch stores them: as one matrix, transposed."""
+    return torch.from_numpy(np.ascontiguousarray(weights.reshape(*weights.shape[:-2], -1).T))
 
-    For a cell that PyTorch has no module of, there are the parameters alone, and a subclass has `forward`. A ragged
-    batch is run to its longest row, and each row's own last h is picked from all.
+
+class TorchEngine:
+    """One layer, batch first; gates have the same order as in fastrnn, matrices are transposed.
+
+    If PyTorch has no module for the cell, this class holds only the parameters, and a subclass defines `forward`. A
+    ragged batch runs to the end of its longest row, and the final h of each row is selected from h of all steps.
     """
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
@@ -25,8 +31,7 @@ class TorchEngine:
         case = problem.case
         self.problem = problem
         self.shapes = [array.shape for array in problem.weights]
-        Wx, Wh, bx, bh = (array.reshape(*array.shape[:-2], -1).T for array in problem.weights)
-        matrices = [torch.from_numpy(np.ascontiguousarray(array)) for array in (Wx, Wh, bx, bh)]
+        matrices = [transposed(array) for array in problem.weights]
         self.module: Any
         if problem.cell in MODULES:
             self.module = MODULES[problem.cell](case.I, case.H, batch_first=True, dtype=getattr(torch, problem.dtype))
@@ -71,15 +76,15 @@ class TorchEngine:
 
     def results(self, direction: str) -> dict[str, Array]:
         if direction == "train":
-            gradients = zip(("dWx", "dWh", "dbx", "dbh"), self.train(), self.shapes, strict=True)
-            return {name: d.numpy().T.reshape(shape) for name, d, shape in gradients}
+            pairs = zip(self.train(), self.shapes, strict=True)
+            return gradients_by_name(d.numpy().T.reshape(shape) for d, shape in pairs)
         if direction == "step":
             return {"y": np.stack(self.step(), axis=1)}
         return {"y": self.problem.masked(self.infer().numpy())}
 
 
 class PackedTorchEngine(TorchEngine):
-    """Ragged batches as PyTorch packs them, so that it does no step beyond a row's end; sorted and packed before."""
+    """Ragged batches, packed so that PyTorch computes no padding; sorting and packing are outside of the time."""
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
         if problem.lengths is None:

@@ -1,4 +1,4 @@
-"""Whole models in PyTorch, eager mode, as its users write them: the fused Adam, and batches by index."""
+"""Whole models in PyTorch, in eager mode, as users write them: fused Adam, and batches by index."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,13 +10,17 @@ from torch._inductor import config
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_of
+from benchmarks.engines.torch_engine import transposed
+from benchmarks.epochs import PADDING, EpochProblem, NGramProblem, SumsProblem, TextProblem, lstm_named, lstm_of
 from fastrnn import Weights
 from fastrnn._typing import Array
 
 
 class TorchEpoch(ABC):
-    """An epoch from the initial weights on: `parameters` are those of `initial`, and each of `losses` an update."""
+    """An epoch that starts from the initial weights.
+
+    `initial` holds the initial values of `parameters`, in the same order. Each of `losses` gives one update.
+    """
 
     initial: list[torch.Tensor]
     parameters: list[torch.Tensor]
@@ -28,7 +32,7 @@ class TorchEpoch(ABC):
 
     @abstractmethod
     def losses(self) -> Iterator[tuple[torch.Tensor, int | torch.Tensor]]:
-        """Yield the loss of each batch, and its weight in the mean."""
+        """Yield the loss of each batch, and its weight in the mean loss."""
 
     def epoch(self) -> torch.Tensor:
         with torch.no_grad():
@@ -57,7 +61,10 @@ class TorchEpoch(ABC):
 
 
 class TorchNGram(TorchEpoch):
-    """Matrices lie as fastrnn's: `addmm` is a little faster here than `linear`, which wants them transposed."""
+    """The next-word model.
+
+    Matrices have fastrnn's layout: `addmm` is a little faster here than `linear`, which needs them transposed.
+    """
 
     def __init__(self, problem: NGramProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
@@ -81,7 +88,7 @@ class TorchNGram(TorchEpoch):
 
 
 class CompiledTorchNGram(TorchNGram):
-    """The loss, and so its gradient, as compiled functions; compiling Adam's step with them made them no faster."""
+    """The same with a compiled loss and gradient; to compile the step of Adam with them made nothing faster."""
 
     def __init__(self, problem: NGramProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
@@ -90,7 +97,7 @@ class CompiledTorchNGram(TorchNGram):
 
 
 class TorchLSTMs(TorchEpoch):
-    """One LSTM or several, and a linear layer: its stock modules. Symbols become one-hot rows, which these want."""
+    """One or more LSTMs and a linear layer, all stock modules. Symbols become one-hot rows, as these modules need."""
 
     def __init__(self, problem: TextProblem | SumsProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)
@@ -100,21 +107,20 @@ class TorchLSTMs(TorchEpoch):
         self.lstms = self.modules(dtype)
         self.linear = torch.nn.Linear(H, V, dtype=dtype)
         self.parameters = [weight for module in (*self.lstms, self.linear) for weight in module.parameters()]
-        gates = [matrix for name in problem.inputs for matrix in lstm_of(problem.weights, name)]
-        matrices = [array.reshape(*array.shape[:-2], -1).T for array in gates]
-        last = [problem.weights["W"].T, problem.weights["b"]]
-        self.initial = [torch.from_numpy(np.ascontiguousarray(matrix)) for matrix in (*matrices, *last)]
+        gates = [transposed(array) for name in problem.inputs for array in lstm_of(problem.weights, name)]
+        W, b = np.ascontiguousarray(problem.weights["W"].T), problem.weights["b"]
+        self.initial = [*gates, torch.from_numpy(W), torch.from_numpy(b)]
 
     @abstractmethod
     def modules(self, dtype: torch.dtype) -> list[torch.nn.LSTM]:
-        """Return the modules, whose parameters are those of the LSTMs in their order."""
+        """Return the modules; their parameters are those of the LSTMs, in the same order."""
 
     def weights(self) -> dict[str, Array]:
         arrays = iter([parameter.detach().numpy() for parameter in self.parameters])
-        found = {}
+        found: dict[str, Array] = {}
         for name in self.problem.inputs:
-            for part, initial in zip(Weights._fields, lstm_of(self.problem.weights, name), strict=True):
-                found[f"{name}.{part}"] = next(arrays).T.reshape(initial.shape)
+            initial = lstm_of(self.problem.weights, name)
+            found |= lstm_named(name, Weights(*(next(arrays).T.reshape(array.shape) for array in initial)))
         return found | {"W": next(arrays).T.copy(), "b": next(arrays).copy()}
 
 
@@ -134,7 +140,7 @@ class TorchText(TorchLSTMs):
 
 
 class TorchSums(TorchLSTMs):
-    """The encoder and decoder; questions are packed, so that each row's state is that after its own last symbol."""
+    """The encoder-decoder; questions are packed, so that the state of each row is the one after its last symbol."""
 
     def __init__(self, problem: SumsProblem, n_threads: int) -> None:
         super().__init__(problem, n_threads)

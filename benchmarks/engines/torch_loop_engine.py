@@ -1,6 +1,6 @@
-"""PyTorch: a cell of one's own as its users write it, a loop over time in eager mode, and autograd.
+"""PyTorch: a custom cell as users write it, with a loop over time in eager mode, and autograd.
 
-The product of x is one for all steps, before the loop; `lerp` does in one call what equations say in four.
+One product of x for all steps comes before the loop. `lerp` does in one call what takes four calls in the equations.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ STEPS: dict[str, Step] = {"mgu": mgu, "coupled": coupled}
 
 
 class LoopTorchEngine(TorchEngine):
-    """A step a call, all rows of the same length."""
+    """One call for each step; all rows must have the same length."""
 
     step: Any = None  # not timed
 

@@ -1,17 +1,18 @@
-# The sparse autoencoder: two dense layers, which are nets of one step, and what lies between them.
+# The sparse autoencoder: two dense layers, which are nets of one step, and the work between them.
 #
 # Design
-# 1. Two passes over chunks of examples, whose bounds follow from their number alone: the activations of the hidden
-#    layer, whose means the penalty needs; then output, error, deltas of both layers and the gradients of the weights,
-#    while all of that is in the cache. Of what is as large as the examples nothing but the activations is stored.
-# 2. Chunks belong to shards, as many as there are examples for, and each shard has gradients of its own, which are
-#    added in the end in the order of the shards: threads take whole shards and never wait, and yet every gradient is
-#    one sum in one order, the same bits for any number of threads.
+# 1. There are two passes over chunks of examples. The bounds of the chunks depend only on the number of examples. The
+#    first pass computes the activations of the hidden layer, because the penalty needs their means. The second computes
+#    the output, the error, the deltas of both layers and the weight gradients of a chunk while all of them are in
+#    cache. Of the arrays that are as large as the examples only the activations are stored.
+# 2. Chunks are grouped into shards; their number depends on the number of examples. Each shard has its own gradients,
+#    and at the end these are added in the order of the shards. Threads take whole shards and never wait, and still
+#    every gradient is one sum in one order: the same bits for any number of threads.
 
 cdef enum:
-    CHUNK = 96                           # examples, at most: their deltas of one group stay in L1
+    CHUNK = 96                           # examples, at most: the deltas of one of their groups stay in L1
     SHARDS = 16                          # at most
-    PARTS = 8                            # of a chunk, for each of which a part of the next one is asked for
+    PARTS = 8                            # per chunk: with each, a part of the next chunk is prefetched
 
 cdef extern from *:
     """
@@ -20,23 +21,23 @@ cdef extern from *:
     void prefetch(const void* p) nogil
 
 
-cdef struct Passes:                      # of one call, for all threads
-    int N, F, rows, chunks, shards       # rows: examples of a chunk, but for the last one
+cdef struct Passes:                      # one call; all threads share it
+    int N, F, rows, chunks, shards       # rows: examples in a chunk; the last one may have fewer
     const real* x                        # (N, F)
     const Net* hidden
     const Net* output
     vec* h                               # (N, ld of the hidden layer)
     vec* sums                            # (chunks, ld of the hidden layer) of h
-    const vec* slope                     # (ld of the hidden layer,) what each example's dh begins with
-    float64* errors                      # (chunks,) squared
+    const vec* slope                     # (ld of the hidden layer,) where the dh of each example starts
+    float64* errors                      # (chunks,) squared errors
     vec* scratch                         # (threads, scratch_size)
     vec* gradients                       # (shards, gradients_size)
     Py_ssize_t scratch_size, gradients_size
-    int next                             # chunk or shard
+    int next                             # the next chunk or shard
 
 
 cdef void fetch_ahead(const Passes* p, Py_ssize_t r0, int part, int parts) noexcept nogil:
-    """Ask for a part of the examples of the chunk that begins there: they come from memory while products run."""
+    """Prefetch a part of the chunk that begins at row r0: it comes from memory while products run."""
     cdef Py_ssize_t size = min(<Py_ssize_t> p.rows, p.N - r0) * p.F
     cdef Py_ssize_t i = size * part // parts, end = size * (part + 1) // parts
     while i < end:
@@ -45,7 +46,7 @@ cdef void fetch_ahead(const Passes* p, Py_ssize_t r0, int part, int parts) noexc
 
 
 cdef void hidden_thread(void* job, int thread) noexcept nogil:
-    """What each thread of the first pass does: chunks of the hidden layer, and the sums of their activations."""
+    """What each thread of the first pass does: compute chunks of the hidden layer, and sum their activations."""
     cdef Passes* p = <Passes*> job
     cdef Py_ssize_t ld = p.hidden.ld, r0
     cdef int r, k, i = take_number(&p.next)
@@ -71,7 +72,7 @@ cdef void hidden_thread(void* job, int thread) noexcept nogil:
 
 
 cdef float64 output_deltas(const Net* n, int rows, const vec* x_hat, const real* x, real scale, vec* d) noexcept nogil:
-    """Leave the deltas of the output, 0 in the padding, and return the sum of the squares of x_hat - x."""
+    """Write the deltas of the output, with zeros in the padding; return the sum of the squares of x_hat - x."""
     cdef float64 total = 0
     cdef vec error, squares
     cdef Py_ssize_t group = <Py_ssize_t> rows * PANEL
@@ -97,7 +98,7 @@ cdef inline int first_chunk(const Passes* p, int shard) noexcept nogil:
 
 
 cdef void shard_thread(void* job, int thread) noexcept nogil:
-    """What each thread of the second pass does: whole shards, chunk by chunk."""
+    """What each thread of the second pass does: take whole shards, chunk by chunk."""
     cdef Passes* p = <Passes*> job
     cdef const Net* hidden = p.hidden
     cdef const Net* output = p.output
@@ -111,8 +112,7 @@ cdef void shard_thread(void* job, int thread) noexcept nogil:
     cdef int i, k, r, item, items, s = take_number(&p.next)
     cdef int32_t rows
     cdef Net first, second
-    cdef Left deltas
-    cdef unsigned long mode
+    cdef uint64_t mode
     while s < p.shards:
         gradients = p.gradients + s * p.gradients_size
         memset(gradients, 0, p.gradients_size * VECTOR_BYTES)
@@ -131,9 +131,8 @@ cdef void shard_thread(void* job, int thread) noexcept nogil:
             for r in range(rows):
                 for k in range(hidden.ld):
                     dh[r * hidden.ld + k] = p.slope[k]
-            deltas.p = <const real*> d_output
-            deltas.segment = <Py_ssize_t> rows * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
-            add_backward(&second, rows, dh, hidden.ld, hidden.ld, deltas, second.wx_t, second.x_width)
+            add_backward(&second, rows, dh, hidden.ld, hidden.ld, deltas_at(&second, d_output), second.wx_t,
+                         second.x_width)
             restore_denormals(mode)
             backward_rows(&first, 0, 1, 0, rows)
             items = work_items(&first)
@@ -146,7 +145,7 @@ cdef void shard_thread(void* job, int thread) noexcept nogil:
 
 
 cdef class TwoPasses:
-    """`autoencoder` calls it, and `finish` once."""
+    """The two passes: making this object does the first, `finish` does the second. Call `finish` once."""
     cdef Packed hidden, output
     cdef Memory h, wx_t
     cdef object x
@@ -169,7 +168,7 @@ cdef class TwoPasses:
         p.chunks = (p.N + CHUNK - 1) // CHUNK
         p.rows = (p.N + p.chunks - 1) // p.chunks
         p.chunks = (p.N + p.rows - 1) // p.rows
-        p.shards = max(1, min(<int> SHARDS, p.chunks, p.N // n.H))  # their gradients no larger than x
+        p.shards = max(1, min(<int> SHARDS, p.chunks, p.N // n.H))  # so that all gradients are no larger than x
         self.h = Memory(p.N * n.ld)
         p.h = self.h.take(0)
         cdef Memory sums = Memory(p.chunks * n.ld)
@@ -220,6 +219,6 @@ cdef class TwoPasses:
 
 
 def autoencoder(W1, b1, W2, b2, x, int n_threads):
-    """Return the mean activations (H,), and what computes the squared error and the gradients."""
+    """Return the mean activations (H,), and the function that computes the squared error and the gradients."""
     passes = TwoPasses(W1, b1, W2, b2, x, n_threads)
     return passes.means, passes.finish

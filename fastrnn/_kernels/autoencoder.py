@@ -1,7 +1,7 @@
 """Cost and gradient of the sparse autoencoder (A. Ng, "Sparse autoencoder", CS294A lecture notes).
 
-The penalty wants the mean activations of the whole batch before backward begins, and so a backend makes two passes:
-the hidden layer of all examples, then all the rest.
+The penalty needs the mean activations of the whole batch before the backward pass can begin. So a backend makes two
+passes: the first computes the hidden layer of all examples, the second everything else.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,13 @@ from fastrnn._kernels.threads import choose_threads
 from fastrnn._typing import Array
 from fastrnn.cells.rnn import RNN_SIGMOID
 
-# How near to 0 and 1, where the penalty has its poles, a mean activation may come: by the bytes of a number.
+# Mean activations are kept this far away from 0 and 1, where the penalty is infinite. By the size of a number in bytes.
 MARGINS = {4: 1e-7, 8: 1e-15}
 
 Gradients = tuple[Array, Array, Array, Array]
-# From (W1, b1, W2, b2, x, n_threads) to the mean activations (H,), and the second pass: from what the penalty adds to
-# the gradient of every example's activations (H,) to the squared error and the gradients.
+# The first pass takes (W1, b1, W2, b2, x, n_threads), and returns the mean activations (H,) and the second pass. The
+# second pass takes what the penalty adds to the gradient of the activations of each example (H,), and returns the
+# squared error and the gradients.
 Passes = Callable[[Array, Array, Array, Array, Array, int], tuple[Array, Callable[[Array], tuple[Any, Gradients]]]]
 
 
@@ -37,7 +38,7 @@ class AutoencoderWeights(NamedTuple):
     b1 : ndarray (H,)
         Bias of the hidden layer.
     W2 : ndarray (H, F) or None
-        Weights of the output; None ties them to the hidden layer's, ``W2 = W1.T``.
+        Weights of the output. None ties them to the weights of the hidden layer, ``W2 = W1.T``.
     b2 : ndarray (F,)
         Bias of the output.
     """
@@ -65,21 +66,21 @@ def sparse_autoencoder_cost(
 
         J = 1 / (2 N) sum (x_hat - x)^2 + l2 / 2 (sum W1^2 + sum W2^2) + sparsity_weight sum KL(sparsity || rho)
 
-    Tied weights are counted once in the second term. Means are kept 1e-7 (float32) or 1e-15 (float64) away from 0 and
-    1, and the gradient is taken there, so that a unit which is never active is pushed back.
+    Tied weights count once in the second term. Means are kept 1e-7 (float32) or 1e-15 (float64) away from 0 and 1. The
+    gradient is computed at the value that is kept, so a unit that is never active is pushed back.
 
     Parameters
     ----------
     weights : AutoencoderWeights
         The weights.
     x : ndarray (N, F)
-        Examples in the dtype of the weights, within 0..1 if they are to be reconstructed.
+        Examples in the dtype of the weights. Only values in 0..1 can be reconstructed.
     l2 : float
         Weight of the squared weights.
     sparsity : float
-        The mean activation that each hidden unit should have, in (0, 1).
+        The desired mean activation of each hidden unit, in (0, 1).
     sparsity_weight : float
-        Weight of the penalty for other means.
+        Weight of the penalty for a different mean activation.
     n_threads, backend
         As in `recurrent_forward`.
 
@@ -88,9 +89,9 @@ def sparse_autoencoder_cost(
     cost : float
         J.
     parts : dict
-        The terms of J, weighted, that sum to it: ``reconstruction``, ``l2`` and ``sparsity``.
+        The weighted terms of J, whose sum is J: ``reconstruction``, ``l2`` and ``sparsity``.
     gradients : AutoencoderWeights
-        Gradients of the weights; W2 is None where that of the weights was.
+        Gradients of the weights. W2 is None if the W2 of the weights was None.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def sparse_autoencoder_cost(
 
 
 def check_weights(weights: Any) -> AutoencoderWeights:
-    """Return weights whose shapes fit together."""
+    """Return the weights; refuse them if their shapes do not fit together."""
     if not isinstance(weights, tuple) or len(weights) != 4:
         raise TypeError(f"weights must be a fastrnn.AutoencoderWeights, but is {type(weights).__name__}")
     W1, b1, W2, b2 = weights
@@ -142,7 +143,7 @@ def cost_of(
     sparsity_weight: float,
     n_threads: int,
 ) -> tuple[Any, dict[str, Any], AutoencoderWeights]:
-    """Do the same by the passes of a backend, with arguments that are checked; they may be complex, if it allows."""
+    """Compute the same with the passes of one backend. Arguments are checked, and may be complex for the reference."""
     W1, b1, W2, b2 = weights
     rho, finish = passes(W1, b1, W1.T if W2 is None else W2, b2, x, n_threads)
     rho = _within(rho, W1.dtype)
@@ -160,7 +161,7 @@ def cost_of(
 def terms_of(
     weights: AutoencoderWeights, rho: Array, error: Any, l2: float, sparsity: float, sparsity_weight: float
 ) -> dict[str, Any]:
-    """Return the terms of the cost, given the mean activations and the mean over examples of the squared error."""
+    """Return the terms of the cost for these mean activations and this mean squared error of an example."""
     rho = _within(rho, weights.W1.dtype)
     squares = sum(np.einsum("ij,ij->", W, W, dtype=rho.dtype) for W in (weights.W1, weights.W2) if W is not None)
     divergences = sparsity * np.log(sparsity / rho) + (1 - sparsity) * np.log((1 - sparsity) / (1 - rho))
@@ -168,7 +169,7 @@ def terms_of(
 
 
 def _within(rho: Array, dtype: np.dtype[Any]) -> Array:
-    """Return mean activations in double precision, none of them nearer to 0 and 1 than is allowed."""
+    """Return mean activations in double precision, kept the allowed distance away from 0 and 1."""
     margin = MARGINS[np.empty(0, dtype).real.itemsize]
     rho = rho.astype(np.result_type(dtype, np.float64))
     for limit, beyond in ((margin, rho.real < margin), (1 - margin, rho.real > 1 - margin)):
@@ -179,7 +180,7 @@ def _within(rho: Array, dtype: np.dtype[Any]) -> Array:
 def by_layers(
     W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
 ) -> tuple[Array, Callable[[Array], tuple[Any, Gradients]]]:
-    """Make the two passes with dense layers of the Numba backend, which has no passes of its own."""
+    """Do the two passes with dense layers of the Numba backend, which has no own passes."""
     options: dict[str, Any] = {"n_threads": n_threads, "backend": "numba"}
     h, hidden = dense_forward(x, W1, b1, "sigmoid", **options)
 

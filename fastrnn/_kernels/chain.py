@@ -1,7 +1,7 @@
-"""Nets in a row, one step at a time, with the states that they carry: what a stream runs on.
+"""Chains of nets that run one step at a time and keep their states. Streams use them.
 
-`make_chain` gives a compiled `Chain` where all nets are native, and else a `DoorChain`: the same methods, through the
-door. The results of both are those of the whole sequence, to the bit.
+`make_chain` returns a compiled `Chain` if all nets are native, and otherwise a `PythonChain`, which has the same
+methods and calls `recurrent_forward`. Both give the same bits as a call on the whole sequence.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,40 +17,40 @@ from fastrnn._kernels.threads import WORK_PER_THREAD, choose_threads
 from fastrnn._kernels.types import PackedWeights
 from fastrnn._typing import Array
 
-States = list[tuple[Array, ...] | None]  # for each net S arrays (B, H), h first; None for one that needs none
+States = list[tuple[Array, ...] | None]  # for each net S arrays (B, H), h first; None for a net without states
 
 
 class Frame(NamedTuple):
-    """What an estimator does before and after its nets; a model as it stands does none of it."""
+    """What an estimator does before and after its nets. A model alone does none of this."""
 
-    finite: bool = False  # inputs of any dtype are converted, and refused where they are not finite
-    inputs: tuple[Array, Array] | None = None  # mean and scale (I,): nets see (x - mean) / scale
+    finite: bool = False  # convert inputs of any dtype, and refuse numbers that are not finite
+    inputs: tuple[Array, Array] | None = None  # mean and scale (I,): nets get (x - mean) / scale
     wide: bool = False  # outputs are float64
     softmax: bool = False
-    outputs: tuple[Array, Array] | None = None  # mean and scale (U,): y * scale + mean is returned
-    shape: tuple[int, ...] | None = None  # of an output, without the batch; None is (U,)
+    outputs: tuple[Array, Array] | None = None  # mean and scale (U,): return y * scale + mean
+    shape: tuple[int, ...] | None = None  # shape of an output without the batch; None is (U,)
 
 
 class Chain(Protocol):
-    """What a stream asks of its nets."""
+    """The interface of a chain."""
 
     states: States
 
     def step(self, x: Array, out: Array | None = None) -> Array:
-        """Take x (B, I), or symbols (B,); return the outputs, in `out` where it is given."""
+        """Run one step on x (B, I), or on symbols (B,). Return the outputs, in `out` if it is given."""
 
 
 def make_chain(
     nets: Sequence[PackedWeights], batch_size: int, frame: Frame, *, symbols: bool, n_threads: int | None
 ) -> Chain:
-    """Return nets in a row, all states zero; `symbols`: may inputs be integers?"""
+    """Return a chain of nets whose states are zero. `symbols`: may inputs be integers?"""
     dtype, I, U = nets[0].dtype, nets[0].shape[0], nets[-1].shape[2]
     shape = (batch_size, *((U,) if frame.shape is None else frame.shape))
     convert = partial(as_step, shape=(batch_size, I), dtype=dtype, symbols=symbols, finite=frame.finite)
     check_out = partial(as_out, shape=shape, dtype=np.dtype(np.float64) if frame.wide else dtype)
     compiled = backends.native()
     if compiled is None or any(net.backend is not compiled for net in nets):
-        return DoorChain(nets, batch_size, frame, convert, check_out, shape, n_threads)
+        return PythonChain(nets, batch_size, frame, convert, check_out, shape, n_threads)
     work = sum(2 * batch_size * G * H * (H + inputs) for inputs, G, H in (net.shape for net in nets))
     threads = partial(choose_threads, n_threads, work) if work >= 2 * WORK_PER_THREAD else None
     payloads = [net.payload for net in nets]
@@ -58,8 +58,8 @@ def make_chain(
     return make(payloads, batch_size, frame, shape, symbols, convert, check_out, threads)
 
 
-class DoorChain:
-    """Nets in a row through the door of the kernels: any backend, any cell."""
+class PythonChain:
+    """A chain of nets of any backend and any cell, which calls `recurrent_forward`."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class DoorChain:
         ]
 
     def step(self, x: Any, out: Any = None) -> Array:
-        """Take x (B, I), or symbols (B,); return the outputs, in `out` where it is given."""
+        """Run one step on x (B, I), or on symbols (B,). Return the outputs, in `out` if it is given."""
         x = self.convert(x)
         out = np.empty(self.shape, self.dtype) if out is None else self.check_out(out)
         if self.frame.finite:
@@ -108,13 +108,13 @@ class DoorChain:
 
 
 def as_step(x: Any, *, shape: tuple[int, int], dtype: np.dtype[Any], symbols: bool, finite: bool) -> Array:
-    """Return inputs of one step as the chains take them: (B, I), or symbols as int64 (B,); refuse all else."""
+    """Return the inputs of one step as (B, I), or symbols as int64 (B,). Refuse anything else."""
     array = np.asarray(x)
     B, I = shape
     if finite:
         if array.dtype.kind not in "biuf":
             raise ValueError(f"x has dtype {array.dtype}, expected numbers")
-        with np.errstate(over="ignore"):  # what becomes infinite is refused as such
+        with np.errstate(over="ignore"):  # infinite numbers are refused later
             array = array.astype(dtype)
         array = array[:, None] if I == 1 and array.shape == (B,) else array
     elif array.dtype.kind in "iu" and symbols:
@@ -125,7 +125,7 @@ def as_step(x: Any, *, shape: tuple[int, int], dtype: np.dtype[Any], symbols: bo
 
 
 def as_out(out: Any, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array to write to; refuse what has another shape or dtype, or cannot be written as it lies."""
+    """Return the output array. Refuse one of another shape or dtype, or one that cannot be written in place."""
     expected = f"expected a writable, C-contiguous array of shape {shape} and dtype {dtype}"
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out has type {type(out).__name__}, {expected}")

@@ -1,4 +1,4 @@
-"""Arrays from outside: every error names the argument, what it was, and what was expected."""
+"""Checks of arguments. Every error names the argument, what it is, and what is expected."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def check_array(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return `value` as an array of this shape and dtype; axes of unknown size are -1 in `shape`."""
+    """Return `value` as an array of this shape and dtype. An axis of any size is -1 in `shape`."""
     array = np.asarray(value)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {dtype}, the dtype of the weights")
@@ -25,7 +25,7 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[A
 
 
 def check_weights(cell: Cell, weights: Any) -> Weights:
-    """Return weights whose shapes fit together and to the cell."""
+    """Return the weights; refuse them if their shapes do not fit together or do not fit the cell."""
     if not isinstance(weights, tuple) or len(weights) not in (3, 4):
         raise TypeError(f"weights must be a fastrnn.Weights or made by fastrnn.pack, but is {type(weights).__name__}")
     Wx, Wh, bx, bh = Weights(*weights)
@@ -48,7 +48,7 @@ def check_weights(cell: Cell, weights: Any) -> Weights:
 
 
 def check_x(x: Any, I: int, dtype: np.dtype[Any]) -> Array:
-    """Return x as (B, T, I) floats or (B, T) integers; the range of symbols is checked where they are valid."""
+    """Return x as floats (B, T, I) or integers (B, T). `check_symbols` checks the range of the integers."""
     array = np.asarray(x)
     if array.dtype == dtype and array.ndim == 3 and array.shape[2] == I:
         return array
@@ -60,7 +60,7 @@ def check_x(x: Any, I: int, dtype: np.dtype[Any]) -> Array:
 
 
 def check_symbols(x: Array, lengths: Array, I: int) -> None:
-    """Refuse symbols outside 0..I-1 among the valid steps; x is as the kernel sees it."""
+    """Refuse symbols outside of 0..I-1 in the valid steps; x is in the order of the kernel."""
     valid = np.arange(x.shape[1]) < lengths[:, None]
     wrong = valid & ((x < 0) | (x >= I))
     if wrong.any():
@@ -81,7 +81,7 @@ def check_lengths(lengths: Any, B: int, T: int) -> Array:
 
 
 def check_state(name: str, cell: Cell, state: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> tuple[Array, ...]:
-    """Return S arrays (B, H), zeros for None; an array alone counts as a tuple of one."""
+    """Return S arrays (B, H). None becomes zeros, and a single array a tuple of one."""
     if state is None:
         return tuple([np.zeros(shape, dtype) for _ in cell.states])
     if isinstance(state, np.ndarray) and state.ndim == 2:

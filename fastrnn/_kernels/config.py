@@ -1,4 +1,4 @@
-"""What this installation runs on."""
+"""What this installation of fastrnn runs on."""
 
 import platform
 from typing import Any
@@ -10,17 +10,17 @@ from fastrnn._kernels.threads import available_threads
 
 
 def config() -> dict[str, str]:
-    """Return what `show_config` prints, a label and a value each."""
+    """Return the labels and values that `show_config` prints."""
     import fastrnn
 
     native = backends.native()
     if native is None:
-        backend = "numba (1.1 to 3.5 times slower: no kernel was compiled when fastrnn was installed)"
+        backend = f"numba (1.1 to 3.5 times slower: {backends.why_not_native()})"
         openmp = "no"
     else:
         available = ", ".join(native.SUPPORTED)
         backend = f"native, {native.instruction_set} (this CPU and installation run: {available})"
-        openmp = "yes" if native.has_openmp() else "no (of the limits on threads OMP_NUM_THREADS alone holds)"
+        openmp = "yes" if native.has_openmp() else "no (only OMP_NUM_THREADS limits the threads)"
     return {
         "fastrnn": fastrnn.__version__,
         "python": platform.python_version(),
@@ -33,14 +33,14 @@ def config() -> dict[str, str]:
 
 
 def _blas() -> str:
-    """Name the BLAS that NumPy was built with; fastrnn itself calls none."""
+    """Name the BLAS that NumPy was built with; fastrnn itself uses no BLAS."""
     built: Any = np.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown BLAS')} {blas.get('version', '')}".strip()
 
 
 def show_config() -> None:
-    """Print version, backend, instruction set, threads, OpenMP and BLAS; nothing is changed."""
+    """Print version, backend, instruction set, threads, OpenMP and BLAS."""
     entries = config()
     width = max(map(len, entries)) + 1
     for label, value in entries.items():

@@ -1,4 +1,5 @@
-/* What this CPU, and its operating system, can run, asked of the baseline variant before another one is loaded. */
+/* Which instruction sets the CPU and the operating system can run. The baseline variant answers before another is
+ * loaded. */
 #pragma once
 #if defined(__x86_64__)
 static int cpu_has_avx512(void) {

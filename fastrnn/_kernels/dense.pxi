@@ -1,20 +1,21 @@
-# Dense layers, f(x W + b): nets of one step.
+# Dense layers, f(x W + b), which are nets of one step.
 #
 # Design
-# 1. A dense layer is a step of an Elman cell without a recurrent product. Its outputs are all that the way back needs
-#    of the step, and there are no states to bring in and out.
-# 2. Backward goes by chunks of examples, whose bounds follow from their number alone. In each, threads own rows for the
-#    deltas and dx, then take columns of the weight gradients while the deltas are in cache; they meet twice a chunk, as
-#    in the loop over time (`sequence.pxi`), and for the same reason: bits do not depend on the number of threads.
-# 3. A work item's part of the weight gradients stays in L1 until it is added where the caller keeps his.
+# 1. A dense layer is one step of an Elman cell without a recurrent product. The backward pass needs nothing of the
+#    forward pass but its outputs, and there are no states to copy in or out.
+# 2. The backward pass takes the examples in chunks, whose bounds depend only on the number of examples. In each chunk
+#    the threads own rows for the deltas and dx, and then columns of the weight gradients while the deltas are still in
+#    cache. They meet twice per chunk, as in the loop over time (`sequence.pxi`) and for the same reason: the bits do
+#    not depend on the number of threads.
+# 3. The weight gradients of one work item stay in L1 until they are added to the caller's arrays.
 
 from fastrnn._kernels.ragged import CHUNK_ROWS as _CHUNK_ROWS
 
 cdef int CHUNK_ROWS = _CHUNK_ROWS
 
-cdef struct DenseCall:                   # for all threads
-    const Net* net                       # with all examples in its one step
-    int shares                           # of the rows: of all of them, and going back of each chunk
+cdef struct DenseCall:                   # one call; all threads share it
+    const Net* net                       # its one step has all examples
+    int shares                           # of the rows: forward of all rows, backward of the rows of each chunk
     int next
     # backward
     int chunks
@@ -25,23 +26,23 @@ cdef struct DenseCall:                   # for all threads
 
 
 cdef inline Net one_step(const Net* layer, const int32_t* rows, const real* x, Py_ssize_t x_row, vec* h) noexcept nogil:
-    """A layer with these examples: a net of one step, whose outputs are `h`."""
+    """Return a layer with these examples as a net of one step, whose outputs are `h`."""
     cdef Net n = layer[0]
     n.B = rows[0]; n.T = 1; n.active = rows
     n.x = x; n.x_row = x_row; n.x_time = 0
-    n.h = h; n.first = 1; n.all_steps = True                      # there is no h before the step
+    n.h = h; n.first = 1; n.all_steps = True                      # there is no h before this step
     n.symbols = NULL; n.c = NULL; n.mask = NULL; n.hm = NULL; n.a = NULL
     n.dy = NULL; n.dc = NULL; n.dx = NULL
     return n
 
 
 cdef inline int bound(int rows, int share, int shares) noexcept nogil:
-    """The row with which a share begins."""
+    """Return the first row of a share."""
     return <int> (<Py_ssize_t> rows * share // shares)
 
 
 cdef void dense_forward_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: shares of the rows."""
+    """What each thread does: take shares of the rows."""
     cdef DenseCall* call = <DenseCall*> job
     cdef const Net* n = call.net
     cdef int s = take_number(&call.next)
@@ -51,14 +52,13 @@ cdef void dense_forward_thread(void* job, int thread) noexcept nogil:
 
 
 cdef void dense_deltas(const Net* n, int b0, int b1) noexcept nogil:
-    """Leave the deltas of some rows, 0 in the padding, and their dx where it is wanted."""
-    cdef int b, j, k, at, left, rows = b1 - b0, kind = n.cell.kind, blocks = n.blocks, groups = n.groups, H = n.H
+    """Write the deltas of some rows, with zeros in the padding, and their dx if it is needed."""
+    cdef int b, j, k, left, rows = b1 - b0, kind = n.cell.kind, blocks = n.blocks, groups = n.groups, H = n.H
     cdef Py_ssize_t group = <Py_ssize_t> n.B * PANEL
     cdef const vec* h
     cdef vec* d
     cdef const real* dy
-    cdef Left deltas
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     for b in range(b0, b1):
         h = n.h + b * n.ld
         dy = n.dy + b * n.dy_row
@@ -68,25 +68,24 @@ cdef void dense_deltas(const Net* n, int b0, int b1) noexcept nogil:
             for k in range(blocks):
                 d[k] = vload(dy, left) * derivative(kind, h[k])
                 if left < LANES:
-                    d[k] = vfirst(d[k], left)                     # 0 times what may be NaN
+                    d[k] = vfirst(d[k], left)                     # padded lanes of h may be NaN, and 0 times NaN is NaN
                 dy += LANES; left -= LANES
             h += blocks; d += group
     if n.dx:
-        deltas.p = <const real*> (n.d + b0 * <Py_ssize_t> PANEL)
-        deltas.segment = group * LANES; deltas.row = PANEL * LANES; deltas.step = 1
-        add_backward(n, rows, n.dx + b0 * n.x_ld, n.x_ld, n.x_ld, deltas, n.wx_t, n.x_width, ANEW)
+        add_backward(n, rows, n.dx + b0 * n.x_ld, n.x_ld, n.x_ld, deltas_at(n, n.d + b0 * <Py_ssize_t> PANEL), n.wx_t,
+                     n.x_width, ANEW)
     restore_denormals(mode)
 
 
 cdef void dense_gradient(const Net* n, int item, real* dW, real* db) noexcept nogil:
-    """One work item, over all deltas of the chunk: for each group the slabs of x, then the bias."""
+    """Do one work item, over all deltas of the chunk. The items of a group are the slabs of x, then the bias."""
     cdef int per_group = work_items(n) // n.groups, j = item // per_group, what = item % per_group, cols = n.cols
     cdef int first = what * SLAB, features = min(<int> SLAB, n.I - first), f, c, left = n.H - j * cols * <int> LANES
     cdef vec[SLAB * PANEL] sums
     cdef real* to = dW + <Py_ssize_t> first * n.H
     cdef Left a
     cdef Right d
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     a.p = n.x + first; a.segment = 0; a.row = 1; a.step = n.x_row
     if what == per_group - 1:
         a.p = &ONE; a.row = a.step = 0
@@ -103,7 +102,7 @@ cdef void dense_gradient(const Net* n, int item, real* dW, real* db) noexcept no
 
 
 cdef void dense_backward_thread(void* job, int thread) noexcept nogil:
-    """What each thread does, chunk by chunk: shares of the rows, then work items of the weight gradients."""
+    """What each thread does in every chunk: take shares of the rows, then work items of the weight gradients."""
     cdef DenseCall* call = <DenseCall*> job
     cdef const Net* whole = call.net
     cdef Progress* chunk
@@ -133,18 +132,8 @@ cdef void dense_backward_thread(void* job, int thread) noexcept nogil:
         wait_until(&chunk.done, items)
 
 
-cdef rows_of(array, Py_ssize_t* row):
-    """Return an array (N, K) whose last axis is contiguous, and its other stride in numbers."""
-    cdef cnp.ndarray a = array
-    cdef Py_ssize_t size = sizeof(real)
-    if cnp.PyArray_STRIDE(a, 1) != size and cnp.PyArray_DIM(a, 1) > 1 or not cnp.PyArray_ISALIGNED(a):
-        a = np.require(a, requirements=["C", "A"])
-    row[0] = cnp.PyArray_STRIDE(a, 0) // size
-    return a
-
-
 def dense_forward(str name, W, b, x, int n_threads):
-    """Return the outputs (N, U) for x (N, I), in rows that are padded, and the packed weights."""
+    """Return the outputs (N, U) for x (N, I), whose rows are padded in memory, and the packed weights."""
     cdef DenseCall call
     cdef Py_ssize_t x_row
     cdef int32_t N = x.shape[0]

@@ -1,9 +1,9 @@
 """Dense layers on the recurrent kernels.
 
 ``f(x W + b)`` is one step of an Elman cell without a recurrent product (``Wh`` of shape (0, 1, U)). The native backend
-does that step and no more (`dense.pxi`). For the others the N examples are laid out as steps of up to CHUNK_ROWS rows,
-the last step shorter, so that deltas and their products meet in the cache, rows and columns are shared out among
-threads, and the promise about equal bits holds here too.
+has a loop for just this step (`dense.pxi`). For other backends the N examples become steps of up to CHUNK_ROWS rows;
+the last step may be shorter. So deltas are still in cache when they are multiplied, rows and columns are divided among
+threads, and the promise about equal bits holds here, too.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from fastrnn._kernels import backends
 from fastrnn._kernels.checks import DTYPES, check_array
 from fastrnn._kernels.ragged import CHUNK_ROWS
 from fastrnn._kernels.threads import choose_threads, threads_here
-from fastrnn._kernels.types import PackedWeights, Run, Weights
+from fastrnn._kernels.types import KernelCall, PackedWeights, Weights
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_SIGMOID, RNN_TANH
@@ -28,7 +28,7 @@ ACTIVATIONS = {None: RNN_LINEAR, "linear": RNN_LINEAR, "relu": RNN_RELU, "tanh":
 
 @dataclass(eq=False, slots=True)
 class DenseTape:
-    """What `dense_backward` needs of a forward call; it refers to the caller's `x`."""
+    """What `dense_backward` needs from a forward call. It refers to the caller's `x`."""
 
     backend: ModuleType
     dtype: np.dtype[Any]
@@ -40,21 +40,21 @@ class DenseTape:
 
 def pack_dense(W: Array, b: Array, activation: str | None = None, *, backend: str | None = None) -> PackedWeights:
     """
-    Lay the weights of a dense layer out as the kernels read them.
+    Copy the weights of a dense layer into the layout of the kernels.
 
     Parameters
     ----------
     W : ndarray (I, U)
-        Weights, float32 or float64; copied.
+        Weights, float32 or float64. They are copied.
     b : ndarray (U,)
-        Bias; copied.
+        Bias. It is copied.
     activation, backend
         As in `dense_forward`.
 
     Returns
     -------
     PackedWeights
-        A net without a recurrent product: one step of it is the layer.
+        A net without a recurrent product. One step of this net is the layer.
 
     Raises
     ------
@@ -134,14 +134,14 @@ def dense_backward(
     need_dx : bool
         Compute the gradient of `x`.
     add_to : tuple of ndarray (I, U) and ndarray (U,), optional
-        Contiguous arrays to which the gradients of `W` and `b` are added; None makes new ones.
+        Contiguous arrays to which the gradients of `W` and `b` are added. None makes new arrays.
 
     Returns
     -------
     dx : ndarray (..., I) or None
         Gradient of `x`.
     dW : ndarray (I, U)
-        Gradient of `W`, or what it was added to.
+        Gradient of `W`, or the array that it was added to.
     db : ndarray (U,)
         Gradient of `b`, likewise.
 
@@ -156,14 +156,14 @@ def dense_backward(
         add_to = np.zeros((I, U), tape.dtype), np.zeros(U, tape.dtype)
     for name, array, shape in (("dW", add_to[0], (I, U)), ("db", add_to[1], (U,))):
         if not check_array(name, array, shape, tape.dtype).flags.carray:
-            raise ValueError(f"{name} is not contiguous, aligned and writeable, expected an array to add to")
+            raise ValueError(f"{name} is not contiguous, aligned and writeable, so nothing can be added to it")
     backward = getattr(tape.backend, "dense_backward", _backward_by_steps)
     dx = backward(tape.saved, dy, *add_to, need_dx, threads_here(tape.n_threads))
     return None if dx is None else dx.reshape(tape.shape), *add_to
 
 
 def _check(W: Array, b: Array, activation: str | None) -> tuple[Cell, Array, Array]:
-    """Return the cell of an activation, and weights whose shapes fit together."""
+    """Return the cell of an activation, and the weights; refuse weights whose shapes do not fit together."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is unknown; expected one of {', '.join(map(repr, ACTIVATIONS))}")
     W = np.asarray(W)
@@ -175,7 +175,7 @@ def _check(W: Array, b: Array, activation: str | None) -> tuple[Cell, Array, Arr
 
 
 def _pack(module: ModuleType, cell: Cell, W: Array, b: Array) -> PackedWeights:
-    """Return the layer as a net of a backend."""
+    """Return the layer as a net of one backend."""
     I, U = W.shape
     weights = Weights(W[:, None], W[:0, None], b[None], None)
     return PackedWeights(cell, (I, 1, U), W.dtype, False, module, module.instruction_set, module.pack(cell, weights))
@@ -184,12 +184,12 @@ def _pack(module: ModuleType, cell: Cell, W: Array, b: Array) -> PackedWeights:
 def _forward_by_steps(
     module: ModuleType, cell: Cell, W: Array, b: Array, x: Array, keep_tape: bool, n_threads: int
 ) -> tuple[Array, Any]:
-    """Return y (N, U) for x (N, I), and what `_backward_by_steps` needs."""
+    """Return y (N, U) for x (N, I), and the tape for `_backward_by_steps`."""
     packed, steps = _pack(module, cell, W, b), _as_steps(x)
     B, T = steps.shape[:2]
     active = np.full(T, B, np.int32)
     active[-1:] = len(x) - B * (T - 1)
-    run = Run(
+    call = KernelCall(
         x=steps,
         active=active,
         lengths=(np.arange(B) < active[:, None]).sum(0, dtype=np.int32),
@@ -198,16 +198,16 @@ def _forward_by_steps(
         sequences=True,
         keep_tape=keep_tape,
     )
-    h, _, saved = module.forward(cell, packed.payload, run, (_zeros(packed, B),))
-    return _as_examples(h[1:].swapaxes(0, 1), len(x)), (packed, run, saved)
+    h, _, saved = module.forward(cell, packed.payload, call, (_zeros(packed, B),))
+    return _as_examples(h[1:].swapaxes(0, 1), len(x)), (packed, call, saved)
 
 
 def _backward_by_steps(tape: Any, dy: Array, dW: Array, db: Array, need_dx: bool, n_threads: int) -> Array | None:
     """Return dx (N, I) or None for dy (N, U); add the gradients of W and b."""
-    packed, run, saved = tape
-    run = run._replace(n_threads=n_threads)
+    packed, call, saved = tape
+    call = call._replace(n_threads=n_threads)
     dx, dweights, _ = packed.backend.backward(
-        packed.cell, packed.payload, run, saved, _as_steps(dy), (_zeros(packed, run.x.shape[0]),), need_dx
+        packed.cell, packed.payload, call, saved, _as_steps(dy), (_zeros(packed, call.x.shape[0]),), need_dx
     )
     dW += dweights.Wx[:, 0]
     db += dweights.bx[0]
@@ -215,12 +215,12 @@ def _backward_by_steps(tape: Any, dy: Array, dW: Array, db: Array, need_dx: bool
 
 
 def _zeros(packed: PackedWeights, rows: int) -> Array:
-    """Return a state of which there is no use."""
+    """Return a state. A backend requires one, but this cell does not use it."""
     return np.zeros((rows, packed.shape[2]), packed.dtype)
 
 
 def _as_steps(a: Array) -> Array:
-    """(N, K) to (rows, steps, K) without copying what is contiguous; the last step may have fewer valid rows."""
+    """Turn (N, K) into (rows, steps, K). The last step may have fewer valid rows; if it has, the array is copied."""
     N, K = a.shape
     rows = max(1, min(N, CHUNK_ROWS))
     steps = -(-N // rows)
@@ -230,6 +230,6 @@ def _as_steps(a: Array) -> Array:
 
 
 def _as_examples(a: Array, N: int) -> Array:
-    """(rows, steps, K) back to (N, K), undoing `_as_steps`."""
+    """Turn (rows, steps, K) back into (N, K), the reverse of `_as_steps`."""
     rows, steps, K = a.shape
     return a.swapaxes(0, 1).reshape(rows * steps, K)[:N]

@@ -1,5 +1,8 @@
-# GRU, reset after the product. Columns of a group: ax_n r z ah_n, so that the input's product (n r z) is columns 0-2,
-# the recurrent one (r z n) columns 1-3, and the two halves of n stay apart. The tape keeps n r z ah_n.
+# The GRU with the reset after the product. The columns of a group are ax_n r z ah_n: the input product (n r z) has
+# columns 0-2, the recurrent product (r z n) columns 1-3, and the two parts of n stay separate.
+# The tape keeps n r z ah_n.
+
+from fastrnn.cells.gru import GRU
 
 cdef void gru_forward(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
                       vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil:
@@ -29,5 +32,5 @@ cdef void gru_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t 
         a += next; d += next; h += ld; dh += ld
 
 
-cdef Cell GRU = Cell(gates=3, blocks=1, states=1, kind=0, taped=True, x_gates=[2, 0, 1, 0], h_gates=[0, 1, 2, 0],
-                     h_column=1, forward=gru_forward, backward=gru_backward)
+register(GRU, Cell(gates=3, blocks=1, states=1, kind=0, taped=True, x_gates=[2, 0, 1, 0], h_gates=[0, 1, 2, 0],
+                   h_column=1, forward=gru_forward, backward=gru_backward))

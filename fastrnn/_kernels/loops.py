@@ -1,10 +1,10 @@
-"""The loop over time for Numba, compiled for each cell, also a user's own.
+"""The loop over time for Numba, compiled for each cell, also for custom cells.
 
 Design
- 1. The equations see vectors (`vector.py`) where they compile for them, and else scalars.
- 2. Every product is that of `tile.py`, whose sums run in one order: the same bits for any split of the rows.
- 3. The hidden units of all arrays are padded to whole vectors. What is in the padding may be anything: no sum over
-    hidden units goes that far.
+ 1. The equations get vectors (`vector.py`) if they compile for them, and otherwise scalars.
+ 2. All products are those of `tile.py`, whose sums have one order: the same bits for any split of the rows.
+ 3. The hidden units of all arrays are padded to whole vectors. The padding may hold anything, because no sum over
+    hidden units includes it.
 """
 
 from functools import cache, lru_cache
@@ -23,7 +23,7 @@ _register = cache(register_jitable)
 
 
 class Compiled(NamedTuple):
-    """A cell's compiled equations and loops; do they run on vectors?"""
+    """The compiled equations and loops of a cell. `vectors`: do the equations run on vectors?"""
 
     step: Any
     step_vjp: Any
@@ -41,7 +41,7 @@ def multiply_rows(a, b, out, b0, b1):  # type: ignore[no-untyped-def]
 
 @lru_cache(maxsize=64)
 def compiled(cell: Cell) -> Compiled:
-    """Return the loops of a cell; Numba compiles them for a dtype at the first call."""
+    """Return the loops of a cell. Numba compiles them for a dtype at the first call."""
     for function in _pointwise.POINTWISE:
         _register(function)
     step, step_vjp = njit(cell.step), njit(cell.step_vjp)
@@ -49,7 +49,7 @@ def compiled(cell: Cell) -> Compiled:
     try:
         results = results_of(cell, step, step_vjp, vector.Vector(types.float32))
         vectors = all(isinstance(result, vector.Vector) for result in results.values())
-    except NumbaError:  # a literal, or a function that vectors do not have
+    except NumbaError:  # a literal, or a function that does not exist for vectors
         vectors = False
     read_gates, write_gates = vector.reader(G, vectors, axis=1), vector.writer(G, vectors, axis=1)
     read_states, write_states = vector.reader(S, vectors), vector.writer(S, vectors)
@@ -59,13 +59,14 @@ def compiled(cell: Cell) -> Compiled:
     def forward_rows(  # type: ignore[no-untyped-def]
         product, x, Wx, bx, Wh, bh, mask, ax, ah, hm, states, kept, active, first, t0, t1, b0, b1
     ):
-        """x (B, T, I) or symbols (B, T); from step `first` on, states (slots, S, B, H), kept (slots, n_kept, B, H).
+        """Run rows b0..b1 of x (B, T, I), or of symbols (B, T), through steps t0..t1.
 
-        A mask of no size is none. ax, ah (B, G, H) and hm (B, K) are for what lasts one step: Numba takes seconds to
+        states (slots, S, B, H) and kept (slots, n_kept, B, H) begin with step `first`. An empty mask means no mask. ax,
+        ah (B, G, H) and hm (B, K) are scratch arrays of one step: the caller makes them, because Numba takes seconds to
         compile an allocation.
         """
         H, cols = states.shape[3], len(bx) * bx.itemsize // BYTES
-        width = BYTES // bx.itemsize if vectors else 1  # hidden units that one call of the equations takes
+        width = BYTES // bx.itemsize if vectors else 1  # hidden units per call of the equations
         like, to_x, to_h = bx[0], (at(ax, (b0, 0, 0)), ax.strides[0]), (at(ah, (b0, 0, 0)), ah.strides[0])
         bias_x, bias_h = (at(bx, (0,)), 0), (at(bh, (0,)), 0)
         right_x, right_h = (at(Wx, (0, 0)), 0, Wx.strides[0]), (at(Wh, (0, 0)), 0, Wh.strides[0])
@@ -99,12 +100,14 @@ def compiled(cell: Cell) -> Compiled:
     def backward_rows(  # type: ignore[no-untyped-def]
         product, Wx_t, Wh_t, mask, states, kept, active, dy, d, dm, dax, dah, hm, dx, units, first, t0, t1, b0, b1
     ):
-        """Leave the deltas of a chunk in dax, dah (chunk, B, G, H), dx (B, T, I), d (S, B, H) at t0, and, where there
-        is a mask, h times it in hm (chunk, B, K); dm (B, K) is for the gradient of that. `units` of the H hidden units
-        are no padding.
+        """Run rows b0..b1 back through steps t1..t0 of a chunk.
+
+        This writes the deltas dax, dah (chunk, B, G, H), dx (B, T, I), and the gradients d (S, B, H) at t0. With a mask
+        it also writes h times the mask to hm (chunk, B, K), and uses dm (B, K) for the gradient of that. H is padded;
+        `units` is the number of hidden units.
         """
         H, like, size = d.shape[2], d[0, 0, 0], d.itemsize
-        width = BYTES // size if vectors else 1  # hidden units that one call of the equations takes
+        width = BYTES // size if vectors else 1  # hidden units per call of the equations
         right_x = (at(Wx_t, (0, 0)), units * Wx_t.strides[0], Wx_t.strides[0])
         right_h = (at(Wh_t, (0, 0)), units * Wh_t.strides[0], Wh_t.strides[0])
         cols_x, cols_h = Wx_t.shape[1] * size // BYTES, Wh_t.shape[1] * size // BYTES
@@ -145,11 +148,11 @@ def compiled(cell: Cell) -> Compiled:
     return Compiled(step, step_vjp, vectors, forward_rows, backward_rows)
 
 
-# ---- whether and for what the equations compile ---------------------------------------------------------------------
+# ---- the types that the equations compile for -----------------------------------------------------------------------
 
 
 def results_of(cell: Cell, step: Any, step_vjp: Any, number: Any) -> dict[str, Any]:
-    """Compile the equations for arguments of one type and return the types of their results, by names."""
+    """Compile the equations for arguments of one type. Return the types of their results by name."""
 
     def values(count: int) -> types.BaseTuple:
         return types.UniTuple(number, count) if count else types.Tuple(())
@@ -169,7 +172,7 @@ def results_of(cell: Cell, step: Any, step_vjp: Any, number: Any) -> dict[str, A
 
 
 def double_results(cell: Cell) -> list[str]:
-    """Name the results of the equations that, compiled for float32, do not stay float32."""
+    """Return the names of the results that are not float32 when the equations are compiled for float32."""
     loops = compiled(cell)
     try:
         results = results_of(cell, loops.step, loops.step_vjp, types.float32)
@@ -179,10 +182,10 @@ def double_results(cell: Cell) -> list[str]:
 
 
 def compile_error(cell: Cell, error: NumbaError) -> TypeError:
-    """Return what to raise: the first line of Numba's that says anything."""
+    """Return the error to raise, with the first meaningful line of Numba's message."""
     lines = [line.strip() for line in str(error).splitlines()]
     reason = next(line for line in lines if line and not line.startswith("Failed in "))
     return TypeError(
-        f"Numba cannot compile cell {cell.name!r}: {reason:.300} (functions that its equations call must be of "
-        "fastrnn.cells or NumPy, or decorated with fastrnn.cells.pointwise)"
+        f"Numba cannot compile cell {cell.name!r}: {reason:.300} (its equations may only call functions of "
+        "fastrnn.cells or NumPy, or functions decorated with fastrnn.cells.pointwise)"
     )

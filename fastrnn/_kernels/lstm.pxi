@@ -1,4 +1,6 @@
-# LSTM. Columns of a group: i f g o, of one hidden block. The tape keeps the gates after their activation.
+# The LSTM. The columns of a group are the gates i f g o of one hidden block. The tape keeps the gates after activation.
+
+from fastrnn.cells.lstm import LSTM
 
 cdef void lstm_forward(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
                        vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil:
@@ -33,5 +35,5 @@ cdef void lstm_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t
         a += next; d += next; c += ld; c_new += ld; dh += ld; dc += ld
 
 
-cdef Cell LSTM = Cell(gates=4, blocks=1, states=2, kind=0, taped=True, x_gates=[0, 1, 2, 3], h_gates=[0, 1, 2, 3],
-                      h_column=0, forward=lstm_forward, backward=lstm_backward)
+register(LSTM, Cell(gates=4, blocks=1, states=2, kind=0, taped=True, x_gates=[0, 1, 2, 3], h_gates=[0, 1, 2, 3],
+                    h_column=0, forward=lstm_forward, backward=lstm_backward))

@@ -1,9 +1,9 @@
-"""How much memory a recurrent net takes between forward and backward, and while it goes back: the formulas.
+"""How much memory a recurrent net needs from the forward pass to the backward pass, and during the backward pass.
 
-With rows of H' numbers (H rounded up to whole vectors by the native kernels), S states and G gates, a step of one row
-takes S H' numbers of states, and as many more as the cell keeps for the way back: 4 H' for LSTM and GRU, none for the
-RNN. A whole tape has T such steps, one with checkpoints the states of each segment's beginning; going back then
-takes a tape of the longest segment. All of it grows with B; weights and their gradients do not.
+Let H' be H rounded up to whole vectors, as in the native kernels, and S the number of states. One step of one row takes
+S H' numbers for the states, and the numbers that the cell keeps for the backward pass: 4 H' for LSTM and GRU, none for
+the RNN. A whole tape has T such steps. A tape with checkpoints has the states at the start of each segment, and its
+backward pass needs a tape of the longest segment. All of this grows with B; weights and their gradients do not.
 """
 
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from fastrnn.cells import Cell
 
 
 class NetBytes(NamedTuple):
-    """What one recurrent net takes in training, in bytes."""
+    """The memory of one recurrent net in training, in bytes."""
 
-    tape: int  # from forward to the end of backward
-    output: int  # y of all steps, where it is no part of the tape; kept as long as somebody refers to it
-    backward: int  # more while it goes back, without dy and dx
+    tape: int  # from the forward pass to the end of the backward pass
+    output: int  # y of all steps, if it is not part of the tape; kept as long as y is
+    backward: int  # in addition during the backward pass, without dy and dx
     dx: int
 
 
@@ -38,7 +38,7 @@ def net_bytes(
     ragged: bool = False,
     backend: str | None = None,
 ) -> NetBytes:
-    """Return the bytes of a net; of a ragged batch the most that any lengths may need."""
+    """Return the bytes of a net. For a ragged batch this is the most that any lengths can need."""
     dtype = np.dtype(dtype)
     module = backends.choose(backend, cell)
     state, kept, deltas, inputs = module.layout(cell, I, H, dtype)
@@ -46,9 +46,9 @@ def net_bytes(
     step = S * state + kept + (state if masked else 0)
     longest, segments, chunk = _segments(B, T, checkpoint_every, ragged)
     weights = (I + H) * G * state
-    copies = B * T * I if ragged else 0  # of x, in the kernel's order of rows
+    copies = B * T * I if ragged else 0  # x in the kernel's order of rows
     tape = copies + 2 * weights + B * S * state + (B * state if masked else 0)  # weights in panels, and transposed
-    working = B * (chunk * deltas + 4 * S * state) + 2 * weights  # their gradients, in panels and out of them
+    working = B * (chunk * deltas + 4 * S * state) + 2 * weights  # weight gradients, in panels and unpacked
     if checkpoint_every is None:
         tape += B * (T * step + S * state)
         output = B * T * H if ragged and sequences else 0
@@ -64,7 +64,7 @@ def net_bytes(
 def _segments(B: int, T: int, checkpoint_every: int | None, ragged: bool) -> tuple[int, int, int]:
     """Return the steps of the longest segment, the number of segments, and the steps of the longest chunk.
 
-    Rows that outlast the others may stretch a chunk of a ragged batch to as many steps as it has rows.
+    A chunk has a fixed number of rows, so where only one row of a ragged batch runs, it has as many steps as rows.
     """
     chunk = max(1, min(T, CHUNK_ROWS if ragged else CHUNK_ROWS // max(B, 1)))
     if checkpoint_every is None:

@@ -1,11 +1,13 @@
-# Everything of one variant; the stubs native_<instruction set>_<precision>.pyx include this file and nothing else.
-# In the order in which one understands it:
+# One variant: every stub native_<instruction set>_<precision>.pyx includes this file and nothing else.
+# The order of the files is the order in which to read them.
 include "sequence.pxi"
 include "plan.pxi"
 include "packing.pxi"
 include "rnn.pxi"
 include "lstm.pxi"
 include "gru.pxi"
+include "arrays.pxi"
+include "variant.pxi"
 include "calls.pxi"
 include "dense.pxi"
 include "autoencoder.pxi"

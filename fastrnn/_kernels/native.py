@@ -1,4 +1,4 @@
-"""The native backend: finds the variants that were built, picks the instruction set, calls the one for the dtype."""
+"""The native backend: finds the compiled variants, chooses the instruction set, and calls the variant of a dtype."""
 
 import importlib
 import os
@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Run, Weights
+from fastrnn._kernels.types import KernelCall, Weights
 from fastrnn._typing import Array
-from fastrnn.cells import CELLS as ALL_CELLS
 from fastrnn.cells import Cell
-from fastrnn.cells.rnn import RNN_LINEAR
 
-CELLS = {*ALL_CELLS.values(), RNN_LINEAR}
 INSTRUCTION_SETS = ("avx512", "avx2", "baseline")  # best first
 
 
 def _variants(name: str) -> dict[np.dtype[Any], ModuleType] | None:
-    """Return the modules of an instruction set by dtype, or None where they were not built."""
+    """Return the modules of an instruction set by dtype, or None if they were not built."""
     try:
         modules = [importlib.import_module(f"fastrnn._kernels.native_{name}_{p}") for p in ("f32", "f64")]
     except ImportError:
@@ -28,7 +25,7 @@ def _variants(name: str) -> dict[np.dtype[Any], ModuleType] | None:
 
 
 def _supported() -> dict[str, dict[np.dtype[Any], ModuleType]]:
-    """Return the variants that were built and that this CPU runs, best first."""
+    """Return the variants that were built and that this CPU can run, best first."""
     baseline = _variants("baseline")
     if baseline is None:
         return {}
@@ -38,12 +35,12 @@ def _supported() -> dict[str, dict[np.dtype[Any], ModuleType]]:
 
 
 def _choose(supported: dict[str, Any]) -> str:
-    """Return the best instruction set, or the lower one that FASTRNN_INSTRUCTION_SET names."""
+    """Return the best instruction set, or the one that the environment variable FASTRNN_INSTRUCTION_SET names."""
     asked = os.environ.get("FASTRNN_INSTRUCTION_SET")
     if not asked:
         return next(iter(supported), "")
     if asked not in supported:
-        here = ", ".join(supported) or "none, for the kernels were not compiled"
+        here = ", ".join(supported) or "none, because no kernels were compiled"
         raise ImportError(f"FASTRNN_INSTRUCTION_SET is {asked!r}; this installation on this CPU runs: {here}")
     return asked
 
@@ -57,8 +54,12 @@ def variant(dtype: np.dtype[Any]) -> ModuleType:
     return SUPPORTED[instruction_set][dtype]
 
 
+# The cells with a native kernel: exactly these objects, because another cell of the same name has other equations.
+CELLS: frozenset[Cell] = frozenset(variant(np.dtype(np.float32)).CELLS) if SUPPORTED else frozenset()
+
+
 def max_threads() -> int:
-    """Return what OpenMP would take now; 1 where the compiler had none."""
+    """Return the number of threads that OpenMP would use now; 1 if the compiler had no OpenMP."""
     return variant(np.dtype(np.float32)).max_threads()
 
 
@@ -68,27 +69,29 @@ def has_openmp() -> bool:
 
 
 def pack(cell: Cell, weights: Weights) -> Any:
-    """Return the weights in panels."""
+    """Return a copy of the weights in panels."""
     return variant(weights.Wx.dtype).Packed(cell.name, *weights)
 
 
 def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
-    """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
+    """Return how many numbers a row has in a state, and in one step's tape, deltas and dx."""
     G = cell.n_gates
     bias = np.zeros((G, H), dtype)
     return variant(dtype).Packed(cell.name, np.zeros((I, G, H), dtype), np.zeros((0, G, H), dtype), bias, None).layout
 
 
-def forward(cell: Cell, packed: Any, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
-    """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
-    return packed.forward(run, state)
+def forward(
+    cell: Cell, packed: Any, call: KernelCall, state: tuple[Array, ...]
+) -> tuple[Array, tuple[Array, ...], Any]:
+    """Return h of all steps (T + 1, B, H) or None, the final states (B, H), and the tape or None."""
+    return packed.forward(call, state)
 
 
 def backward(
-    cell: Cell, packed: Any, run: Run, saved: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
+    cell: Cell, packed: Any, call: KernelCall, saved: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
 ) -> tuple[Array | None, Weights, tuple[Array, ...]]:
     """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
-    dx, dweights, dinitial = packed.backward(run, saved, dy, dstate, need_dx)
+    dx, dweights, dinitial = packed.backward(call, saved, dy, dstate, need_dx)
     return dx, Weights(*dweights), dinitial
 
 
@@ -110,25 +113,25 @@ def dense_backward(
 def autoencoder(
     W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
 ) -> tuple[Array, Callable[[Array], Any]]:
-    """Return the mean activations (H,), and what computes the squared error and the gradients (`autoencoder.py`)."""
+    """Return the mean activations (H,), and the function of the second pass; see `Passes` in `autoencoder.py`."""
     return variant(W1.dtype).autoencoder(W1, b1, W2, b2, x, n_threads)
 
 
-# ---- what needs no cell ---------------------------------------------------------------------------------------------
+# ---- calls without a cell -------------------------------------------------------------------------------------------
 
 
 def cross_entropy(y: Array, *arguments: Any) -> tuple[float, int, Array | None]:
-    """Return loss, number of right answers, and gradient; see `reference.cross_entropy`."""
+    """Return the loss, the number of correct rows, and the gradient; see `reference.cross_entropy`."""
     return variant(y.dtype).cross_entropy(y, *arguments)
 
 
 def take_rows(table: Array, numbers: Array, valid: Array | None) -> Array:
-    """Return rows (N, D) of a contiguous table (V, D), 0 in place of those that are not valid."""
+    """Return rows (N, D) of a contiguous table (V, D), zeros in place of rows that are not valid."""
     return variant(table.dtype).take_rows(table, numbers, valid)
 
 
 def add_rows(table: Array, numbers: Array, values: Array, valid: Array | None) -> None:
-    """Add the valid rows of values (N, D) to those of a contiguous table (V, D), one after the other."""
+    """Add the valid rows of values (N, D) to rows of a contiguous table (V, D), one after the other."""
     variant(table.dtype).add_rows(table, numbers, values, valid)
 
 

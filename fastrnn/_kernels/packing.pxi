@@ -1,8 +1,8 @@
-# Weights (K, G, H) to panels, as the tile reads them, and gradients back.
+# Copy weights (K, G, H) into panels, as the tile reads them, and copy gradients back.
 
-cdef struct Columns:                     # of a group, in rows (G, H)
-    Py_ssize_t[PANEL] at                 # where each begins
-    int[PANEL] left                      # numbers from there to the end of H
+cdef struct Columns:                     # the columns of a group, in a row (G, H) of weights
+    Py_ssize_t[PANEL] at                 # where each column begins
+    int[PANEL] left                      # how many numbers are left from there to the end of H
 
 
 cdef inline Columns columns(const Net* n, const int* gates, int j) noexcept nogil:
@@ -16,7 +16,7 @@ cdef inline Columns columns(const Net* n, const int* gates, int j) noexcept nogi
 
 
 cdef void pack(const Net* n, const int* gates, const real* w, int K, vec* out) noexcept nogil:
-    """(K, G, H) to (groups, K, cols)"""
+    """Copy (K, G, H) to (groups, K, cols)."""
     cdef int k, j, c, cols = n.cols
     cdef Py_ssize_t row = <Py_ssize_t> n.cell.gates * n.H
     cdef Columns column
@@ -29,7 +29,7 @@ cdef void pack(const Net* n, const int* gates, const real* w, int K, vec* out) n
 
 
 cdef void add_bias(const Net* n, const int* gates, int first, const real* b, vec* out) noexcept nogil:
-    """(G, H) to (groups, PANEL), from this column on; both biases meet where the columns do"""
+    """Add (G, H) to (groups, PANEL), from column `first` on. Where both biases have the same columns, they add up."""
     cdef int j, c
     cdef Columns column
     for j in range(n.groups):
@@ -39,7 +39,7 @@ cdef void add_bias(const Net* n, const int* gates, int first, const real* b, vec
 
 
 cdef void unpack(const Net* n, const int* gates, const vec* w, int K, real* out) noexcept nogil:
-    """(groups, K, cols) to (K, G, H)"""
+    """Copy (groups, K, cols) to (K, G, H)."""
     cdef int k, j, c, cols = n.cols
     cdef Py_ssize_t row = <Py_ssize_t> n.cell.gates * n.H
     cdef Columns column
@@ -52,12 +52,12 @@ cdef void unpack(const Net* n, const int* gates, const vec* w, int K, real* out)
 
 
 cdef Py_ssize_t transposed_size(const Net* n, Py_ssize_t ld, int width) noexcept nogil:
-    """Vectors that packed weights of features in `ld` vectors take when they are transposed."""
+    """Return the number of vectors of transposed weights whose features fill `ld` vectors."""
     return (ld + width - 1) // width * n.groups * n.cols * LANES * width
 
 
 cdef void transpose(const Net* n, const vec* w, int K, int width, vec* out) noexcept nogil:
-    """(groups, K, cols) to (panels of width vectors of K, groups, cols * LANES, width), zero beyond K"""
+    """Copy (groups, K, cols) to (panels of `width` vectors of K, groups, cols * LANES, width), zero beyond K."""
     cdef int k, j, c, i, at
     cdef Py_ssize_t rows = <Py_ssize_t> n.groups * n.cols * LANES
     cdef vec[LANES] square

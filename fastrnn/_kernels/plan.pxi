@@ -1,4 +1,4 @@
-# How a call is cut, and what each of its threads does.
+# How a call is divided, and what each of its threads does.
 
 cdef extern from "threads.h" nogil:
     int take_number(int* next)
@@ -8,29 +8,29 @@ cdef extern from "threads.h" nogil:
     void run_on_threads(int threads, void (*work)(void* job, int thread) noexcept nogil, void* data)
 
 
-cdef struct Progress:                    # of all threads in one chunk of backward
-    int rows                             # shares of the rows done, and its symbols sorted
+cdef struct Progress:                    # of all threads in one chunk of the backward pass
+    int rows                             # shares of the rows that are done; sorting the symbols counts as one
     int n_keys
     int begun, done                      # work items of the weight gradients
 
 
-cdef struct Plan:                        # how a call is cut, for all threads
+cdef struct Plan:                        # how a call is divided; all threads read it
     const Net* net
     int shares
     const int32_t* rows                  # (shares + 1,) bounds
-    int* begun                           # (shares,), of backward (chunks, shares + 1): has somebody taken it?
-    int segments                         # of a tape of checkpoints, computed once more as needed; 0: all is there
+    int* begun                           # (shares,), backward (chunks, shares + 1): has a thread taken it?
+    int segments                         # of a tape with checkpoints, computed again when needed; 0: no checkpoints
     const int32_t* segment_bounds        # (segments + 1,)
     vec* h_marks                         # (segments, B, ld)
     vec* c_marks
     # backward
     int chunks
-    const int32_t* bounds                # (chunks + 1,) steps, last first
+    const int32_t* bounds                # (chunks + 1,) steps, from the last one down
     Progress* progress                   # (chunks,)
 
 
 cdef void forward_share(const Net* n, const Plan* plan, int b0, int b1) noexcept nogil:
-    """Rows through all of time; where there are segments, the states with which each begins are put aside."""
+    """Run rows through all of time. With checkpoints, keep the states at the start of each segment."""
     cdef int i, t
     cdef Py_ssize_t row = b0 * n.ld, size = (b1 - b0) * n.ld * VECTOR_BYTES, step = n.B * n.ld
     if plan.segments == 0:
@@ -44,9 +44,9 @@ cdef void forward_share(const Net* n, const Plan* plan, int b0, int b1) noexcept
 
 
 cdef void forward_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: its share of the rows, and whatever nobody has begun."""
+    """What each thread does: its own share of the rows, and then any share that no other thread has begun."""
     cdef Plan* plan = <Plan*> job
-    cdef Net n = plan.net[0]             # the other one may share a cache line with what the first thread writes
+    cdef Net n = plan.net[0]             # a copy: the original may share a cache line with what the first thread writes
     cdef int p = take_share(plan.begun, plan.shares, thread)
     while p >= 0:
         forward_share(&n, plan, plan.rows[p], plan.rows[p + 1])
@@ -54,7 +54,7 @@ cdef void forward_thread(void* job, int thread) noexcept nogil:
 
 
 cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, int b1) noexcept nogil:
-    """Compute a segment of the tape once more, from the states that were put aside."""
+    """Compute a segment of the tape again, from the states at its start."""
     cdef Py_ssize_t row = b0 * n.ld, mark = segment * <Py_ssize_t> n.B * n.ld + row
     cdef Py_ssize_t size = (b1 - b0) * n.ld * VECTOR_BYTES
     memcpy(n.h + row, plan.h_marks + mark, size)
@@ -64,8 +64,8 @@ cdef void again(const Net* n, const Plan* plan, int segment, int until, int b0, 
 
 
 cdef void backward_thread(void* job, int thread) noexcept nogil:
-    """What each thread does, chunk by chunk: its share of the rows, then work items of the weight gradients, and
-    whatever nobody has begun."""
+    """What each thread does in every chunk: its own share of the rows, then any share that no other thread has begun,
+    then work items of the weight gradients."""
     cdef Plan* plan = <Plan*> job
     cdef Net n = plan.net[0]
     cdef Progress* chunk
@@ -77,7 +77,7 @@ cdef void backward_thread(void* job, int thread) noexcept nogil:
         t1 = plan.bounds[i]; t0 = plan.bounds[i + 1]
         chunk = &plan.progress[i]
         begun = plan.begun + i * (plan.shares + 1)
-        used_up = plan.segments and t1 == n.first                 # all that was computed once more
+        used_up = plan.segments and t1 == n.first                 # the segment that was computed again
         if used_up:
             segment -= 1
             n.first = plan.segment_bounds[segment]

@@ -1,9 +1,9 @@
-"""Large arrays, lent and taken back: fresh memory costs as much, in page faults, as the cells that fill it.
+"""A pool of memory for large arrays. In new memory the page faults take as much time as the cells that fill it.
 
-*Design.* A training step makes the same large arrays as the step before. So a block is lent as an array on a view of
-it; when that array is gone, and with it all that was cut from it (NumPy lets them all refer to it), a weak reference
-takes the block back. The native kernels, whose memory knows when the last array of it is gone, `take` blocks and `give`
-them back. At most KEEP bytes wait for a borrower; `Trainer.fit` gives them up when it ends.
+*Design.* A training step makes the same large arrays as the step before. So the pool lends a block as an array, which
+is a view of the block. When that array and all views of it are gone (NumPy makes all of them refer to it), a weak
+reference takes the block back. The native kernels know when the last array on their memory is gone, so they `take`
+blocks and `give` them back. At most KEEP bytes wait for the next borrower; `Trainer.fit` releases them when it ends.
 """
 
 import math
@@ -17,27 +17,29 @@ import numpy as np
 from fastrnn._typing import Array
 
 KEEP = 256_000_000  # bytes
-SLACK = 1.25  # how many times too large a block may be: the batches of unequal lengths need not the same
-SMALL = 1 << 17  # bytes below which the C library keeps memory by itself
-LARGE = 1 << 20  # bytes from which a block that comes back is counted at once; smaller ones when the next is taken,
-MANY = 64  # or when so many have come back
+SLACK = 1.25  # a block may be this many times too large: ragged batches differ in what they need
+SMALL = 1 << 17  # bytes; below, the C library reuses memory itself
+# A returned block of LARGE bytes or more is counted at once. Smaller ones are counted when the next block is taken, or
+# when MANY have been returned.
+LARGE = 1 << 20
+MANY = 64
 
 
 class _Loan(weakref.ref):
-    """A lent array, and the block to take back after it."""
+    """A weak reference to a lent array, with the block to take back."""
 
     __slots__ = ("block",)
     block: Array
 
 
-_loans: dict[int, _Loan] = {}  # by id; a weak reference that nobody holds calls nobody
-_returned: deque[Array] = deque()  # the garbage collector may return a block at any moment, also while _free is in use
-_free: list[tuple[int, Array]] = []  # bytes, and the block; oldest first
-_lock = Lock()  # nobody waits for it: who cannot have it, as in a child forked at a bad moment, takes new memory
+_loans: dict[int, _Loan] = {}  # by id; a weak reference that is not kept never calls back
+_returned: deque[Array] = deque()  # the garbage collector may return a block at any time, also while _free is in use
+_free: list[tuple[int, Array]] = []  # bytes and block, oldest first
+_lock = Lock()  # never waited for: if it is taken, also by a fork at a bad moment, use new memory
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an uninitialised array, of new or of lent memory."""
+    """Return an uninitialised array. Large arrays use memory of the pool."""
     count = math.prod(shape)
     n_bytes = count * np.dtype(dtype).itemsize
     if n_bytes < SMALL:
@@ -51,10 +53,10 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def take(n_bytes: int) -> Array:
-    """Return a block: the smallest that serves and is not much too large, or a new one in place of those that wait.
+    """Return the smallest waiting block that is large enough and not much too large, or a new block.
 
-    So what is lent and what waits are never more, together, than what was lent at some time. Of equal blocks it is the
-    last one returned, which may still be in the cache.
+    A new block takes the place of the oldest waiting blocks. So lent and waiting blocks together never exceed the most
+    that was lent at one time. Of equal blocks the last returned one is taken, which may still be in cache.
     """
     if _lock.acquire(blocking=False):
         try:
@@ -74,10 +76,10 @@ def take(n_bytes: int) -> Array:
 
 
 def give(block: Array) -> None:
-    """Take a block back that nobody looks at any more."""
+    """Take back a block that is no longer used."""
     _returned.append(block)
     counted = block.nbytes >= LARGE or len(_returned) >= MANY
-    if counted and _lock.acquire(blocking=False):  # else who holds it will sort it in, or the next one
+    if counted and _lock.acquire(blocking=False):  # else the holder of the lock sorts it in, or the next call
         try:
             _sort_in()
         finally:
@@ -85,7 +87,7 @@ def give(block: Array) -> None:
 
 
 def release() -> None:
-    """Give up the blocks that wait for a borrower."""
+    """Release the blocks that wait for a borrower."""
     if _lock.acquire(blocking=False):
         try:
             _returned.clear()
@@ -95,7 +97,7 @@ def release() -> None:
 
 
 def waiting() -> int:
-    """Return the bytes that wait for a borrower."""
+    """Return the number of bytes that wait for a borrower."""
     with _lock:
         _sort_in()
         return sum(size for size, _ in _free)
@@ -107,7 +109,7 @@ def _take_back(loan: _Loan) -> None:
 
 
 def _sort_in() -> None:
-    """Move what was returned to the free blocks, and drop the oldest until they are at most KEEP bytes."""
+    """Move the returned blocks to the free blocks, and drop the oldest until at most KEEP bytes are left."""
     if not _returned:
         return
     while _returned:

@@ -1,8 +1,8 @@
-"""Ragged and reversed batches, for all backends at one place.
+"""Ragged and reversed batches, once for all backends.
 
-A backend runs forward over rows sorted by length. What differs is only where a row's own step k lies in the caller's
-arrays: at k, or read backward at length - 1 - k. A whole batch is turned by a view; a ragged one is copied row by row,
-step by step as far as the row goes: padding is never read, and costs nothing.
+A backend always runs forward over rows that are sorted by length. Ragged and reversed batches differ only in where step
+k of a row is in the caller's arrays: at k, or at length - 1 - k when reversed. A whole batch is reversed by a view. A
+ragged batch is copied row by row, each row up to its length, so padding is never read and costs nothing.
 """
 
 from functools import lru_cache
@@ -12,18 +12,21 @@ import numpy as np
 from fastrnn._kernels.pool import empty
 from fastrnn._typing import Array
 
-SHORT = 4096  # rows and steps of a batch whose `Steps` are kept
-CHUNK_ROWS = 256  # deltas, in rows, that a backend keeps before their products with x and h: they stay in cache
+SHORT = 4096  # rows plus steps of the largest whole batch whose `RaggedBatch` is cached
+CHUNK_ROWS = 256  # rows of deltas that a backend collects before it multiplies them by x and h: they stay in cache
 
 
-class Steps:
-    """The way between the caller's rows and times and the kernel's rows and steps; `count` of them."""
+class RaggedBatch:
+    """The order of rows and steps in a kernel, and how to copy arrays to it and back; a whole batch is a simple case.
+
+    `lengths` and `active` are those of `KernelCall`; `count` is the number of steps of all rows.
+    """
 
     def __init__(self, B: int, T: int, lengths: Array | None, reverse: bool) -> None:
         self.shape = (B, T)
         self.reverse = reverse
-        self.ragged = lengths is not None and bool((lengths != T).any())
-        if lengths is None or not self.ragged:
+        self.whole = lengths is None or bool((lengths == T).all())
+        if lengths is None or self.whole:
             self.lengths = np.full(B, T, np.int32)
             self.active = np.full(T, B, np.int32)
             self.count = B * T
@@ -35,8 +38,8 @@ class Steps:
         self.active = (B - np.searchsorted(self.lengths[::-1], steps, side="right")).astype(np.int32)
 
     def gather(self, a: Array) -> Array:
-        """Caller's (B, T, ...) to the kernel's; a view where the batch is not ragged."""
-        if not self.ragged:
+        """Return an array (B, T, ...) of the caller in the kernel's order; a view if the batch is whole."""
+        if self.whole:
             return a[:, ::-1] if self.reverse else a
         out = empty((a.shape[0], len(self.active), *a.shape[2:]), a.dtype)
         for row, source, length in zip(out, self.order, self.lengths, strict=True):
@@ -44,8 +47,11 @@ class Steps:
         return out
 
     def scatter(self, a: Array) -> Array:
-        """Kernel's (B, T, ...) to the caller's, zero beyond a row's end; a view where the batch is not ragged."""
-        if not self.ragged:
+        """Return an array (B, T, ...) of the kernel in the caller's order, zero beyond each row's length.
+
+        A view if the batch is whole.
+        """
+        if self.whole:
             return a[:, ::-1] if self.reverse else a
         out = empty((*self.shape, *a.shape[2:]), a.dtype)
         for row, target, length in zip(a, self.order, self.lengths, strict=True):
@@ -54,12 +60,12 @@ class Steps:
         return out
 
     def gather_rows(self, a: Array) -> Array:
-        """Caller's (B, H) to the kernel's order of rows."""
-        return a[self.order] if self.ragged else a
+        """Return an array (B, H) of the caller in the kernel's order of rows."""
+        return a if self.whole else a[self.order]
 
     def scatter_rows(self, a: Array) -> Array:
-        """Kernel's (B, H) to the caller's order of rows."""
-        if not self.ragged:
+        """Return an array (B, H) of the kernel in the caller's order of rows."""
+        if self.whole:
             return a
         out = np.empty_like(a)
         out[self.order] = a
@@ -70,20 +76,20 @@ class Steps:
         return slice(None, None, -1 if self.reverse else 1)
 
 
-def steps_of(B: int, T: int, lengths: Array | None, reverse: bool) -> Steps:
-    """Return the steps of a batch; those of small whole ones are kept, or they would be most of a small call."""
+def ragged_batch(B: int, T: int, lengths: Array | None, reverse: bool) -> RaggedBatch:
+    """Return the order of a batch. Small whole batches are cached: making one would take most of the time of a call."""
     if lengths is None and B + T <= SHORT:
         return _whole(B, T, reverse)
-    return Steps(B, T, lengths, reverse)
+    return RaggedBatch(B, T, lengths, reverse)
 
 
 @lru_cache(maxsize=64)
-def _whole(B: int, T: int, reverse: bool) -> Steps:
-    return Steps(B, T, None, reverse)
+def _whole(B: int, T: int, reverse: bool) -> RaggedBatch:
+    return RaggedBatch(B, T, None, reverse)
 
 
 def row_shares(lengths: Array, shares: int) -> Array:
-    """Return the bounds of contiguous shares of rows with about equally many steps; each thread takes one."""
+    """Return the bounds of contiguous shares of rows that have about the same number of steps, one for each thread."""
     bounds = np.zeros(shares + 1, np.int32)
     bounds[-1] = len(lengths)
     if shares > 1:
@@ -93,8 +99,11 @@ def row_shares(lengths: Array, shares: int) -> Array:
 
 
 def chunk_bounds(active: Array) -> Array:
-    """Return the bounds of chunks of steps, last first, some CHUNK_ROWS rows each: from T, B and lengths alone."""
-    if len(active) and active[0] == active[-1]:  # what follows, without a loop
+    """Return the bounds of chunks of steps, from the last step down. A chunk has about CHUNK_ROWS rows.
+
+    The bounds depend only on T, B and the lengths.
+    """
+    if len(active) and active[0] == active[-1]:  # the same as below, without a loop
         step = max(1, CHUNK_ROWS // max(1, int(active[0])))
         return np.append(np.arange(len(active), 0, -step, dtype=np.int32), np.int32(0))
     rows = np.cumsum(active[::-1], dtype=np.int64)
@@ -106,7 +115,10 @@ def chunk_bounds(active: Array) -> Array:
 
 
 def segment_bounds(active: Array, every: int) -> Array:
-    """Return the bounds, from 0 to T, of segments of whole chunks, each of at least `every` steps but for the first."""
+    """Return the bounds, from 0 to T, of segments that consist of whole chunks.
+
+    Every segment has at least `every` steps, except for the first one.
+    """
     cuts = chunk_bounds(active)
     bounds = [int(cuts[0])]
     for cut in cuts[1:]:

@@ -1,8 +1,8 @@
-"""The oracle: NumPy over `step` and `step_vjp`. Slow, obvious, for any dtype, also complex.
+"""The reference: `step` and `step_vjp` on NumPy arrays. It is slow and simple, and takes any dtype, also complex.
 
-Like every backend it takes `Wh` of shape (K, G, H), where K is H, or 0 for a cell without recurrent product (a dense
-layer), and sees rows sorted by length, longest first, each from its own first step: at step t the first `active[t]`
-rows run (see `steps.py`). Arrays inside are time first.
+Like every backend it takes `Wh` of shape (K, G, H). K is H, or 0 without a recurrent product (a dense layer). The rows
+of a call are sorted by length, longest first, and each starts at its own first step, so at step t the first `active[t]`
+rows run (see `ragged.py`). Arrays inside are time first.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn._kernels.types import Run, Weights
+from fastrnn._kernels.types import KernelCall, Weights
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.cells._pointwise import sigmoid
@@ -19,18 +19,18 @@ instruction_set = "numpy"
 
 
 def pack(cell: Cell, weights: Weights) -> Weights:
-    """Return copies, so that the caller may change his own arrays."""
+    """Return copies, so that the caller may change the originals."""
     bh = np.zeros_like(weights.bx) if weights.bh is None else weights.bh
     return Weights(weights.Wx.copy(), weights.Wh.copy(), weights.bx.copy(), bh.copy())
 
 
-def masked(h: Array, run: Run, rows: slice) -> Array:
-    """Return what passes between h and the recurrent product."""
-    return h if run.mask is None else h * run.mask[rows]
+def masked(h: Array, call: KernelCall, rows: slice) -> Array:
+    """Return h times the recurrent mask, if there is one."""
+    return h if call.mask is None else h * call.mask[rows]
 
 
 def product(subscripts: str, a: Array, b: Array) -> Array:
-    """Return `np.einsum`, and 0 where it sums over nothing: it may multiply what lies beyond arrays that are empty."""
+    """Return `np.einsum`, or zeros if an array is empty: `np.einsum` may then read beyond its end."""
     sums = np.einsum(subscripts, a, b)
     if not (a.size and b.size):
         sums[...] = 0
@@ -38,53 +38,61 @@ def product(subscripts: str, a: Array, b: Array) -> Array:
 
 
 def layout(cell: Cell, I: int, H: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
-    """Return the numbers that a row takes: of a state, of a step's tape, of a step's deltas, of a step's dx."""
+    """Return how many numbers a row has in a state, and in one step's tape, deltas and dx."""
     return H, cell.n_kept * H, 2 * cell.n_gates * H, I
 
 
-def forward(cell: Cell, weights: Weights, run: Run, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Any]:
+def forward(
+    cell: Cell, weights: Weights, call: KernelCall, state: tuple[Array, ...]
+) -> tuple[Array, tuple[Array, ...], Any]:
     """Return h of all steps (T + 1, B, H), the final states (B, H) and the tape."""
-    T, K = len(run.active), len(weights.Wh)
-    assert weights.bh is not None  # as packed
+    T, K = len(call.active), len(weights.Wh)
+    assert weights.bh is not None  # `pack` made it
     s = tuple(value.astype(weights.Wx.dtype) for value in state)
     h = np.empty((T + 1, *s[0].shape), weights.Wx.dtype)
     h[0] = s[0]
     tape = []
     for t in range(T):
-        rows = slice(run.active[t])
-        x_t = run.x[rows, t]
-        x_product = weights.Wx[x_t].swapaxes(0, 1) if run.symbols else product("bi,igh->gbh", x_t, weights.Wx)
+        rows = slice(call.active[t])
+        x_t = call.x[rows, t]
+        x_product = weights.Wx[x_t].swapaxes(0, 1) if call.symbols else product("bi,igh->gbh", x_t, weights.Wx)
         ax = x_product + weights.bx[:, None]
-        ah = product("bk,kgh->gbh", masked(s[0][rows], run, rows)[:, :K], weights.Wh) + weights.bh[:, None]
+        ah = product("bk,kgh->gbh", masked(s[0][rows], call, rows)[:, :K], weights.Wh) + weights.bh[:, None]
         before = tuple(value[rows] for value in s)
         new, kept = cell.step(tuple(ax), tuple(ah), before)
         tape.append((before, new, kept))
-        s = tuple(np.concatenate([n, old[run.active[t] :]]) for n, old in zip(new, s, strict=True))
+        s = tuple(np.concatenate([n, old[call.active[t] :]]) for n, old in zip(new, s, strict=True))
         h[t + 1] = s[0]
     return h, s, tape
 
 
 def backward(
-    cell: Cell, weights: Weights, run: Run, tape: Any, dy: Array | None, dstate: tuple[Array, ...], need_dx: bool
+    cell: Cell,
+    weights: Weights,
+    call: KernelCall,
+    tape: Any,
+    dy: Array | None,
+    dstate: tuple[Array, ...],
+    need_dx: bool,
 ) -> tuple[Array | None, Weights, tuple[Array, ...]]:
     """Return dx (B, T, I), the gradients of the weights, and those of the initial states (B, H)."""
     dweights = Weights(*(np.zeros_like(w) for w in weights))
     dWx, dWh, dbx, dbh = dweights
-    dx = np.zeros(run.x.shape, dWx.dtype) if need_dx else None
+    dx = np.zeros(call.x.shape, dWx.dtype) if need_dx else None
     d = [value.astype(dWx.dtype) for value in dstate]
-    for t in reversed(range(len(run.active))):
-        rows = slice(run.active[t])
+    for t in reversed(range(len(call.active))):
+        rows = slice(call.active[t])
         before, new, kept = tape[t]
         if dy is not None:
             d[0][rows] += dy[rows, t]
         dax, dah, ds = (
             np.stack(values) for values in cell.step_vjp(kept, before, new, tuple(value[rows] for value in d))
         )
-        if run.symbols:
-            np.add.at(dWx, run.x[rows, t], dax.swapaxes(0, 1))
+        if call.symbols:
+            np.add.at(dWx, call.x[rows, t], dax.swapaxes(0, 1))
         else:
-            dWx += product("bi,gbh->igh", run.x[rows, t], dax)
-        dWh += product("bk,gbh->kgh", masked(before[0], run, rows)[:, : len(dWh)], dah)
+            dWx += product("bi,gbh->igh", call.x[rows, t], dax)
+        dWh += product("bk,gbh->kgh", masked(before[0], call, rows)[:, : len(dWh)], dah)
         dbx += dax.sum(1)
         dbh += dah.sum(1)
         if dx is not None:
@@ -92,14 +100,14 @@ def backward(
         for value, gradient in zip(d, ds, strict=True):
             value[rows] = gradient
         if len(dWh):
-            d[0][rows] += masked(product("gbh,kgh->bk", dah, weights.Wh), run, rows)
+            d[0][rows] += masked(product("gbh,kgh->bk", dah, weights.Wh), call, rows)
     return dx, dweights, tuple(d)
 
 
 def autoencoder(
     W1: Array, b1: Array, W2: Array, b2: Array, x: Array, n_threads: int
 ) -> tuple[Array, Callable[[Array], Any]]:
-    """Return the mean activations (H,), and what computes the squared error and the gradients (`autoencoder.py`)."""
+    """Return the mean activations (H,), and the function of the second pass; see `Passes` in `autoencoder.py`."""
     h = sigmoid(x @ W1 + b1)
 
     def finish(slope: Array) -> tuple[Any, tuple[Array, ...]]:
@@ -112,7 +120,7 @@ def autoencoder(
     return h.mean(0), finish
 
 
-# ---- what needs no cell ---------------------------------------------------------------------------------------------
+# ---- calls without a cell -------------------------------------------------------------------------------------------
 
 
 def cross_entropy(
@@ -124,9 +132,9 @@ def cross_entropy(
     gradient: bool,
     n_threads: int,
 ) -> tuple[Any, int, Array | None]:
-    """Return the weighted and scaled sum of the losses of y (N, C), the number of right answers, and dy or None.
+    """Return the sum of the losses of y (N, C), weighted and scaled, the number of correct rows, and dy or None.
 
-    IndexError with its place where a class is none of these.
+    A class that is not in 0..C-1 raises IndexError with the position of that class.
     """
     chosen = _inside(classes, valid, y.shape[1])
     y_valid, target = y[chosen], classes[chosen]
@@ -147,7 +155,7 @@ def cross_entropy(
 
 
 def take_rows(table: Array, numbers: Array, valid: Array | None) -> Array:
-    """Return rows (N, D) of a table (V, D), 0 in place of those that are not valid."""
+    """Return rows (N, D) of a table (V, D), zeros in place of rows that are not valid."""
     chosen = _inside(numbers, valid, len(table))
     out = np.zeros((len(numbers), table.shape[1]), table.dtype)
     out[chosen] = table[numbers[chosen]]
@@ -155,13 +163,13 @@ def take_rows(table: Array, numbers: Array, valid: Array | None) -> Array:
 
 
 def add_rows(table: Array, numbers: Array, values: Array, valid: Array | None) -> None:
-    """Add the valid rows of values (N, D) to those of a table (V, D), one after the other."""
+    """Add the valid rows of values (N, D) to rows of a table (V, D), one after the other."""
     chosen = _inside(numbers, valid, len(table))
     np.add.at(table, numbers[chosen], values[chosen])
 
 
 def _inside(numbers: Array, valid: Array | None, stop: int) -> Array:
-    """Return which numbers count; IndexError with the place of the first of them that is not in 0..stop-1."""
+    """Return the mask of valid numbers. One that is not in 0..stop-1 raises IndexError with its position."""
     chosen = np.ones(len(numbers), bool) if valid is None else valid
     wrong = np.flatnonzero(chosen & ((numbers < 0) | (numbers >= stop)))
     if len(wrong):
@@ -170,7 +178,7 @@ def _inside(numbers: Array, valid: Array | None, stop: int) -> Array:
 
 
 def squares(gradients: Array, n_threads: int) -> float:
-    """Return the sum of the squares of a vector; by NumPy, not by BLAS, whose sums depend on its number of threads."""
+    """Return the sum of the squares of a vector. BLAS is not used: its sums depend on its number of threads."""
     return float(np.square(gradients, dtype=np.float64).sum())
 
 
@@ -184,7 +192,7 @@ def sgd(
     decay: float,
     n_threads: int,
 ) -> None:
-    """Update vectors; `velocity` is None without momentum."""
+    """Update vectors by gradient descent. `velocity` is None without momentum."""
     step = gradients + decay * parameters if decay else gradients
     if velocity is not None:
         velocity *= momentum
@@ -206,7 +214,7 @@ def adam(
     sum2: float,
     n_threads: int,
 ) -> None:
-    """Update vectors."""
+    """Update vectors by Adam."""
     mean *= beta1
     mean += (1 - beta1) * gradients
     square *= beta2

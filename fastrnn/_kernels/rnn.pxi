@@ -1,5 +1,7 @@
-# Elman RNN, and the dense layer, which is one without a recurrent product. One gate, and so a group is `blocks` hidden
-# blocks side by side. No tape: the derivative follows from h itself.
+# The Elman RNN, and the dense layer, which is an RNN without a recurrent product. There is one gate, so a group has
+# `blocks` hidden blocks side by side. There is no tape: the derivative is computed from h.
+
+from fastrnn.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_SIGMOID, RNN_TANH
 
 cdef enum: LINEAR, TANH, RELU, SIGMOID
 
@@ -32,6 +34,12 @@ cdef void rnn_backward(int kind, int rows, int blocks, const vec* a, Py_ssize_t 
         d += next; h_new += ld; dh += ld
 
 
-cdef inline Cell elman(int kind) noexcept:
-    return Cell(gates=1, blocks=PANEL, states=1, kind=kind, taped=False, x_gates=[0, 0, 0, 0], h_gates=[0, 0, 0, 0],
-                h_column=0, forward=rnn_forward, backward=rnn_backward)
+cdef register_rnn(cell, int kind):
+    register(cell, Cell(gates=1, blocks=PANEL, states=1, kind=kind, taped=False, x_gates=[0, 0, 0, 0],
+                        h_gates=[0, 0, 0, 0], h_column=0, forward=rnn_forward, backward=rnn_backward))
+
+
+register_rnn(RNN_LINEAR, LINEAR)
+register_rnn(RNN_TANH, TANH)
+register_rnn(RNN_RELU, RELU)
+register_rnn(RNN_SIGMOID, SIGMOID)

@@ -1,5 +1,5 @@
-# Rows of a table by their numbers: copies of them, and sums into them. Who asks for a row that is not there gets an
-# IndexError with the place of its number, before anything is written.
+# Copy rows of a table by their numbers, and add to such rows. A number that is no row of the table raises IndexError
+# with the position of that number, before anything is written.
 
 from libc.stdint cimport int64_t, uint8_t
 
@@ -7,11 +7,11 @@ from libc.stdint cimport int64_t, uint8_t
 cdef struct Numbers:
     Py_ssize_t count
     const int64_t* p                     # (count,)
-    const uint8_t* valid                 # (count,), or NULL: all of them
+    const uint8_t* valid                 # (count,), or NULL: all are valid
 
 
 cdef Numbers numbers_of(numbers, valid, int64_t stop):
-    """Numbers all of whose valid ones are in 0..stop-1."""
+    """Return the numbers; raise IndexError if a valid one is not in 0..stop-1."""
     cdef Numbers n
     cdef Py_ssize_t i, wrong = -1
     n.count = numbers.size
@@ -27,7 +27,7 @@ cdef Numbers numbers_of(numbers, valid, int64_t stop):
 
 
 def take_rows(table, numbers, valid):
-    """Return rows (N, D) of a contiguous table (V, D), 0 in place of those that are not valid."""
+    """Return rows (N, D) of a contiguous table (V, D), zeros in place of rows that are not valid."""
     cdef Numbers n = numbers_of(numbers, valid, table.shape[0])
     cdef Py_ssize_t i, D = table.shape[1]
     out = new_array((n.count, D))
@@ -43,10 +43,10 @@ def take_rows(table, numbers, valid):
 
 
 def add_rows(table, numbers, values, valid):
-    """Add the valid rows of values (N, D) to those of a contiguous table (V, D), one after the other."""
+    """Add the valid rows of values (N, D) to rows of a contiguous table (V, D), one after the other."""
     cdef Numbers n = numbers_of(numbers, valid, table.shape[0])
     cdef Py_ssize_t i, k, D = table.shape[1], stride
-    cdef unsigned long mode
+    cdef uint64_t mode
     values = rows_of(values, &stride)
     cdef const real* source = <const real*> data(values)
     cdef real* first = <real*> data(table)

@@ -1,4 +1,4 @@
-"""Rows of a table by their numbers, as an embedding reads them, and sums into them, as its gradient does."""
+"""Read rows of a table by their numbers, as an embedding does, and add to such rows, as its gradient does."""
 
 from typing import Any
 
@@ -20,23 +20,23 @@ def take_rows(
     table : ndarray (V, D)
         float32 or float64.
     symbols : integers (...)
-        Numbers of rows, 0..V-1 where they count.
+        Numbers of rows, 0..V-1 if they are valid.
     valid : bool ndarray (...), optional
-        Which symbols count; the others are never read. None is all.
+        Which symbols are valid. The others are never read. None means all.
     name : str
-        What errors call the symbols.
+        The name of `symbols` in error messages.
     backend : {None, "native", "reference"}
-        What runs; None is native where it was compiled.
+        The backend. None is native, if it was compiled.
 
     Returns
     -------
     ndarray (..., D)
-        The rows; zeros in the place of symbols that do not count.
+        The rows, with zeros in place of symbols that are not valid.
 
     Raises
     ------
     TypeError, ValueError
-        If an array has the wrong shape or dtype, or a symbol is outside of the table.
+        If an array has the wrong shape or dtype, or a valid symbol is no row of the table.
     """
     symbols = _check(table, symbols)
     numbers, counts = as_numbers(name, symbols, valid)
@@ -57,29 +57,29 @@ def add_rows(
     backend: str | None = None,
 ) -> None:
     """
-    Add to rows of a table, one value after the other, so that a row may come more than once.
+    Add to rows of a table, one value after the other. A row may occur more than once.
 
     Parameters
     ----------
     table : ndarray (V, D)
         float32 or float64, contiguous; changed in place.
     symbols : integers (...)
-        Numbers of rows, 0..V-1 where they count.
+        Numbers of rows, 0..V-1 if they are valid.
     values : ndarray (..., D)
-        What is added, in the dtype of the table.
+        The values to add, in the dtype of the table.
     valid : bool ndarray (...), optional
-        Which symbols count; the others, and their values, are never read. None is all.
+        Which symbols are valid. The others, and their values, are never read. None means all.
     name, backend
         As in `take_rows`.
 
     Raises
     ------
     TypeError, ValueError
-        If an array has the wrong shape, dtype or layout, or a symbol is outside of the table.
+        If an array has the wrong shape, dtype or layout, or a valid symbol is no row of the table.
     """
     symbols = _check(table, symbols)
     if not table.flags.carray:
-        raise ValueError("the table is not contiguous, aligned and writeable, expected one to add to")
+        raise ValueError("the table is not contiguous, aligned and writeable, so nothing can be added to it")
     D = table.shape[1]
     values = check_array("values", values, (*symbols.shape, D), table.dtype).reshape(-1, D)
     numbers, counts = as_numbers(name, symbols, valid)
@@ -90,7 +90,7 @@ def add_rows(
 
 
 def as_numbers(name: str, symbols: Array, valid: Array | None) -> tuple[Array, Array | None]:
-    """Return integers, and which of them count, in a row: int64, in which what is too large becomes negative."""
+    """Return the integers as int64 (N,), where numbers that are too large become negative, and which are valid."""
     if symbols.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {symbols.dtype}, expected whole numbers of an integer dtype")
     if valid is not None:
@@ -110,6 +110,6 @@ def _check(table: Array, symbols: Any) -> Array:
 
 
 def _outside(name: str, symbols: Array, place: int, V: int) -> ValueError:
-    """Return the error for a symbol that is no row."""
+    """Return the error for a symbol that is no row of the table."""
     index = ", ".join(map(str, np.unravel_index(place, symbols.shape)))
     return ValueError(f"{name}[{index}] is {symbols.flat[place]}, expected a symbol in 0..{V - 1}")

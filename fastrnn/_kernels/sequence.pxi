@@ -1,29 +1,30 @@
-# The time loop, forward and backward, for every cell.
+# The loop over time, forward and backward, for every cell.
 #
 # Design
-# 1. A cell is a struct of a few numbers and two row functions. It sees `rows` rows of one *group*: PANEL vectors a
-#    row, the pre-activations of one hidden block (LSTM, GRU) or of several (RNN, dense). Nothing else differs between
-#    cells, and the loop calls them through a pointer, once per block of rows, which costs nothing. Where one row is
-#    all there is, its groups are the rows of one call, for one row's chain of operations is long: `next` and `ld` are
-#    the vectors from a row to the next one, in tape and deltas and in states.
-# 2. States, tape and deltas are padded to whole groups and aligned, so row functions have no tails. Padded lanes have
-#    zero weights and may hold anything (0 times infinity); a product reads those of deltas alone, which are cleared.
-#    (B, T) are sorted by length, longest first: at step t the first active[t] rows run, the others have left the
-#    tiles.
-# 3. Forward: threads own rows and run through all of time alone.
-# 4. Backward: chunks of steps, some CHUNK_ROWS rows of deltas. In each, threads own rows for the loop over time, then
-#    take columns of the weight gradients while the deltas are in cache; they meet twice a chunk (`plan.pxi`). So every
-#    gradient is one sum in one order, over chunks that follow from T, B and lengths alone: the same bits for any number
-#    of threads.
-# 5. A bias is a feature that is always 1: a Left operand with zero strides.
-# 6. The tape slot is the scratch: pre-activations are summed into it, the row function overwrites them with the gates.
+# 1. A cell is a struct of a few numbers and two row functions. A row function gets `rows` rows of one *group*. A row of
+#    a group is PANEL vectors: the pre-activations of one hidden block (LSTM, GRU) or of several blocks (RNN, dense).
+#    Cells differ in nothing else. The loop calls row functions through a pointer, once per block of rows, which costs
+#    nothing. A batch of one row gives its groups to the row function as if they were rows, because the chain of
+#    operations of a single row is long. `next` and `ld` say how many vectors lie between one row and the next: `next`
+#    in the tape and the deltas, `ld` in the states.
+# 2. States, tape and deltas are aligned and padded to whole groups, so row functions have no tails. Padded lanes have
+#    zero weights and may hold anything (0 times infinity). Products read the padded lanes of the deltas only, and those
+#    are cleared. Rows of (B, T) are sorted by length, longest first: at step t the first active[t] rows run, and rows
+#    that have ended no longer take part in the tiles.
+# 3. Forward: each thread owns some rows and runs them through all of time on its own.
+# 4. Backward: steps are cut into chunks of about CHUNK_ROWS rows of deltas. In each chunk the threads own rows for the
+#    loop over time, and then columns of the weight gradients while the deltas are still in cache. They meet twice per
+#    chunk (`plan.pxi`). The chunks depend only on T, B and lengths, and so every gradient is one sum in one order: the
+#    same bits for any number of threads.
+# 5. A bias is the weight of a feature that is always 1: a Left operand whose strides are zero.
+# 6. The tape serves as scratch memory: pre-activations are summed into it, and the row function replaces them by gates.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "tile.h" nogil:
     ctypedef float real                  # float or double in C
-    ctypedef float vec                   # LANES of them; Cython sees a number, and equations read as equations
+    ctypedef float vec                   # LANES numbers; to Cython it is one, so equations look like equations
     enum: LANES, PANEL, TILE_ROWS, TILE_COLS, VECTOR_BYTES, ONWARD, APART, ANEW
     ctypedef struct Left:
         const real* p
@@ -34,8 +35,8 @@ cdef extern from "tile.h" nogil:
     ctypedef struct Symbols:
         const int32_t* p
         Py_ssize_t row
-    unsigned long flush_denormals()
-    void restore_denormals(unsigned long mode)
+    uint64_t flush_denormals()
+    void restore_denormals(uint64_t mode)
     vec vset(real x)
     vec vfirst(vec x, Py_ssize_t lanes)
     vec vload(const real* row, Py_ssize_t left)
@@ -63,8 +64,8 @@ cdef extern from "tile.h" nogil:
     void symbol_gradient(const uint64_t* keys, Py_ssize_t n, int cols, vec* out, const vec* deltas)
 
 cdef enum:
-    ROW_BLOCK = 64                       # rows whose pre-activations stay in L1 on their way to the row function
-    SLAB = 48                            # features that one work item of the weight gradient takes
+    ROW_BLOCK = 64                       # so few that pre-activations stay in L1 until the row function reads them
+    SLAB = 48                            # features in one work item of the weight gradient
 
 ctypedef void (*forward_t)(int kind, int rows, int blocks, vec* a, Py_ssize_t next, const vec* h, const vec* c,
                            vec* h_new, vec* c_new, Py_ssize_t ld) noexcept nogil
@@ -73,30 +74,48 @@ ctypedef void (*backward_t)(int kind, int rows, int blocks, const vec* a, Py_ssi
 
 cdef struct Cell:
     int gates, blocks, states
-    int kind                             # handed to the row functions, for those that serve several cells
-    bint taped                           # does backward need the gates?
-    int[4] x_gates, h_gates              # the gate of each column of the input's and the recurrent product
-    int h_column                         # where the recurrent product's columns begin; the input's begin at 0
+    int kind                             # passed to the row functions: one may serve several cells
+    bint taped                           # does the backward pass need the gates?
+    int[4] x_gates, h_gates              # the gate of each column of the input and the recurrent product
+    int h_column                         # first column of the recurrent product; the input product begins at 0
     forward_t forward
     backward_t backward
 
-cdef struct Net:                         # one call; strides: x, dx, dy in scalars, all else in vectors
+
+cdef class CompiledCell:
+    """A compiled cell in the form of a Python object."""
+    cdef Cell cell
+
+
+CELLS = set()                            # the cells of fastrnn.cells that are compiled; each .pxi registers its own
+COMPILED = {}                            # their compiled forms, by name
+
+
+cdef register(cell, Cell compiled):
+    """Register the compiled form of a cell of fastrnn.cells: it stands for this object, not for others of its name."""
+    cdef CompiledCell held = CompiledCell()
+    held.cell = compiled
+    CELLS.add(cell)
+    COMPILED[cell.name] = held
+
+
+cdef struct Net:                         # one call; strides of x, dx and dy are in numbers, all others in vectors
     Cell cell
     int B, T, I, H
     int K                                # recurrent inputs: H, or 0 where there is no recurrent product
-    int blocks, groups, cols             # hidden blocks a group; groups; columns of each product in a group
+    int blocks, groups, cols             # hidden blocks per group; groups; columns of each product per group
     Py_ssize_t ld                        # vectors in a row of a state
     const int32_t* active                # (T,)
     const real* x                        # (B, T, I), or NULL
     Py_ssize_t x_row, x_time
     const int32_t* symbols               # (B, T), or NULL
-    int first                            # the step with which h, c, hm and a begin
-    vec* h                               # (steps + 1, B, ld), or two steps in turn
-    bint all_steps                       # is it steps + 1?
-    vec* c                               # (steps + 1, B, ld), or (B, ld) overwritten step by step, or NULL
+    int first                            # the first step in h, c, hm and a
+    vec* h                               # (steps + 1, B, ld), or (2, B, ld): two steps in turn
+    bint all_steps                       # does h have steps + 1?
+    vec* c                               # (steps + 1, B, ld), or (B, ld) overwritten at each step, or NULL
     Py_ssize_t c_time
     const vec* mask                      # (B, ld), or NULL
-    vec* hm                              # h * mask: (steps, B, ld), or (B, ld) overwritten step by step, or NULL
+    vec* hm                              # h * mask: (steps, B, ld), or (B, ld) overwritten at each step, or NULL
     Py_ssize_t hm_time
     vec* a                               # tape (steps, groups, B, PANEL), or NULL
     const vec* bias                      # (groups, PANEL)
@@ -110,13 +129,13 @@ cdef struct Net:                         # one call; strides: x, dx, dy in scala
     Py_ssize_t dy_row, dy_time
     vec* dh                              # (B, ld)
     vec* dc                              # (B, ld), or NULL
-    vec* dm                              # (B, ld) scratch where there is a mask: gradient of h * mask
+    vec* dm                              # (B, ld), gradient of h * mask; used only with a mask
     vec* dx                              # (B, T, x_ld)
     Py_ssize_t x_ld
     vec* d                               # deltas of a chunk (chunk, groups, B, PANEL)
-    uint64_t* keys                       # symbols of a chunk, sorted, and their number
+    uint64_t* keys                       # the sorted symbols of a chunk, and their number
     int n_keys
-    vec* dwx                             # (groups, I + 1, cols), the last feature is the bias
+    vec* dwx                             # (groups, I + 1, cols); the last feature is the bias
     vec* dwh                             # (groups, K + 1, cols)
 
 
@@ -137,11 +156,20 @@ cdef inline vec* a_at(const Net* n, int t, int j) noexcept nogil:
 
 
 cdef inline int unit(const Net* n, int j, int c) noexcept nogil:
-    """The first hidden unit of column c of group j."""
+    """Return the first hidden unit of column c of group j."""
     return (j * n.blocks + c // n.cell.gates) * LANES
 
 
+cdef inline Left deltas_at(const Net* n, const vec* d) noexcept nogil:
+    """Return the deltas from this address on as the left operand of a product: groups are segments."""
+    cdef Left deltas
+    deltas.p = <const real*> d
+    deltas.segment = <Py_ssize_t> n.B * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
+    return deltas
+
+
 cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
+    """Run rows b0..b1 through steps t0..t1."""
     cdef int t, j, g, q, r, rows, end, count
     cdef Py_ssize_t at, i, apart = <Py_ssize_t> n.B * PANEL if n.a else PANEL
     cdef vec[ROW_BLOCK * PANEL] scratch
@@ -155,7 +183,7 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
     cdef Left x, h_rows
     cdef Symbols symbols
     cdef Right wx, wh
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     x.p = NULL; symbols.p = NULL
     x.segment = h_rows.segment = 0
     wx.segment = <Py_ssize_t> n.I * n.cols; wh.segment = <Py_ssize_t> n.K * n.cols
@@ -205,7 +233,7 @@ cdef void forward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept no
 
 cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize_t cols, Left deltas, const vec* panels,
                        int width, int how=ONWARD) noexcept nogil:
-    """Add deltas times transposed weights, which lie in panels of `width` vectors; ANEW, overwrite what is there."""
+    """Add deltas times transposed weights, which lie in panels of `width` vectors. ANEW overwrites what is there."""
     cdef Py_ssize_t at = 0, panel = <Py_ssize_t> n.groups * n.cols * LANES * width
     cdef int steps = n.cols * LANES
     cdef Right w
@@ -223,7 +251,7 @@ cdef void add_backward(const Net* n, int rows, vec* out, Py_ssize_t ld, Py_ssize
 
 
 cdef void clear_padding(const Net* n, vec* d, int rows) noexcept nogil:
-    """Clear the lanes of a step's deltas that belong to no hidden unit; all of them are in the last group."""
+    """Clear the padded lanes of a step's deltas. All of them are in the last group."""
     cdef int r, column, first
     if n.H == n.ld * LANES:
         return
@@ -236,7 +264,7 @@ cdef void clear_padding(const Net* n, vec* d, int rows) noexcept nogil:
 
 
 cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept nogil:
-    """The loop over time of one chunk: leaves its deltas in n.d, and dh and dc at t0."""
+    """Run the loop over time of one chunk. Its deltas are left in n.d, and n.dh and n.dc are those at t0."""
     cdef int t, j, b, k, rows
     cdef Py_ssize_t at, i, row = b0 * n.ld, apart = <Py_ssize_t> n.B * PANEL
     cdef const vec* a
@@ -249,9 +277,7 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
     cdef vec* dc = NULL
     cdef vec* d
     cdef vec* to
-    cdef Left deltas
-    cdef unsigned long mode = flush_denormals()
-    deltas.segment = <Py_ssize_t> n.B * PANEL * LANES; deltas.row = PANEL * LANES; deltas.step = 1
+    cdef uint64_t mode = flush_denormals()
     for t in range(t1 - 1, t0 - 1, -1):
         rows = min(b1, n.active[t]) - b0
         if rows <= 0:
@@ -282,20 +308,18 @@ cdef void backward_rows(const Net* n, int t0, int t1, int b0, int b1) noexcept n
             j += 1
         clear_padding(n, d, rows)
         if n.K:
-            deltas.p = <const real*> (d + n.cell.h_column)
             to = n.dh
             if n.mask:
                 to = n.dm
                 for i in range(row, row + rows * n.ld):
                     to[i] = vset(0)
-            add_backward(n, rows, to + row, n.ld, n.ld, deltas, n.wh_t, n.h_width)
+            add_backward(n, rows, to + row, n.ld, n.ld, deltas_at(n, d + n.cell.h_column), n.wh_t, n.h_width)
             if n.mask:
                 for i in range(row, row + rows * n.ld):
                     n.dh[i] += n.dm[i] * n.mask[i]
         if n.wx_t:
-            deltas.p = <const real*> d
-            add_backward(n, rows, n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld, n.T * n.x_ld, n.x_ld, deltas, n.wx_t,
-                         n.x_width)
+            add_backward(n, rows, n.dx + (b0 * <Py_ssize_t> n.T + t) * n.x_ld, n.T * n.x_ld, n.x_ld, deltas_at(n, d),
+                         n.wx_t, n.x_width)
     restore_denormals(mode)
 
 
@@ -307,7 +331,7 @@ cdef inline int slabs(int features) noexcept nogil:
 
 
 cdef int work_items(const Net* n) noexcept nogil:
-    """Work items of the weight gradients: for each group the bias, the slabs of x (or its symbols), those of h."""
+    """Return the number of work items: per group the bias, the slabs of x (or its symbols) and the slabs of h."""
     return n.groups * (1 + (1 if n.symbols else slabs(n.I)) + slabs(n.K))
 
 
@@ -324,7 +348,7 @@ cdef int collect_symbols(const Net* n, int t0, int t1) noexcept nogil:
 
 
 cdef void add_products(const Net* n, int t0, int t1, int features, vec* out, Left f, int j, int column) noexcept nogil:
-    """Add features times deltas over the chunk; steps with equally many rows go together."""
+    """Add features times deltas over the chunk. Steps with the same number of rows make one product."""
     cdef int t, until
     cdef Left a = f
     cdef Right d
@@ -341,17 +365,17 @@ cdef void add_products(const Net* n, int t0, int t1, int features, vec* out, Lef
 
 
 cdef void weight_gradient(const Net* n, int t0, int t1, int item) noexcept nogil:
-    """One work item, over all deltas of the chunk."""
+    """Do one work item, over all deltas of the chunk."""
     cdef int per_group = work_items(n) // n.groups, j = item // per_group, what = item % per_group
     cdef int x_items = 1 if n.symbols else slabs(n.I), first
     cdef vec* dwx = n.dwx + <Py_ssize_t> j * (n.I + 1) * n.cols
     cdef vec* dwh = n.dwh + <Py_ssize_t> j * (n.K + 1) * n.cols
     cdef Left f
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     if what == 0:
         f.p = &ONE; f.segment = f.row = f.step = 0
         add_products(n, t0, t1, 1, dwx + <Py_ssize_t> n.I * n.cols, f, j, 0)
-        if n.cell.h_column:              # else both biases have one gradient
+        if n.cell.h_column:              # else both biases have the same gradient
             add_products(n, t0, t1, 1, dwh + <Py_ssize_t> n.K * n.cols, f, j, n.cell.h_column)
     elif what <= x_items and n.symbols:
         symbol_gradient(n.keys, n.n_keys, n.cols, dwx, n.d + <Py_ssize_t> j * n.B * PANEL)

@@ -1,10 +1,9 @@
 /* One vector type for every instruction set and both precisions.
  *
- *  - The instruction set follows from the compiler's -m flags, the precision from -DREAL_DOUBLE; nothing else
- *    distinguishes the variants.
- *  - `vec` is a GCC/Clang vector: + - * / work on it, also with a constant (`1 - z`), and so Cython, which is told
- *    that it is a number, writes correct C for an equation.
- *  - `vec` is aligned: buffers that hold it are padded and aligned, so that a row is a `vec*`, and `h[r]` a load.
+ *  - The compiler's -m flags decide the instruction set, -DREAL_DOUBLE the precision. Variants differ in nothing else.
+ *  - `vec` is a GCC/Clang vector: + - * / work on it, also with a constant (`1 - z`). Cython is told that it is a
+ *    number, and so writes correct C for an equation.
+ *  - `vec` is aligned. Buffers of vectors are padded and aligned, so a row is a `vec*` and `h[r]` is one load.
  */
 #pragma once
 #include <stddef.h>
@@ -42,7 +41,7 @@ enum { LANES = VECTOR_BYTES / sizeof(real) };
 
 INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane; the compiler makes it a broadcast */
 
-/* x < y ? x : y and x > y ? x : y, and so a NaN in y comes through. */
+/* x < y ? x : y and x > y ? x : y, so a NaN in y is returned. */
 #if defined(__SSE2__)
   #include <immintrin.h>
   INLINE vec vmin(vec x, vec y) { return (vec)MM(min)(x, y); }
@@ -50,7 +49,7 @@ INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane
   INLINE vec vsqrt(vec x) { return (vec)MM(sqrt)(x); }
 #else
   INLINE vec vsqrt(vec x) {
-    for (int i = 0; i < LANES; i++) x[i] = __builtin_sqrt(x[i]);   /* of a float the same as its own: it has twice the bits */
+    for (int i = 0; i < LANES; i++) x[i] = __builtin_sqrt(x[i]);   /* correct for float, too: double has twice its bits */
     return x;
   }
   INLINE vec vselect(ivec mask, vec x, vec y) { return (vec)((mask & (ivec)x) | (~mask & (ivec)y)); }
@@ -58,30 +57,31 @@ INLINE vec vset(real x) { return x - (vec){0}; }              /* x in every lane
   INLINE vec vmax(vec x, vec y) { return vselect((ivec)(x > y), x, y); }
 #endif
 
-/* Numbers below the normal range cost a hundred cycles each, and vanishing gradients are full of them: a kernel takes
- * and gives 0 in their place, and leaves the thread's mode as it was. */
+/* Numbers below the normal range cost a hundred cycles each, and vanishing gradients have many of them. A kernel reads
+ * and writes 0 in their place, and restores the mode of the thread when it ends. The mode is uint64_t because the
+ * register of ARM64 has 64 bits, and unsigned long has only 32 on Windows. */
 #if defined(__SSE2__)
-  INLINE unsigned long flush_denormals(void) {
-    unsigned long mode = _mm_getcsr();
+  INLINE uint64_t flush_denormals(void) {
+    unsigned int mode = _mm_getcsr();
     _mm_setcsr(mode | 0x8040);                                   /* flush to zero, denormals are zero */
     return mode;
   }
-  INLINE void restore_denormals(unsigned long mode) { _mm_setcsr(mode); }
+  INLINE void restore_denormals(uint64_t mode) { _mm_setcsr((unsigned int)mode); }
 #elif defined(__aarch64__)
-  INLINE void restore_denormals(unsigned long mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory"); }
-  INLINE unsigned long flush_denormals(void) {
-    unsigned long mode;
+  INLINE void restore_denormals(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory"); }
+  INLINE uint64_t flush_denormals(void) {
+    uint64_t mode;
     __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-    restore_denormals(mode | 1ul << 24);
+    restore_denormals(mode | (uint64_t)1 << 24);                 /* flush to zero */
     return mode;
   }
 #else
-  INLINE unsigned long flush_denormals(void) { return 0; }
-  INLINE void restore_denormals(unsigned long mode) { (void)mode; }
+  INLINE uint64_t flush_denormals(void) { return 0; }
+  INLINE void restore_denormals(uint64_t mode) { (void)mode; }
 #endif
 
-/* Rows of numbers, wherever they lie and end: `left` of them are left. What is beyond is neither read, in its place is 0
- * or another number, nor written. */
+/* Load and store part of a row of numbers at any address. The row has `left` numbers from there on. Nothing beyond its
+ * end is read or written; a load has 0, or another number, in these lanes. */
 INLINE vec vload_or(const real *row, ptrdiff_t left, real beyond) {
   vec x = vset(beyond);
   if (left >= LANES) __builtin_memcpy(&x, row, sizeof x);
@@ -104,15 +104,15 @@ INLINE void vstore(real *row, vec x, ptrdiff_t left) {
 
 INLINE void add_to_row(real *row, vec x, ptrdiff_t left) { vstore(row, vload(row, left) + x, left); }
 
-/* 0 in the lanes from `lanes` on: not by a product, for what is there may be infinite */
+/* Set the lanes from number `lanes` on to 0. A product with 0 would not do, because these lanes may be infinite. */
 INLINE vec vfirst(vec x, ptrdiff_t lanes) {
   ivec number;
   for (int i = 0; i < LANES; i++) number[i] = i;
   return (vec)((ivec)x & (ivec)(number < (integer)lanes));
 }
 
-/* The lanes' sum, in float64, and their maximum: in pairs, for each operation waits for the one before. A NaN may get lost
- * among the maxima. */
+/* The sum of the lanes, in float64, and their maximum. Both work in pairs, because each operation waits for the one
+ * before. The maximum may lose a NaN. */
 INLINE double vsum(vec x) {
   double sums[LANES];
   for (int i = 0; i < LANES; i++) sums[i] = x[i];
@@ -128,7 +128,7 @@ INLINE real vlargest(vec x) {
   return largest[0];
 }
 
-/* The sum of squares, in float64; in four vectors, for each addition waits for the one before. */
+/* The sum of squares, in float64. It uses four vectors, because each addition waits for the one before. */
 enum { WIDE_LANES = VECTOR_BYTES / sizeof(double) };
 typedef double wide_vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef real narrow_vec __attribute__((vector_size(WIDE_LANES * REAL_BYTES), aligned(REAL_BYTES), may_alias));
@@ -147,9 +147,9 @@ static double sum_of_squares(const real *x, ptrdiff_t n) {
   return total;
 }
 
-/* Row i of a square of vectors becomes column i. The bits of the place of a number, those of its row before those of its
- * column, turn left by one each time that the upper half of the rows is interleaved with the lower one; when all bits
- * of the row have gone to the other end, rows and columns have changed places. */
+/* Transpose a square of vectors: row i becomes column i. Write the place of a number as the bits of its row, followed
+ * by the bits of its column. Interleaving the upper half of the rows with the lower half rotates these bits left by
+ * one. When all bits of the row have moved to the other end, rows and columns are exchanged. */
 #ifdef __clang__
   #define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
@@ -181,12 +181,13 @@ INLINE void transpose_square(vec *rows) {
   }
 }
 
-/* e^x - 1 = 2^n (e^r - 1) + (2^n - 1), |r| <= ln(2)/2. The caller has clamped x. n sits in the low bits of x / ln 2
- * plus 1.5 * 2^MANTISSA; shifted into the exponent it is 2^n: no conversion to integers, same text for both types. */
+/* e^x - 1 = 2^n (e^r - 1) + (2^n - 1), |r| <= ln(2)/2. The caller has clamped x. x / ln 2 + 1.5 * 2^MANTISSA has n in
+ * its lowest bits; shifting them into the exponent gives 2^n. So there is no conversion to integers, and the same code
+ * serves both types. */
 #ifdef REAL_DOUBLE
   #define LN2_HIGH 6.93145751953125e-1
   #define LN2_LOW 1.42860682030941723212e-6
-  static const real EXP[] = { /* (e^r - 1 - r) / r^2, highest power first: Taylor terms are enough at this width */
+  static const real EXP[] = { /* (e^r - 1 - r) / r^2, highest power first: the Taylor series is accurate enough here */
     1. / 87178291200., 1. / 6227020800., 1. / 479001600., 1. / 39916800., 1. / 3628800., 1. / 362880., 1. / 40320.,
     1. / 5040., 1. / 720., 1. / 120., 1. / 24., 1. / 6., .5 };
 #else

@@ -1,23 +1,23 @@
-# Softmax cross-entropy: losses, gradient and right answers of rows of logits.
+# Softmax cross-entropy: for rows of logits the losses, the gradient, and the number of correct classes.
 #
 # Design
-# 1. A row stays in L1 from the first look at it to the last: its largest logit; the exponentials, which wait where the
-#    gradient will be, and their sum; the division by it.
-# 2. Exponentials below the normal range are 0. They are summed in lanes, then in float64, and what follows from the
-#    sum, logarithm, loss and the gradient at the target, is float64.
-# 3. Threads take blocks of rows, whose losses are summed by themselves and then in the order of the blocks: the same
+# 1. A row is read three times, and stays in L1 meanwhile: to find the largest logit; to compute the exponentials, which
+#    are stored where the gradient will be, and their sum; and to divide by the sum.
+# 2. Exponentials below the normal range are 0. They are summed in lanes, then in float64. What is computed from the sum
+#    is float64: the logarithm, the loss, and the gradient at the target.
+# 3. Threads take blocks of rows. Losses are summed within each block, and then over the blocks in their order: the same
 #    bits for any number of threads.
 
 from libc.math cimport INFINITY, log
 
-cdef enum: SOFTMAX_ROWS = 64             # of a block
+cdef enum: SOFTMAX_ROWS = 64             # per block
 
-cdef struct Softmax:                     # of a call, for all threads
+cdef struct Softmax:                     # one call; all threads share it
     Py_ssize_t rows, C
     const real* y                        # (rows, C)
     Py_ssize_t y_row
     Numbers classes                      # (rows,)
-    const float64* weights               # (rows,), or NULL: all are 1
+    const float64* weights               # (rows,), or NULL: all weights are 1
     float64 scale
     real* dy                             # (rows, C), or NULL
     float64* losses                      # (blocks,)
@@ -26,7 +26,7 @@ cdef struct Softmax:                     # of a call, for all threads
 
 
 cdef inline bint is_first(const real* y, Py_ssize_t k) noexcept nogil:
-    """Is no number before y[k] as large?"""
+    """Does no number before y[k] have the same value?"""
     cdef Py_ssize_t i
     for i in range(k):
         if y[i] == y[k]:
@@ -44,20 +44,20 @@ cdef inline bint has_nan(const real* y, Py_ssize_t C) noexcept nogil:
 
 cdef float64 softmax_row(const real* y, Py_ssize_t C, Py_ssize_t target, float64 weight, real* dy,
                          int64_t* right) noexcept nogil:
-    """Return the loss of a row without its weight, count it if the target is right, and leave its gradient."""
+    """Return the loss of a row without its weight; count the row if its target is correct; write its gradient."""
     cdef Py_ssize_t vectors = (C + LANES - 1) // LANES, i, k
     cdef vec e, sums = vset(0), most = vset(-INFINITY)
     cdef real largest
     cdef float64 total, own, slope
     for i in range(vectors):
-        most = vmax(vload_or(y + i * LANES, C - i * LANES, -INFINITY), most)       # a NaN is not taken
+        most = vmax(vload_or(y + i * LANES, C - i * LANES, -INFINITY), most)       # skips NaN
     largest = vlargest(most)
     for i in range(vectors):
         e = vexp_or_0(vload_or(y + i * LANES, C - i * LANES, -INFINITY) - largest)
         sums += e
         if dy:
             vstore(dy + i * LANES, e, C - i * LANES)
-    total = vsum(sums)                                      # NaN where a logit is, or where the largest is infinite
+    total = vsum(sums)                                      # NaN if a logit is NaN, or if the largest is infinite
     own = <float64> y[target] - largest
     right[0] += y[target] == largest and is_first(y, target) and (total == total or not has_nan(y, C))
     if dy:
@@ -70,13 +70,13 @@ cdef float64 softmax_row(const real* y, Py_ssize_t C, Py_ssize_t target, float64
 
 
 cdef void softmax_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: blocks of rows."""
+    """What each thread does: take blocks of rows."""
     cdef Softmax* s = <Softmax*> job
     cdef Py_ssize_t r
     cdef float64 weight
     cdef real* dy = NULL
     cdef int i = take_number(&s.next)
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     while i < s.blocks:
         s.losses[i] = 0
         s.right[i] = 0
@@ -94,9 +94,9 @@ cdef void softmax_thread(void* job, int thread) noexcept nogil:
 
 
 def cross_entropy(y, classes, valid, weights, float64 scale, bint gradient, int n_threads):
-    """Return the weighted and scaled sum of the losses of y (N, C), the number of right answers, and dy (N, C) or None.
+    """Return the sum of the losses of y (N, C), weighted and scaled, the number of correct rows, and dy (N, C) or None.
 
-    IndexError with its place where a class is none of these.
+    A class that is not in 0..C-1 raises IndexError with the position of that class.
     """
     cdef Softmax s
     cdef int i

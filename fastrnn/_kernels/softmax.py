@@ -1,4 +1,4 @@
-"""The softmax of rows of logits, its logarithm, and its cross-entropy with classes."""
+"""The softmax of rows of logits, its logarithm, and the cross-entropy with classes."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from fastrnn._kernels.rows import as_numbers
 from fastrnn._kernels.threads import choose_threads
 from fastrnn._typing import Array
 
-OPERATIONS = 50  # that a logit counts for when threads are chosen
+OPERATIONS = 50  # per logit, to choose the number of threads
 
 
 def softmax_cross_entropy(
@@ -23,10 +23,10 @@ def softmax_cross_entropy(
     backend: str | None = None,
 ) -> tuple[float, int, Array | None]:
     """
-    Compare logits with classes.
+    Compute the cross-entropy of logits and classes.
 
-    The loss of a row is ``log sum exp(y) - y[target]``; its sums are taken by lanes of the dtype, all that follows from
-    them in float64. A class is right if no logit is larger, none before it as large, and none NaN.
+    The loss of a row is ``log sum exp(y) - y[target]``. The sum is taken in lanes of the dtype, everything after it in
+    float64. A row is correct if no logit is larger than that of its target, none before it is equal, and none is NaN.
 
     Parameters
     ----------
@@ -35,31 +35,31 @@ def softmax_cross_entropy(
     target : integers (N,)
         Classes, 0..C-1.
     weights : ndarray (N,), optional
-        What the loss of each row counts; None is 1.
+        Weight of the loss of each row. None means 1.
     valid : bool ndarray (N,), optional
-        Rows that count; of the others nothing is read, and their gradient is 0. None is all.
+        Rows that are valid. The others are not read, and their gradient is 0. None means all.
     scale : float
-        What the sum of all losses counts; one over the number of rows for their mean.
+        Factor of the sum of all losses. Use one over the number of rows for the mean.
     gradient : bool
         Compute the gradient of `y`.
     n_threads : int, optional
         Number of threads; see `recurrent_forward`.
     backend : {None, "native", "reference"}
-        What runs; None is native where it was compiled.
+        The backend. None is native, if it was compiled.
 
     Returns
     -------
     loss : float
-        The weighted and scaled sum of the losses of the valid rows.
+        Sum of the losses of the valid rows, weighted and scaled.
     correct : int
-        Number of valid rows whose class is right.
+        Number of valid rows that are correct.
     dy : ndarray (N, C) or None
         Gradient of the loss.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong shape or dtype, or a target is no class of these logits.
+        If an argument has the wrong shape or dtype, or a valid target is not in 0..C-1.
     """
     if y.dtype not in DTYPES or y.ndim != 2:
         raise TypeError(f"y has shape {y.shape} and dtype {y.dtype}, expected logits (N, C), float32 or float64")
@@ -80,7 +80,7 @@ def softmax_cross_entropy(
 
 
 def softmax(logits: Array) -> Array:
-    """Return the softmax of each row of logits (N, C) in float64: one function for batches and streams."""
+    """Return the softmax of each row of logits (N, C) in float64. Batches and streams use the same function."""
     y = np.array(logits, np.float64, order="C")
     compiled = backends.native()
     if compiled is not None:

@@ -1,15 +1,15 @@
-# One step at a time: nets in a row with the states that they carry, and what an estimator does around them.
+# One step at a time: a chain of nets with their states, and what an estimator does before and after the nets.
 #
 # Design
-# 1. At B = 1 a step takes about as long as a few calls of Python, and so there are none: `step` looks at the fields of
-#    the arrays it is given, and works where they lie. What does not fit is handed to `convert` and `check_out`.
-# 2. The nets are those of `forward` without tape, with two steps of h in turn and c in place: `phase` is the step, 0 or
-#    1, and so neither x nor `active` has more than one. A net reads its predecessor's h where that net has put it.
-# 3. All that may be refused is refused before the first net runs: then the states stay as they were.
-# 4. Before and after the nets come the operations of the estimators in their order, in float64, product and sum apart:
-#    their bits are the same, too.
-# 5. Threads own rows and run through all nets alone. The GIL is kept in small steps: beside a busy Python thread it
-#    takes up to five milliseconds to get it back, which is no time for a live signal.
+# 1. With B = 1 a step takes about as long as a few Python calls, so it makes none: `step` reads the fields of the
+#    arrays that it gets, and uses their memory in place. Arrays that do not fit go to `convert` and `check_out`.
+# 2. The nets are those of `forward` without a tape. Two steps of h are kept in turn, and c is overwritten. `phase` is
+#    the step, 0 or 1, so x and `active` need one step only. A net reads the h of the net before it in place.
+# 3. All errors are raised before the first net runs, so after an error the states are unchanged.
+# 4. Before and after the nets come the operations of the estimators, in the same order, in float64, with every product
+#    rounded before it is added. So these bits are the same, too.
+# 5. Each thread owns some rows and runs them through all nets on its own. Small steps keep the GIL: beside a busy
+#    Python thread it can take five milliseconds to get it back, which is too long for a live signal.
 
 from libc.math cimport exp
 from libc.stdint cimport int64_t
@@ -17,7 +17,7 @@ from libc.stdlib cimport calloc, free
 
 cdef extern from *:
     """
-    /* A number that the compiler knows nothing about: it cannot fuse a product with the sum that follows. */
+    /* Hide a number from the compiler, so that it cannot fuse a product with the sum that follows. */
     static inline double apart(double x) { volatile double y = x; return y; }
     """
     double apart(double x) noexcept nogil
@@ -28,7 +28,7 @@ cdef enum:
 
 
 cdef inline bint fits(a, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t columns, int flags):
-    """Is it an array, not of a subclass, of this dtype (NumPy's number of it) and shape, with all these flags?"""
+    """Is `a` an array (no subclass) of this dtype (NumPy's type number) and shape, with all of these flags?"""
     if type(a) is not cnp.ndarray:
         return False
     cdef cnp.ndarray array = <cnp.ndarray> a
@@ -39,7 +39,7 @@ cdef inline bint fits(a, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t column
 
 
 cdef void softmax_rows(double* y, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """exp(y) / sum exp(y) of every row, in place"""
+    """Replace each row by exp(y) / sum exp(y)."""
     cdef Py_ssize_t b, k
     cdef double top, total
     for b in range(rows):
@@ -56,7 +56,7 @@ cdef void softmax_rows(double* y, Py_ssize_t rows, Py_ssize_t columns) noexcept 
 
 
 def softmax(y):
-    """Turn the rows of a contiguous float64 array (N, C) into their softmax."""
+    """Replace each row of a contiguous float64 array (N, C) by its softmax."""
     softmax_rows(<double*> data(y), y.shape[0], y.shape[1])
 
 
@@ -66,13 +66,13 @@ cdef void run_nets(const Net* nets, int count, int phase, int b0, int b1) noexce
         forward_rows(&nets[i], phase, phase + 1, b0, b1)
 
 
-cdef struct Step:                        # of a stream, for all threads
+cdef struct Step:                        # one step of a stream; all threads share it
     const Net* nets
     int count, phase, B, shares, next
 
 
 cdef void step_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: shares of the rows, all nets one after the other."""
+    """What each thread does: take shares of the rows, and run all nets on them."""
     cdef Step* s = <Step*> job
     cdef int p = take_number(&s.next)
     while p < s.shares:
@@ -81,11 +81,11 @@ cdef void step_thread(void* job, int thread) noexcept nogil:
 
 
 cdef class Chain:
-    """Nets in a row and their states; `fastrnn._kernels.chain` says what the arguments are."""
+    """A chain of nets and their states. `fastrnn._kernels.chain` explains the arguments."""
     cdef Net* nets
     cdef int count, B, I, U, phase
     cdef int32_t[2] active
-    cdef int32_t* symbols                # (B + 1,): those of a step begin at its phase
+    cdef int32_t* symbols                # (B + 1,): the symbols of a step begin at index `phase`
     cdef real* x                         # (B, I) standardised, or NULL
     cdef const double* x_mean            # (I,), or NULL
     cdef const double* x_scale
@@ -144,7 +144,7 @@ cdef class Chain:
         self.convert = convert; self.check_out = check_out; self.threads = threads
 
     cdef standardize(self, const real* x):
-        """Leave (x - mean) / scale in self.x; refuse numbers that are not finite."""
+        """Write (x - mean) / scale to self.x; raise ValueError for numbers that are not finite."""
         cdef Py_ssize_t b, i
         cdef real value
         for b in range(self.B):
@@ -164,7 +164,7 @@ cdef class Chain:
             self.symbols[self.phase + b] = <int32_t> symbols[b]
 
     cdef void write(self, void* out) noexcept nogil:
-        """Bring the last net's h to where it is wanted."""
+        """Write the outputs, which are the h of the last net, to `out`."""
         cdef const Net* n = &self.nets[self.count - 1]
         cdef const real* h = <const real*> h_at(n, self.phase + 1)
         cdef double* y = <double*> out
@@ -183,7 +183,7 @@ cdef class Chain:
             softmax_rows(y, self.B, self.U)
 
     def step(self, x, out=None):
-        """Take x (B, I) or symbols (B,); return the outputs, in `out` where it is given."""
+        """Run one step on x (B, I), or on symbols (B,). Return the outputs, in `out` if it is given."""
         cdef Step job
         cdef int i, n_threads = 1
         cdef Net* nets = self.nets
@@ -223,11 +223,11 @@ cdef class Chain:
 
     cdef refuse_a_second(self):
         if self.busy:
-            raise RuntimeError("this stream is in the middle of a step in another thread; expected one at a time")
+            raise RuntimeError("this stream is in the middle of a step in another thread; use one thread at a time")
 
     @property
     def states(self):
-        """The states (B, H) of every net, h first; when set, None leaves a net as it is."""
+        """The states (B, H) of every net, h first. When you set them, None leaves the states of a net as they are."""
         self.refuse_a_second()
         return [tuple(s[:, :self.nets[i].H].copy() for s in (self.h[i][self.phase], self.c[i]) if s is not None)
                 for i in range(self.count)]

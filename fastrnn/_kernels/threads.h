@@ -1,14 +1,16 @@
-/* Threads that help with a call: they stay and wait for the next one.
+/* Threads that help with a call, and then stay and wait for the next call.
  *
- * OpenMP would do, but its regions end only when every thread has come: one that the system has not woken yet, or keeps
- * waiting behind another program, stalls a call of 0.3 milliseconds for 4 or 12. Here whoever comes late finds the work
- * done, and the door closed:
+ * Why not OpenMP: its parallel regions end only when every thread has arrived. If the system has not woken a thread
+ * yet, or makes it wait behind another program, a call of 0.3 milliseconds stalls for 4 or 12. Here a thread that comes
+ * late finds the gate closed and the work done:
  *
- *  1. A caller opens the gate, a number of places, does the work itself, and closes the gate again. A thread comes in by
- *     taking a place. Both change one number, and so the caller knows who is in, and waits for those alone.
- *  2. Work is handed out by counters, piece by piece: nobody waits for a thread, only for work that somebody has begun.
- *  3. Threads look for an open gate for a while after a call, for the next one comes soon in training, and then sleep.
- *  4. Every caller at the same time has a team of its own.
+ *  1. A caller opens the gate, which is a number of free places, works itself, and closes the gate again. A thread
+ *     enters by taking a place. Both change the same number, so the caller knows how many threads have entered, and
+ *     waits only for those.
+ *  2. Counters hand out the work piece by piece. Nobody waits for a thread, only for work that a thread has begun.
+ *  3. After a call the threads watch the gate for a while, because in training the next call comes soon. Then they
+ *     sleep.
+ *  4. Calls at the same time each have their own team.
  */
 #pragma once
 #include <stdint.h>
@@ -36,12 +38,12 @@ typedef void (*work_t)(void *data, int thread);
   #include <sched.h>
   #define GIVE_WAY() sched_yield()
 #endif
-#define SPINS 256 /* some 5 microseconds; afterwards the thread waited for may be queueing for this very CPU */
+#define SPINS 256 /* some 5 microseconds; after that the other thread may be waiting for this very CPU */
 
-/* the next number, for one thread alone */
+/* Return the next number; no other thread gets the same one. */
 static inline int take_number(int *next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
-/* a number that nobody has begun, the thread's own first, whose data are in its cache; -1 if there is none */
+/* Return a share that no thread has begun, or -1. A thread tries its own share first: its data are in its cache. */
 static inline int take_share(int *begun, int shares, int thread) {
   for (int i = 0; i < shares; i++) {
     int share = (thread + i) % shares;
@@ -50,7 +52,7 @@ static inline int take_share(int *begun, int shares, int thread) {
   return -1;
 }
 
-/* what this thread has written may be read by those who wait for the count */
+/* After this, threads that wait for the count may read what this thread has written. */
 static inline void count_up(int *count) { __atomic_fetch_add(count, 1, __ATOMIC_RELEASE); }
 
 static inline void wait_until(const int *count, int expected) {
@@ -76,13 +78,13 @@ static void run_on_threads(int threads, work_t work, void *data) {
 #include <time.h>
 
 enum { TEAMS = 16 };
-#define PATIENCE 2000000 /* nanoseconds that a thread looks for the next call before it sleeps: an optimizer's step */
+#define PATIENCE 2000000 /* nanoseconds, an optimizer step: so long a thread waits for the next call before it sleeps */
 
 typedef struct {
   int busy;              /* has a caller taken this team? */
   int started, sleeping; /* threads */
-  int left;              /* of those who came in, how many have gone out again */
-  uint64_t gate;         /* number of the call, and places that are free in it */
+  int left;              /* number of threads that entered and have finished */
+  uint64_t gate;         /* high half: number of the call; low half: its free places */
   work_t work;
   void *data;
   int threads;
@@ -127,7 +129,7 @@ static void *help(void *argument) {
   return NULL;
 }
 
-/* as many helpers as the system gives; signals are the caller's, but for a fault of the helper itself */
+/* Start helpers, as many as the system allows. They block all signals except for faults of their own. */
 static void start_helpers(team_t *team, int wanted) {
   const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
   sigset_t all, before;
@@ -144,7 +146,7 @@ static void start_helpers(team_t *team, int wanted) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* `work` by this thread, number 0, and by so many others as come in time */
+/* Do `work` on this thread, which is number 0, and on as many others as arrive in time. */
 static void run_on_threads(int threads, work_t work, void *data) {
   team_t *team = NULL;
   for (int i = 0; i < TEAMS && threads > 1 && !team; i++)

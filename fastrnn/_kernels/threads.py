@@ -1,4 +1,4 @@
-"""How many threads a call takes."""
+"""How many threads a call uses."""
 
 import os
 from contextvars import ContextVar
@@ -10,7 +10,7 @@ _limit: int | None = None
 _forked = False
 _most: ContextVar[int | None] = ContextVar("most", default=None)
 
-# Operations that a thread must have to do before a second one is woken: it costs some 5 microseconds.
+# A second thread is used only if each thread has this many operations to do: waking one costs some 5 microseconds.
 WORK_PER_THREAD = 2_000_000
 
 
@@ -25,12 +25,12 @@ if hasattr(os, "register_at_fork"):
 
 def set_num_threads(n: int | None) -> None:
     """
-    Set the number of threads of calls that do not name one.
+    Set the number of threads of calls without `n_threads`.
 
     Parameters
     ----------
     n : int or None
-        Number of threads; None goes back to what OpenMP and the CPUs of the process allow.
+        Number of threads. None restores the default: what OpenMP and the CPUs of the process allow.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def set_num_threads(n: int | None) -> None:
 
 
 def available_threads() -> int:
-    """Return the number of threads that a large call takes when none is named."""
+    """Return the number of threads of a large call without `n_threads`."""
     if _limit is not None:
         return _limit
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -50,9 +50,9 @@ def available_threads() -> int:
 
 
 def choose_threads(n_threads: int | None, operations: float) -> int:
-    """Return the threads for a call of so many operations; an explicit number is obeyed as it stands.
+    """Return the number of threads for a call with this many operations. An explicit `n_threads` is used as it is.
 
-    After `fork` the child runs on one. Results do not depend on it.
+    After `fork` the child uses one thread. Results do not depend on the number of threads.
     """
     if n_threads is not None:
         return threads_here(check_count("n_threads", n_threads))
@@ -65,12 +65,12 @@ def choose_threads(n_threads: int | None, operations: float) -> int:
 
 class threads_unless_named:
     """
-    Within it, calls that name no number of threads have so many to take; None changes nothing.
+    Set the number of threads available to calls without `n_threads` inside a `with` block. None changes nothing.
 
     Parameters
     ----------
     n_threads : int or None
-        The number.
+        Number of threads.
     """
 
     def __init__(self, n_threads: int | None) -> None:
@@ -84,5 +84,5 @@ class threads_unless_named:
 
 
 def threads_here(n_threads: int) -> int:
-    """Return so many threads, or 1 in a forked child: a team's helpers do not exist there."""
+    """Return `n_threads`, or 1 in a forked child, where the helper threads do not exist."""
     return 1 if _forked else n_threads

@@ -1,6 +1,7 @@
-/* The register tile: sums of TILE_ROWS rows by TILE_COLS vectors stay in registers while k runs.
+/* The register tile: sums of TILE_ROWS rows by TILE_COLS vectors stay in registers during the loop over k.
  *
- * `preactivation` is the forward product, bias + x Wx + h Wh in one visit of the registers. `product` is all others:
+ * `preactivation` is the forward product, bias + x Wx + h Wh, whose sums stay in registers from first to last.
+ * `product` does all other products:
  *
  *      out[r, c] += sum over s, k of  A[s, r, k] * P[s, k, c]        r: rows, c: vectors, s: segments, k: steps
  *
@@ -8,14 +9,15 @@
  *      weight gradient   rows = features, k = batch, s = time steps,                 P = deltas
  *
  * Design
- *  1. Every operand is a pointer and its strides: nothing is transposed or copied.
- *  2. The sum over (s, k) of a row runs in one order, whatever the tiling: the same bits for any split of rows or
- *     columns. Blocks of (s, k) are small enough for their part of P to stay in the second-level cache, which feeds the
- *     tile as fast as it works, while all rows pass over it; and large, for each block loads and stores all sums.
- *  3. Two ways to cut a long sum into blocks. Onward, a block takes up the sum where the last one left it: one sum,
- *     one order, for what must not depend on blocks. Apart, a block is summed by itself and then added: a sum over
- *     thousands of steps stays as accurate as one over a block; for the weight gradients.
- *  4. Rows are shared out evenly: 16 rows are tiles of 6 + 5 + 5, not 6 + 6 + 4.
+ *  1. Every operand is a pointer and its strides. Nothing is transposed or copied.
+ *  2. The sum over (s, k) of a row has one order, whatever the tiling: the same bits for any split of rows or columns.
+ *     The sum is cut into blocks of (s, k). A block is so small that its part of P stays in the second-level cache
+ *     while all rows use it; that cache is as fast as the tile. A block is not smaller, because each one loads and
+ *     stores all sums.
+ *  3. There are two ways to add the blocks of a long sum. ONWARD: a block continues the sum of the last block. This is
+ *     one sum in one order, for results that must not depend on blocks. APART: each block has its own sum, which is
+ *     then added, so a sum over thousands of steps is as accurate as the sum of one block. Weight gradients use this.
+ *  4. Rows are divided evenly: 16 rows are tiles of 6 + 5 + 5, not 6 + 6 + 4.
  */
 #pragma once
 #include <stdlib.h>
@@ -30,19 +32,19 @@
 #endif
 enum { BLOCK_BYTES = 65536 };
 enum { PANEL = 4 };           /* vectors side by side in packed weights, tape and deltas */
-#ifdef __clang__              /* clang leaves the sums on the stack unless told in its own words */
+#ifdef __clang__              /* without its own pragma clang keeps the sums on the stack */
   #define UNROLL _Pragma("clang loop unroll(full)")
 #else
   #define UNROLL _Pragma("GCC unroll 16")
 #endif
 #define LOOP(i, n) UNROLL for (int i = 0; i < n; i++)
 
-typedef struct { const real *p; ptrdiff_t segment, row, step; } Left;   /* strides in scalars */
+typedef struct { const real *p; ptrdiff_t segment, row, step; } Left;   /* strides in numbers */
 typedef struct { const vec *p; ptrdiff_t segment, step; } Right;        /* strides in vectors */
-typedef struct { const int32_t *p; ptrdiff_t row; } Symbols;            /* one-hot rows by number; p NULL: none */
+typedef struct { const int32_t *p; ptrdiff_t row; } Symbols;            /* numbers of one-hot rows; p NULL: none */
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
-INLINE int shared_evenly(int steps, int most) {    /* steps of a block: 200 are 67 + 67 + 66, not 96 + 96 + 8 */
+INLINE int shared_evenly(int steps, int most) {    /* steps per block: 200 are 67 + 67 + 66, not 96 + 96 + 8 */
   int blocks = (steps + most - 1) / most;
   return (steps + blocks - 1) / blocks;
 }
@@ -51,9 +53,10 @@ INLINE int rows_of_tile(int rows_left, int tiles_left) { return (rows_left + til
 
 /* ---- forward ---------------------------------------------------------------------------------------------------- */
 
-/* `xn` columns of the tile, from 0, take the input's product, those from `h0` on the recurrent one: all of them but in
- * the GRU, whose ax_n and ah_n stay apart. A symbol adds its row of weights, as the product with its one-hot row does.
- * One row alone takes G = 2 groups at once: 4 sums, each waiting for itself, would leave the units idle. */
+/* The first `xn` columns of the tile get the input product, the columns from `h0` on the recurrent product. Both are
+ * all columns, except in the GRU, whose ax_n and ah_n are separate. A symbol adds its row of weights, as the product
+ * with its one-hot row would. A single row computes G = 2 groups at once: with 4 sums only, where each addition waits
+ * for the one before, the arithmetic units would be idle. */
 INLINE void forward_tile(const int R, const int G, const int C, const int xn, const int h0, vec *out, ptrdiff_t out_group,
                          const vec *bias, Symbols symbols, Left x, Right wx, int I, Left h, Right wh, int K) {
   vec sum[TILE_ROWS][2][TILE_COLS];
@@ -86,8 +89,9 @@ INLINE void forward_tile(const int R, const int G, const int C, const int xn, co
     case 3: FORWARD(3, 1, C, xn, h0) case 4: FORWARD(4, 1, C, xn, h0) case 5: FORWARD(5, 1, C, xn, h0) \
     default: FORWARD(6, 1, C, xn, h0) }
 
-/* `rows` rows of one group, or one row of two, `out_group` and the weights' segments apart: `cols` columns of the input's
- * product from column 0, as many of the recurrent one from `h_column`. With symbols there are no I steps of x. */
+/* Compute `rows` rows of one group, or one row of two groups, which lie `out_group` apart in `a`, and a segment apart
+ * in the weights. The input product has `cols` columns from column 0 on, the recurrent product as many from `h_column`
+ * on. With symbols the caller passes I = 0. */
 static void preactivation(int rows, int groups, int cols, int h_column, vec *a, ptrdiff_t out_group, const vec *bias0,
                           Symbols symbols0, Left x0, Right wx0, int I, Left h_, Right wh0, int K) {
   int tiles = tiles_of(rows), total = cols + h_column;
@@ -123,7 +127,7 @@ static void preactivation(int rows, int groups, int cols, int h_column, vec *a, 
 
 /* ---- all other products ----------------------------------------------------------------------------------------- */
 
-/* Sums begin with what is there, begin with 0 and are added to what is there, or begin with 0 and take its place. */
+/* A sum starts from the number in `out`, or it starts from 0 and is added to that number, or it replaces that number. */
 enum { ONWARD = 0, APART = 1, ANEW = 2 };
 
 INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
@@ -143,7 +147,7 @@ INLINE void tile(const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right
   else { LOOP(r, R) LOOP(c, C) out[r * ld + c] = sum[r][c]; }
 }
 
-/* so many tiles of R rows, one below the other */
+/* `count` tiles of R rows, one below the other */
 INLINE void tiles(int count, const int R, const int C, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps,
                   int how) {
   for (; count > 0; count--, A.p += R * A.row, out += R * ld) tile(R, C, out, ld, A, P, segments, steps, how);
@@ -168,7 +172,7 @@ static void any_tiles(int count, int R, int C, vec *out, ptrdiff_t ld, Left A, R
 
 /* all rows and columns over one block of segments and steps */
 static void block(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
-  int count = tiles_of(rows), less = rows / count, more = rows % count;   /* tiles with one row more, which come first */
+  int count = tiles_of(rows), less = rows / count, more = rows % count;   /* the first `more` tiles have one row more */
   Left below = A;
   below.p += more * (less + 1) * A.row;
   for (int c = 0; c < cols; c += TILE_COLS, P.p += TILE_COLS, out += TILE_COLS) {
@@ -178,11 +182,11 @@ static void block(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, i
   }
 }
 
-/* `how` the sums of blocks meet, ONWARD or APART, and | ANEW where `out` is to be overwritten */
+/* `how` is ONWARD or APART, and | ANEW to overwrite `out`. */
 static void product(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P, int segments, int steps, int how) {
   int fit = BLOCK_BYTES / (PANEL * VECTOR_BYTES), now = how & ANEW ? ANEW : how;  /* steps */
   if (rows == 0 || steps == 0) return;
-  if (!(how & APART) && rows <= TILE_ROWS) fit = segments * steps;                /* nobody would read them twice */
+  if (!(how & APART) && rows <= TILE_ROWS) fit = segments * steps;                /* a block would not be read twice */
   int s_block = steps >= fit ? 1 : fit / steps, k_block = shared_evenly(steps, fit);
   for (int s = 0; s < segments; s += s_block)
     for (int k = 0; k < steps; k += k_block) {
@@ -194,7 +198,7 @@ static void product(int rows, int cols, vec *out, ptrdiff_t ld, Left A, Right P,
     }
 }
 
-/* One row, two panels of PANEL vectors side by side: the same sums as `product`, 8 at a time where it has 4. */
+/* One row by two panels of PANEL vectors: the same sums as `product`, but 8 at a time instead of 4. */
 static void row_product(vec *out, Left A, Right P, ptrdiff_t panel, int segments, int steps) {
   vec sum[2][PANEL];
   LOOP(g, 2) LOOP(c, PANEL) sum[g][c] = out[g * PANEL + c];
@@ -211,7 +215,8 @@ static void row_product(vec *out, Left A, Right P, ptrdiff_t panel, int segments
 
 /* ---- weight gradient of symbols --------------------------------------------------------------------------------- */
 
-/* A symbol and where the deltas of its step lie; sorted, the deltas of a symbol stand together, in order of time. */
+/* A key is a symbol and the position of its deltas. In sorted keys the deltas of a symbol are together, in order of
+ * time. */
 INLINE uint64_t symbol_key(int32_t symbol, uint32_t position) { return (uint64_t)symbol << 32 | position; }
 
 static int compare_keys(const void *a, const void *b) {

@@ -1,16 +1,16 @@
-"""The register tile for Numba: what `tile.h` is for the compiled kernels, with the same order of every sum.
+"""The register tile for Numba: what `tile.h` is for the native kernels, with every sum in the same order.
 
     out[r, c] = start[r, c] + sum over s, k of  left[s, r, k] * right[s, k, c]
                                                                 r: rows, c: vectors, s: segments, k: steps
 
 Design
- 1. An operand is an address and its strides, in bytes: nothing is transposed or copied.
- 2. Sums of up to TILE_ROWS rows by TILE_COLS vectors stay in registers over all s and k; LLVM is handed the loop with
-    the vectors written out, one text for each number of rows and columns.
- 3. The sum of an element runs in one order, whatever tiles, rows and columns are asked for: the same bits for any
-    split of them. Long sums are cut into blocks whose part of `right` stays in the cache while all rows pass: a block
-    takes up the sum where the last one left it, or (`apart`) is summed by itself and then added, which keeps a sum
-    over thousands of steps accurate.
+ 1. An operand is an address and its strides in bytes. Nothing is transposed or copied.
+ 2. Sums of up to TILE_ROWS rows by TILE_COLS vectors stay in registers over all s and k. LLVM gets this loop with the
+    vectors written out: one function for each number of rows and columns.
+ 3. The sum of an element has one order, whatever the tile, the rows and the columns: the same bits for any split.
+    Long sums are cut into blocks, whose part of `right` stays in the cache while all rows use it. A block continues the
+    sum of the last block. With `apart` each block has its own sum, which is then added: this keeps a sum over thousands
+    of steps accurate.
 """
 
 from functools import cache
@@ -41,7 +41,7 @@ def at(typingctx, array, indices):  # type: ignore[no-untyped-def]
 
 
 def write_tile(module: Any, vector: Vector, R: int, C: int) -> Any:
-    """Write the tile of R rows by C vectors: a function, so that it has the registers for itself."""
+    """Write the tile of R rows by C vectors. It is a function of its own, so that it has all registers."""
     integer, size = ir.IntType(64), vector.dtype.bitwidth // 8
     kind = ir.FunctionType(ir.VoidType(), [integer] * 13 + [ir.IntType(1)])
     function = ir.Function(module, kind, f"tile_{R}_{C}_{vector.dtype}")
@@ -82,8 +82,10 @@ def write_tile(module: Any, vector: Vector, R: int, C: int) -> Any:
 
 @intrinsic
 def tile(typingctx, like, rows, cols, out, start, left, right, segments, steps, apart):  # type: ignore[no-untyped-def]
-    """Compute one tile; `like` is a number of the precision, out and start are (address, row), left (address, segment,
-    row, step), and right (address, segment, step).
+    """Compute one tile.
+
+    `like` is a number of the right dtype. out and start are (address, row), left is (address, segment, row, step), and
+    right is (address, segment, step): an address and its strides.
     """
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -128,16 +130,16 @@ def product(  # type: ignore[no-untyped-def]
     if rows == 0:
         return
     fit = BLOCK_BYTES // (TILE_COLS * BYTES)
-    if not apart and rows <= TILE_ROWS:  # nobody would read them twice
+    if not apart and rows <= TILE_ROWS:  # a block would not be read twice
         fit = max(1, segments * steps)
     s_block, k_block = max(1, fit // max(1, steps)), min(max(1, steps), fit)
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
-    width = 2 * TILE_COLS if rows == 1 else TILE_COLS  # the few sums of one row alone would wait for themselves
+    width = 2 * TILE_COLS if rows == 1 else TILE_COLS  # few sums of a single row would wait for each other
     for s in range(0, segments, s_block):
         for k in range(0, max(1, steps), k_block):
             for c in range(0, cols, width):
                 r = 0
-                for q in range(tiles):  # shared out evenly: 16 rows are tiles of 6 + 5 + 5
+                for q in range(tiles):  # evenly divided: 16 rows are tiles of 6 + 5 + 5
                     R = (rows - r + tiles - q - 1) // (tiles - q)
                     tile(
                         like,
@@ -157,8 +159,9 @@ def product(  # type: ignore[no-untyped-def]
 
 @cache
 def compiled(dtype: np.dtype[Any]) -> Any:
-    """Return the product for numbers of this precision, by its address: called so, it is compiled once, and not again
-    within every function that calls it.
+    """Return the product for numbers of this dtype.
+
+    Call it by its address: then it is compiled once, and not again inside of every function that calls it.
     """
     like = types.float32 if dtype == np.float32 else types.float64
     return cfunc(types.void(like, *[types.intp] * 16), cache=True)(product)
@@ -166,7 +169,7 @@ def compiled(dtype: np.dtype[Any]) -> Any:
 
 @intrinsic
 def multiply(typingctx, function, like, rows, cols, out, start, left, right, segments, steps, apart):  # type: ignore[no-untyped-def]
-    """Call the product at an address, with operands as `tile` has them."""
+    """Call the product at an address. The operands are those of `tile`."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place, like, rows, cols, *arrays, segments, steps, apart = arguments
@@ -182,12 +185,12 @@ def multiply(typingctx, function, like, rows, cols, out, start, left, right, seg
 
 @njit(nogil=True, cache=True)
 def weight_gradient(product, one, x, h, dax, dah, active, dWx, dWh, dbx, dbh, t0, v0, v1):  # type: ignore[no-untyped-def]
-    """Add the gradients of vectors v0..v1 of the columns over the deltas (chunk, B, G * H) from t0 on.
+    """Add the gradients of columns v0..v1, counted in vectors, over the deltas (chunk, B, G * H) from step t0 on.
 
-    x (B, T, I); h (chunk, B, K) is what the recurrent product had at each step; one (1,) is the bias's feature.
+    x (B, T, I) and h (chunk, B, K) are the inputs of the two products at each step; one (1,) is the bias's feature.
     """
     begin, end = t0, t0 + len(dax)
-    while begin < end:  # steps with equally many rows go together
+    while begin < end:  # steps with the same number of rows make one product
         rows, until = active[begin], begin + 1
         while until < end and active[until] == rows:
             until += 1
@@ -204,7 +207,7 @@ def weight_gradient(product, one, x, h, dax, dah, active, dWx, dWh, dbx, dbh, t0
 
 @njit(nogil=True, cache=True)
 def add(product, one, deltas, features, steps, rows, out, v0, v1):  # type: ignore[no-untyped-def]
-    """Add features times deltas to out (features, G * H)."""
+    """Add the product of features and deltas to out (features, G * H)."""
     right = (at(deltas, (0, 0, 0)) + v0 * BYTES, deltas.strides[0], deltas.strides[1])
     to = (at(out, (0, 0)) + v0 * BYTES, out.strides[0])
     multiply(product, one[0], len(out), v1 - v0, to, to, features, right, steps, rows, True)

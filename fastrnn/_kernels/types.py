@@ -1,4 +1,4 @@
-"""What passes through the door of the kernels."""
+"""The types that callers of the kernels and the backends share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +22,9 @@ class Weights(NamedTuple):
     Wh : ndarray (H, G, H)
         Recurrent weights.
     bx : ndarray (G, H)
-        Bias of the input's product.
+        Bias of the input product.
     bh : ndarray (G, H) or None
-        Bias of the recurrent product; None for zeros.
+        Bias of the recurrent product; None means zeros.
     """
 
     Wx: Array
@@ -33,41 +33,41 @@ class Weights(NamedTuple):
     bh: Array | None = None
 
 
-class Run(NamedTuple):
-    """One call as a backend sees it: rows sorted by length, longest first, each from its own first step."""
+class KernelCall(NamedTuple):
+    """One call as a backend gets it: rows are sorted by length, longest first, and start at their own first step."""
 
     x: Array  # (B, T, I), or (B, T) symbols
-    active: Array  # (T,) int32, rows that run at each step, never rising
-    lengths: Array  # (B,) int32, steps of each row, never rising
-    mask: Array | None  # (B, H): multiplies h before Wh
+    active: Array  # (T,) int32, number of rows that run at each step, in falling order
+    lengths: Array  # (B,) int32, number of steps of each row, in falling order
+    mask: Array | None  # (B, H), multiplies h before Wh
     n_threads: int
-    sequences: bool  # is h of every step wanted?
+    sequences: bool  # return h of every step?
     keep_tape: bool
     checkpoint_every: int | None = None
 
     @property
     def symbols(self) -> bool:
-        """Are the inputs integers?"""
+        """Whether the inputs are integers."""
         return self.x.ndim == 2
 
 
 @dataclass(frozen=True, eq=False)
 class PackedWeights:
     """
-    A snapshot of weights in the layout of one backend; `pack` makes it.
+    A copy of weights in the layout of one backend, made by `pack`.
 
     Attributes
     ----------
     cell : Cell
-        The cell that they belong to.
+        The cell of the weights.
     shape : tuple
         Sizes (I, G, H).
     dtype : dtype
         float32 or float64.
     has_bh : bool
-        Whether there was a bias of the recurrent product.
+        Whether the weights had a bias of the recurrent product.
     instruction_set : str
-        What the backend was compiled for.
+        The instruction set that the backend was compiled for.
     """
 
     cell: Cell
@@ -94,32 +94,33 @@ BACKEND_NAMES = {"native": "native", "jit": "numba", "reference": "reference"}
 @dataclass(frozen=True, eq=False)
 class Tape:
     """
-    What `recurrent_backward` needs of a forward call; may be used more than once.
+    What `recurrent_backward` needs from a forward call. You may use a tape more than once.
 
-    It refers to the caller's `x`, which must not change in between, and keeps its own copy of the weights.
+    A tape refers to the caller's `x`, which must not change before the backward pass. It has its own copy of the
+    weights.
 
     Attributes
     ----------
     backend : str
-        What ran: ``"native"``, ``"numba"`` or ``"reference"``.
+        The backend that ran: ``"native"``, ``"numba"`` or ``"reference"``.
     instruction_set : str
-        What it was compiled for, as ``"avx512"``; ``"numpy"`` for the reference.
+        What it was compiled for, such as ``"avx512"``; ``"numpy"`` for the reference.
     n_threads : int
-        Number of threads.
+        Number of threads that ran.
     """
 
     packed: PackedWeights
-    run: Run
-    steps: Any
+    call: KernelCall
+    batch: Any
     saved: Any
 
     def __repr__(self) -> str:
-        B, T = self.run.x.shape[:2]
+        B, T = self.call.x.shape[:2]
         return f"Tape({self.packed.cell.name!r}, B={B}, T={T}, backend={self.backend!r}, n_threads={self.n_threads})"
 
     @property
     def backend(self) -> str:
-        """What ran: ``"native"``, ``"numba"`` or ``"reference"``."""
+        """The backend that ran: ``"native"``, ``"numba"`` or ``"reference"``."""
         return self.packed.backend_name
 
     @property
@@ -130,4 +131,4 @@ class Tape:
     @property
     def n_threads(self) -> int:
         """Number of threads that ran."""
-        return self.run.n_threads
+        return self.call.n_threads

@@ -1,25 +1,26 @@
-# What an optimizer does to a vector of parameters: the squares of its gradient, and its update, in one pass each.
+# The work of an optimizer on a vector of parameters: the sum of squares of the gradient, and the update, in one pass
+# each.
 #
 # Design
-# 1. Each number is read and written once. The vectors lie where they lie: loads and stores need no alignment, and the
+# 1. Each number is read and written once. The arrays are used in place: loads and stores need no alignment, and the
 #    last vector of a block may be partial.
-# 2. Threads take blocks. The squares of a block are summed by themselves, in float64, and then in the order of the
-#    blocks: the same bits for any number of threads.
+# 2. Threads take blocks. Squares are summed in float64, first within each block, and then over the blocks in their
+#    order: the same bits for any number of threads.
 
 cdef enum:
     UPDATE_BLOCK = 4096                  # numbers
-    PLAIN, CLASSICAL, NESTEROV, AVERAGED  # forms of momentum; plain is none
+    PLAIN, CLASSICAL, NESTEROV, AVERAGED  # forms of momentum; PLAIN is no momentum
 
-cdef struct Update:                      # of a call, for all threads
+cdef struct Update:                      # one call; all threads share it
     Py_ssize_t size
     real* w                              # the parameters
-    const real* g                        # its gradient
-    real* v                              # velocity, or mean of the gradient
-    real* square                         # mean of its square
-    real rate                            # learning rate, in Adam over the sum of the weights in the mean
-    real decay, keep                     # SGD adds decay * w to the gradient, Adam first multiplies w by keep
-    real memory, square_memory           # of the means
-    real fresh, square_fresh             # what is new counts so much in them
+    const real* g                        # their gradient
+    real* v                              # the velocity, or Adam's mean of the gradient
+    real* square                         # Adam's mean of the squared gradient
+    real rate                            # learning rate; Adam divides it by the sum of the weights in the mean
+    real decay, keep                     # SGD adds decay * w to the gradient; Adam first multiplies w by keep
+    real memory, square_memory           # weights of the old values in the means
+    real fresh, square_fresh             # weights of the new values in the means
     real over_sum                        # 1 / sum of the weights in the mean of the square
     real epsilon
     int form
@@ -32,7 +33,7 @@ cdef inline Py_ssize_t block_end(const Update* u, int block) noexcept nogil:
 
 
 cdef void squares_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: sums of the squares of blocks."""
+    """What each thread does: sum the squares of blocks."""
     cdef Update* u = <Update*> job
     cdef Py_ssize_t first
     cdef int i = take_number(&u.next)
@@ -43,12 +44,12 @@ cdef void squares_thread(void* job, int thread) noexcept nogil:
 
 
 cdef void sgd_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: updates of blocks by gradient descent with momentum."""
-    cdef Update u = (<Update*> job)[0]   # not to be read again after each store
+    """What each thread does: update blocks by gradient descent with momentum."""
+    cdef Update u = (<Update*> job)[0]   # a copy: the compiler need not read it again after each store
     cdef Py_ssize_t k, end, left
     cdef vec w, g, v
     cdef int i = take_number(&(<Update*> job).next)
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     while i < u.blocks:
         k = <Py_ssize_t> i * UPDATE_BLOCK
         end = block_end(&u, i)
@@ -67,12 +68,12 @@ cdef void sgd_thread(void* job, int thread) noexcept nogil:
 
 
 cdef void adam_thread(void* job, int thread) noexcept nogil:
-    """What each thread does: updates of blocks by Adam."""
+    """What each thread does: update blocks by Adam."""
     cdef Update u = (<Update*> job)[0]
     cdef Py_ssize_t k, end, left
     cdef vec w, g, v, square
     cdef int i = take_number(&(<Update*> job).next)
-    cdef unsigned long mode = flush_denormals()
+    cdef uint64_t mode = flush_denormals()
     while i < u.blocks:
         k = <Py_ssize_t> i * UPDATE_BLOCK
         end = block_end(&u, i)
@@ -91,7 +92,7 @@ cdef void adam_thread(void* job, int thread) noexcept nogil:
 
 
 cdef inline Update update_of(parameters, gradients):
-    """A call on contiguous vectors."""
+    """Return a call on contiguous vectors."""
     cdef Update u
     memset(&u, 0, sizeof(Update))
     u.size = gradients.size
@@ -115,7 +116,7 @@ def squares(gradients, int n_threads):
 
 
 def sgd(parameters, gradients, velocity, str form, double rate, double momentum, double decay, int n_threads):
-    """Update contiguous vectors; `velocity` is None without momentum."""
+    """Update contiguous vectors by gradient descent. `velocity` is None without momentum."""
     cdef Update u = update_of(parameters, gradients)
     forms = {"classical": CLASSICAL, "nesterov": NESTEROV, "averaged": AVERAGED}
     u.form = PLAIN if velocity is None else forms[form]
@@ -128,7 +129,7 @@ def sgd(parameters, gradients, velocity, str form, double rate, double momentum,
 
 def adam(parameters, gradients, mean, square, double rate, double keep, double beta1, double beta2, double epsilon,
          double sum2, int n_threads):
-    """Update contiguous vectors."""
+    """Update contiguous vectors by Adam."""
     cdef Update u = update_of(parameters, gradients)
     u.v = <real*> data(mean); u.square = <real*> data(square)
     u.rate = <real> rate; u.keep = <real> keep; u.epsilon = <real> epsilon; u.over_sum = <real> (1 / sum2)

@@ -1,4 +1,4 @@
-"""What an optimizer does to a vector of parameters, each number read and written once."""
+"""What an optimizer does to a vector of parameters. Each number is read and written once."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ from fastrnn._kernels.checks import DTYPES
 from fastrnn._kernels.threads import choose_threads
 from fastrnn._typing import Array
 
-OPERATIONS = 20  # that a number counts for when threads are chosen
+OPERATIONS = 20  # per number, to choose the number of threads
 
 
 def sum_of_squares(gradients: Array, *, n_threads: int | None = None, backend: str | None = None) -> float:
     """
-    Sum the squares of a vector in float64, in an order that follows from its length alone.
+    Sum the squares of a vector in float64, in an order that depends only on its length.
 
     Parameters
     ----------
     gradients : ndarray
-        Of any shape.
+        An array of any shape.
     n_threads : int, optional
         Number of threads; see `recurrent_forward`.
     backend : {None, "native", "reference"}
-        What runs; None is native where it was compiled and takes such arrays.
+        The backend. None is native, if it was compiled and takes such arrays.
 
     Returns
     -------
@@ -45,18 +45,18 @@ def sgd_update(
     backend: str | None = None,
 ) -> None:
     """
-    Make a step of gradient descent with momentum, as `fastrnn.SGD` says.
+    Do one step of gradient descent with momentum; see `fastrnn.SGD`.
 
     Parameters
     ----------
     parameters, gradients : ndarray
-        Of one shape and dtype; the parameters are changed in place.
+        Arrays of the same shape and dtype. The parameters are changed in place.
     velocity : ndarray or None
-        Likewise; None without momentum.
+        The velocity, of the same shape and dtype, changed in place. None without momentum.
     form : {"classical", "nesterov", "averaged"}
-        Which momentum.
+        The form of momentum.
     learning_rate, momentum, weight_decay : float
-        The constants.
+        The constants of `fastrnn.SGD`.
     n_threads, backend
         As in `sum_of_squares`.
     """
@@ -81,24 +81,25 @@ def adam_update(
     backend: str | None = None,
 ) -> None:
     """
-    Make a step of Adam, as `fastrnn.Adam` says.
+    Do one step of Adam; see `fastrnn.Adam`.
 
-    With the sums of the weights in both means, s1 and s2, ``w = (1 - e d) w - e / s1 * m / (sqrt(v / s2) + epsilon)``.
+    ``w = (1 - e d) w - e / s1 * m / (sqrt(v / s2) + epsilon)``, where s1 and s2 are the sums of the weights in the
+    means m and v, e is the learning rate and d the weight decay.
 
     Parameters
     ----------
     parameters, gradients : ndarray
-        Of one shape and dtype; the parameters are changed in place.
+        Arrays of the same shape and dtype. The parameters are changed in place.
     mean, square : ndarray
-        The means m and v of the gradient and of its square, likewise; changed in place.
+        The means m and v of the gradient and of its square, of the same shape and dtype, changed in place.
     updates : int
-        Number of this update, from 1.
+        Number of this update, counted from 1.
     learning_rate, beta1, beta2, epsilon, weight_decay : float
-        The constants.
+        The constants of `fastrnn.Adam`.
     n_threads, backend
         As in `sum_of_squares`.
     """
-    # Both means start at 0; dividing them by these sums of their weights undoes the bias.
+    # Both means start at 0. Dividing them by the sums of their weights removes this bias.
     sum1, sum2 = 1 - beta1**updates, 1 - beta2**updates
     keep = 1 - learning_rate * weight_decay
     module, threads = _choose(backend, n_threads, gradients, parameters, mean, square)
@@ -106,7 +107,7 @@ def adam_update(
 
 
 def _choose(backend: str | None, n_threads: int | None, gradients: Array, *changed: Array) -> tuple[Any, int]:
-    """Return the backend, and the number of threads; arrays that are no plain vectors are NumPy's."""
+    """Return the backend and the number of threads. Arrays that are not plain vectors go to the reference."""
     dtype, shape = gradients.dtype, gradients.shape
     fits = dtype in DTYPES and gradients.flags.c_contiguous and gradients.flags.aligned
     if not (fits and all(a.dtype == dtype and a.shape == shape and a.flags.carray for a in changed)):

@@ -1,14 +1,14 @@
-"""Vectors for Numba: one type whose values fill a register, on which the equations of a cell run as on numbers.
+"""Vectors for Numba: a type whose values fill a register. The equations of a cell work on them as on numbers.
 
-What `simd.h` is for the compiled kernels. LLVM vectorises no loop that calls tanh, nor one over as many arrays as a
-cell has; a value that is a vector needs no such luck.
+This module is for Numba what `simd.h` is for the native kernels. LLVM vectorises neither a loop that calls tanh, nor a
+loop over as many arrays as a cell has. With vectors as values it need not vectorise anything.
 
 Design
- 1. `Vector(dtype)` has + - * /, unary minus, whole powers, and the vocabulary of the cells. Nothing else compiles,
-    literals neither: cells that need more run on scalars (`jit.py`).
- 2. They are read from arrays of three axes, and written to them, as the tuples that equations take and return: a value
-    for each index of an axis. Numbers of the last axis lie side by side.
- 3. tanh and sigmoid are those of `simd.h`: exp is 2^n, from the bits of a rounded number, and a polynomial.
+ 1. `Vector(dtype)` has + - * /, unary minus, whole powers, and the vocabulary of the cells. Nothing else compiles, not
+    even literals: cells that need more run on scalars (`loops.py`).
+ 2. Vectors are read from arrays with three axes, and written to them, as the tuples that equations take and return. A
+    tuple has one vector for each index of an axis. The numbers of the last axis are side by side.
+ 3. tanh and sigmoid are those of `simd.h`: exp is 2^n, from the bits of a rounded number, times a polynomial.
 """
 
 import math
@@ -26,10 +26,10 @@ from numba.extending import lower_builtin, models, overload, register_jitable, r
 
 from fastrnn.cells import _pointwise
 
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the CPU that Numba compiles for
+FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # CPU features that Numba compiles for
 BYTES = 64 if "+avx512f" in FEATURES else 32 if "+avx" in FEATURES else 16
 
-intrinsic: Any = numba.extending.intrinsic  # its annotations know nothing of the first argument, which Numba adds
+intrinsic: Any = numba.extending.intrinsic  # its annotations lack the first argument, which Numba adds
 
 
 class Vector(types.Type):
@@ -44,7 +44,7 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
-    """A vector is passed as it is."""
+    """A vector is passed by value."""
 
     def __init__(self, manager: Any, fe_type: Vector) -> None:
         super().__init__(manager, fe_type, fe_type.llvm)
@@ -54,7 +54,7 @@ class VectorModel(models.PrimitiveModel):
 
 
 def splat(builder: Any, vector: Vector, number: Any) -> Any:
-    """Write a number in all lanes: a constant for one of Python's."""
+    """Write a number to all lanes. A Python number becomes a constant."""
     if isinstance(number, float | int):
         return ir.Constant(vector.llvm, [float(number)] * vector.lanes)
     first = builder.insert_element(ir.Constant(vector.llvm, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
@@ -62,7 +62,7 @@ def splat(builder: Any, vector: Vector, number: Any) -> Any:
 
 
 def llvm_call(builder: Any, vector: Vector, name: str, *vectors: Any) -> Any:
-    """Call one of LLVM's own functions of vectors."""
+    """Call one of LLVM's intrinsic functions on vectors."""
     signature = ir.FunctionType(vector.llvm, [vector.llvm] * len(vectors))
     function = cgutils.get_or_insert_function(
         builder.module, signature, f"llvm.{name}.v{vector.lanes}f{vector.dtype.bitwidth}"
@@ -71,7 +71,7 @@ def llvm_call(builder: Any, vector: Vector, name: str, *vectors: Any) -> Any:
 
 
 def multiply_add(builder: Any, vector: Vector, a: Any, b: Any, c: Any) -> Any:
-    """Write a * b + c, rounded once where the CPU has an instruction for it."""
+    """Write a * b + c, rounded only once if the CPU has an instruction for it."""
     return llvm_call(builder, vector, "fmuladd", a, b, c)
 
 
@@ -86,8 +86,9 @@ def address(context: Any, builder: Any, array_type: Any, array: Any, indices: An
 
 
 def reader(n: int, vectors: bool, axis: int = 0) -> Any:
-    """Return a function for Numba of (a, r, j): the tuple of the n vectors, or numbers, from a[k, r, j] on; or from
-    a[r, k, j] on, where `axis` is 1.
+    """Return a function (a, r, j) for Numba, which returns a tuple of n vectors, or of n numbers.
+
+    Entry k is the vector, or number, that begins at a[k, r, j], or at a[r, k, j] if `axis` is 1.
     """
 
     @intrinsic
@@ -105,7 +106,7 @@ def reader(n: int, vectors: bool, axis: int = 0) -> Any:
 
 
 def writer(n: int, vectors: bool, axis: int = 0) -> Any:
-    """Return a function for Numba of (values, a, r, j) that leaves such a tuple where `reader` finds it."""
+    """Return a function (values, a, r, j) for Numba, which writes such a tuple to where `reader` reads it."""
 
     @intrinsic
     def write(typingctx, values, a, r, j):  # type: ignore[no-untyped-def]
@@ -126,7 +127,7 @@ def writer(n: int, vectors: bool, axis: int = 0) -> Any:
 def addresses(
     context: Any, builder: Any, array_type: Any, array: Any, n: int, axis: int, others: Any, value: Any
 ) -> list[Any]:
-    """Write the addresses of n values, one for each index of an axis."""
+    """Write the addresses of n values, one for each index of the axis."""
     pointee = context.get_value_type(value)
     indices = ([*others[:axis], context.get_constant(types.intp, k), *others[axis:]] for k in range(n))
     return [address(context, builder, array_type, array, index, pointee) for index in indices]
@@ -136,7 +137,7 @@ def addresses(
 
 
 class Binary(AbstractTemplate):
-    """An operator on two vectors of one type."""
+    """An operator on two vectors of the same type."""
 
     def generic(self, arguments: Any, keywords: Any) -> Any:
         if len(arguments) == 2 and isinstance(arguments[0], Vector) and arguments[0] == arguments[1]:
@@ -178,7 +179,7 @@ def _pow(x, n):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def power(x, n):  # type: ignore[no-untyped-def]
-    """Return x^n by |n| products."""
+    """Return x^n, computed with |n| products."""
     result = _pointwise.one(x)
     for _ in range(abs(n)):
         result = result * x
@@ -187,7 +188,7 @@ def power(x, n):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def broadcast(typingctx, like, number):  # type: ignore[no-untyped-def]
-    """Return a number in all lanes of a vector like this."""
+    """Return a vector of the type of `like` with a number in all lanes."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return splat(builder, like, context.cast(builder, arguments[1], number, like.dtype))
@@ -197,7 +198,7 @@ def broadcast(typingctx, like, number):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def greater(typingctx, x, y, yes, no):  # type: ignore[no-untyped-def]
-    """Return, lane by lane, yes where x > y, and no elsewhere: also where one of them is NaN."""
+    """Return, lane by lane, `yes` where x > y, and else `no`, also where x or y is NaN."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, y, yes, no = arguments
@@ -208,7 +209,7 @@ def greater(typingctx, x, y, yes, no):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def copy_sign(typingctx, x, sign):  # type: ignore[no-untyped-def]
-    """Return |x| with the sign of another."""
+    """Return |x| with the sign of `sign`."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return llvm_call(builder, x, "copysign", *arguments)
@@ -219,7 +220,8 @@ def copy_sign(typingctx, x, sign):  # type: ignore[no-untyped-def]
 # ---- exp ------------------------------------------------------------------------------------------------------------
 
 LOG2_E = 1.44269504088896340736
-# ln 2 in two parts, bits of the mantissa and the exponent's bias, and (e^r - 1 - r) / r^2, highest power first.
+# By dtype: ln 2 in two parts, the bits of the mantissa, the bias of the exponent; (e^r - 1 - r) / r^2, highest power
+# first.
 EXP = {
     types.float32: (
         (0.693359375, -2.12194440e-4, 23, 127),
@@ -230,14 +232,14 @@ EXP = {
         tuple(1 / math.factorial(n) for n in range(14, 1, -1)),
     ),
 }
-# sigmoid is 0 or 1 beyond the first: 2^n would be no number. tanh is -1 or 1 where its doubled argument is beyond the
-# second.
+# By dtype: beyond the first bound sigmoid is 0 or 1, because 2^n would overflow. tanh is -1 or 1 where twice its
+# argument is beyond the second.
 BOUNDS = {types.float32: (87.0, 20.0), types.float64: (708.0, 40.0)}
 
 
 @intrinsic
 def expm1_parts(typingctx, x):  # type: ignore[no-untyped-def]
-    """Return (2^n, e^r - 1) of x = n ln 2 + r, so that e^x - 1 = 2^n (e^r - 1) + (2^n - 1); x is within bounds."""
+    """Return (2^n, e^r - 1) for x = n ln 2 + r within bounds; e^x - 1 is 2^n (e^r - 1) + (2^n - 1)."""
     (ln2_high, ln2_low, mantissa, bias), coefficients = EXP[x.dtype]
     integer = ir.IntType(x.dtype.bitwidth)
     integers = ir.VectorType(integer, x.lanes)
@@ -248,7 +250,7 @@ def expm1_parts(typingctx, x):  # type: ignore[no-untyped-def]
         def constant(number: float) -> Any:
             return splat(builder, x, number)
 
-        to_whole = constant(1.5 * 2.0**mantissa)  # added, it leaves the rounded number in the lowest bits
+        to_whole = constant(1.5 * 2.0**mantissa)  # after adding it, the lowest bits are the rounded number
         shifted = multiply_add(builder, x, value, constant(LOG2_E), to_whole)
         n = builder.fsub(shifted, to_whole)
         r = multiply_add(builder, x, n, constant(-ln2_high), value)
@@ -267,12 +269,12 @@ def expm1_parts(typingctx, x):  # type: ignore[no-untyped-def]
 
 @register_jitable
 def clamp(x, bound):  # type: ignore[no-untyped-def]
-    """Return x within -bound..bound; NaN stays NaN."""
+    """Return x clipped to -bound..bound. NaN stays NaN."""
     return greater(-bound, x, -bound, greater(x, bound, bound, x))
 
 
 def tanh(bound: float) -> Callable[[Any], Any]:
-    """Return the function tanh of vectors: m / (m + 2), m = e^2x - 1, accurate also near 0."""
+    """Return tanh for vectors: m / (m + 2) with m = e^2x - 1, which is accurate near 0, too."""
 
     def of_vectors(x: Any) -> Any:
         scale, p = expm1_parts(clamp(x + x, broadcast(x, bound)))
@@ -283,7 +285,7 @@ def tanh(bound: float) -> Callable[[Any], Any]:
 
 
 def sigmoid(bound: float) -> Callable[[Any], Any]:
-    """Return the function 1 / (1 + e^-x) of vectors."""
+    """Return 1 / (1 + e^-x) for vectors."""
 
     def of_vectors(x: Any) -> Any:
         limit, one, zero = broadcast(x, bound), broadcast(x, 1), broadcast(x, 0)

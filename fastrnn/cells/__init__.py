@@ -1,6 +1,6 @@
-"""The mathematics of the cells, one file a cell; imports NumPy alone.
+"""The equations of the cells, one file per cell. This package imports only NumPy.
 
-A new cell is one file here and one name in `CELLS`.
+To add a cell, write one file here and add its name to `CELLS`.
 """
 
 from fastrnn.cells._cell import Cell
@@ -11,7 +11,13 @@ from fastrnn.cells.gru import GRU
 from fastrnn.cells.lstm import LSTM
 from fastrnn.cells.rnn import RNN_RELU, RNN_SIGMOID, RNN_TANH
 
-CELLS = {cell.name: cell for cell in (RNN_TANH, RNN_RELU, RNN_SIGMOID, LSTM, GRU)}
+CELLS: dict[str, Cell] = {  # a literal, whose names help texts read without importing it
+    "rnn_tanh": RNN_TANH,
+    "rnn_relu": RNN_RELU,
+    "rnn_sigmoid": RNN_SIGMOID,
+    "lstm": LSTM,
+    "gru": GRU,
+}
 ALIASES = {"rnn": "rnn_tanh"}
 
 
@@ -22,7 +28,7 @@ def get_cell(cell: "str | Cell") -> Cell:
     Parameters
     ----------
     cell : str or Cell
-        A name in `CELLS`, ``"rnn"`` for ``"rnn_tanh"``, or a cell of one's own.
+        A name in `CELLS`, a name in `ALIASES` (``"rnn"`` is ``"rnn_tanh"``), or a custom cell.
 
     Returns
     -------

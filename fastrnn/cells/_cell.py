@@ -1,4 +1,4 @@
-"""A cell as data: its name, its gates and states, and its equations."""
+"""A cell as data: its name, gates, states and equations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,33 +8,34 @@ import numpy as np
 
 Values = tuple[Any, ...]
 
-SHAPE = (3, 5)  # of the arrays that a cell is tried with: rows and units
-ALONE = np.s_[1:2, 2:3]  # a unit and row that has others on all sides
+SHAPE = (3, 5)  # of the arrays that a cell is tested with: rows and units
+ALONE = np.s_[1:2, 2:3]  # one unit of one row, with neighbours on all sides
 
 
 @dataclass(frozen=True)
 class Cell:
     """
-    A recurrent cell: one step, pointwise in its pre-activations, and the step's vector-Jacobian product.
+    A recurrent cell: one step, pointwise in its pre-activations, and the vector-Jacobian product of this step.
 
-    Every gate g has two pre-activations, ``ax[g] = x Wx[:, g] + bx[g]`` from the input and ``ah[g] = h Wh[:, g] +
-    bh[g]`` from the hidden state before, all of shape (B, H). A kernel computes them and calls the equations, which
-    see tuples of arrays, or of scalars when compiled.
+    Every gate g has two pre-activations of shape (B, H): ``ax[g] = x Wx[:, g] + bx[g]`` from the input, and
+    ``ah[g] = h Wh[:, g] + bh[g]`` from the hidden state of the step before. A kernel computes them and calls the
+    equations. The equations get tuples of arrays, or of scalars or vectors when compiled.
 
     Parameters
     ----------
     name : str
-        What the cell is called.
+        The name of the cell.
     gates : str
-        One letter a gate, in the order of the axis G of the weights: ``"ifgo"``.
+        One letter per gate, in the order of the axis G of the weights, such as ``"ifgo"``.
     states : str
-        One letter a state, h first: ``"hc"``.
+        One letter per state, h first, such as ``"hc"``.
     step : callable
-        ``step(ax, ah, s) -> (new, kept)``: from G and G pre-activations and S states the S new states, and a tuple
-        of the values that `step_vjp` needs; kernels keep these on the tape.
+        ``step(ax, ah, s) -> (new, kept)``: takes G and G pre-activations and S states. Returns the S new states, and
+        a tuple of the values that `step_vjp` needs. Kernels keep these values on the tape.
     step_vjp : callable
-        ``step_vjp(kept, s, new, d) -> (dax, dah, ds)``: from the gradients `d` of the new states the gradients of
-        `ax`, `ah` and `s`; what reaches h through ``ah`` is the kernel's part, not of ``ds``. `derive` finds it.
+        ``step_vjp(kept, s, new, d) -> (dax, dah, ds)``: takes the gradients `d` of the new states. Returns the
+        gradients of `ax`, `ah` and `s`. ``ds`` does not include the path from h through ``ah``, which the kernel
+        handles. `derive` can write this function.
 
     Attributes
     ----------
@@ -44,8 +45,8 @@ class Cell:
     Raises
     ------
     ValueError
-        If the name is no text; if `gates` or `states` is not one of different letters; or if the equations fail, do not
-        return tuples of the right lengths, shapes and dtype, are not pointwise, or change their arguments.
+        If the name is no text; if `gates` or `states` is not a text of different letters; or if the equations fail, do
+        not return tuples of the right lengths, shapes and dtype, are not pointwise, or change their arguments.
 
     Examples
     --------
@@ -101,7 +102,7 @@ class Cell:
     def _check(
         self, which: str, arguments: tuple[tuple[str, Values], ...], results: tuple[tuple[str, int | None], ...]
     ) -> tuple[Values, ...]:
-        """Call one of the two equations on small arrays and hold its result against what is promised."""
+        """Call `step` or `step_vjp` on small arrays and check its result."""
         before = [[value.copy() for value in values] for _, values in arguments]
         returned = self._call(which, arguments)
         prefix = f"cell {self.name!r}: {which}"
@@ -128,21 +129,21 @@ class Cell:
             for index, (value, part) in enumerate(zip(values, parts, strict=True)):
                 if np.shape(part) != (1, 1) or not np.allclose(value[ALONE], part, rtol=1e-4, equal_nan=True):
                     raise ValueError(
-                        f"{prefix}: {name}[{index}] of a unit alone is not what it is among others; it must be "
+                        f"{prefix}: {name}[{index}] of a single unit differs from that unit among others; it must be "
                         "pointwise, and the same for all units, rows and calls"
                     )
         return returned
 
     def _call(self, which: str, arguments: tuple[tuple[str, Values], ...]) -> Any:
-        """Call one of the two equations; whatever it raises becomes one sentence."""
+        """Call `step` or `step_vjp`, and turn any error into a ValueError of one sentence."""
         try:
-            with np.errstate(all="ignore"):  # such as a deviation over one unit, which is 0
+            with np.errstate(all="ignore"):  # such as division by the deviation of one unit, which is 0
                 return getattr(self, which)(*(values for _, values in arguments))
         except Exception as error:
             if "truth value of an array" in str(error):
                 raise ValueError(
                     f"cell {self.name!r}: {which} branches on a value (if, and, or, max, min); it must be pointwise: "
-                    "relu and positive of fastrnn.cells choose for each number by itself"
+                    "use relu or positive of fastrnn.cells, which decide for each number"
                 ) from error
             given = ", ".join(f"{len(values)} {name}" for name, values in arguments)
             raise ValueError(
@@ -152,6 +153,6 @@ class Cell:
 
 
 def _kind(value: Any) -> str:
-    """Say in a few words what was returned."""
+    """Describe a returned value in a few words."""
     kind = f"a value of type {type(value).__name__}"
     return f"{kind} and length {len(value)}" if isinstance(value, tuple | list) else kind

@@ -1,4 +1,4 @@
-"""A cell whose equations were written by a program: it keeps their text, for people to read and for pickle."""
+"""A cell whose equations were written by `derive`. It keeps their source text, to be read and to be pickled."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,15 +15,15 @@ class DerivedCell(Cell):
     """
     A cell from `derive`.
 
-    Pickled, it is its text: who loads it needs neither SymPy nor the `step` that it was derived from, and equal text
-    gives the same functions within a process, so that equal cells are compiled once.
+    Pickle stores only the source text, so loading the cell needs neither SymPy nor the original `step`. In one process
+    equal text gives the same functions, so equal cells are compiled once.
 
     Parameters
     ----------
     name, gates, states, step, step_vjp
         As in `Cell`.
     source : str
-        The text of `step` and `step_vjp`.
+        The source text of `step` and `step_vjp`.
     """
 
     source: str = field(repr=False, kw_only=True)

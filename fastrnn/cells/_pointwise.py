@@ -1,9 +1,9 @@
-"""The vocabulary in which cells are written: pointwise functions that keep the dtype of their argument.
+"""The functions in which cells are written. They are pointwise and keep the dtype of their argument.
 
-A cell's equations run on whole arrays (NumPy, also complex) and, compiled, on scalars (Numba). This is the only place
-with literals: Numba turns ``1 - x`` and ``0.5 * x`` of a float32 into float64, so equations say ``one(x) - x`` and
-``constant(x, 0.5) * x``. Functions that need a second text for scalars have it in ``_kernels/vector.py``. What acts on
-values of `derive` too is a `singledispatch`, whose other text is in ``_trace.py``.
+The equations of a cell run on whole NumPy arrays, also complex ones, and compiled by Numba on scalars and vectors. With
+Numba ``1 - x`` and ``0.5 * x`` of a float32 are float64, so equations use no literals, but ``one(x) - x`` and
+``constant(x, 0.5) * x``. Functions that need other code for Numba have it in ``_kernels/vector.py``. Functions that
+also work on the values of `derive` are `singledispatch` functions, with the other code in ``_trace.py``.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,19 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Plain functions that may be compiled into a cell; `_kernels/loops.py` registers them with Numba from outside.
+# Plain functions that may be compiled into a cell. `_kernels/loops.py` registers them with Numba.
 POINTWISE: list[Callable[..., Any]] = []
 
 
 def pointwise(function: Function) -> Function:
     """
-    Let the equations of a cell call this function, compiled too.
+    Let the equations of a cell call this function, also when they are compiled.
 
     Parameters
     ----------
     function : callable
-        Pure and pointwise, written with this vocabulary; it works on arrays (also complex ones) and on scalars.
+        A pure and pointwise function, written with the functions of `fastrnn.cells`. It must work on arrays, also
+        complex ones, and on scalars.
 
     Returns
     -------
@@ -43,16 +44,16 @@ def constant(x: Any, value: float) -> Any:
     Parameters
     ----------
     x : array or scalar
-        What the number will be combined with.
+        The operand that the number will be combined with.
     value : float
         The number.
 
     Returns
     -------
     float
-        `value`; compiled, a scalar of the dtype of `x`.
+        `value`. When compiled, a scalar of the dtype of `x`.
     """
-    return value  # a Python number never widens an array
+    return value  # a Python number does not change the dtype of an array
 
 
 def one(x: Any) -> Any:
@@ -62,7 +63,7 @@ def one(x: Any) -> Any:
     Parameters
     ----------
     x : array or scalar
-        What the number will be combined with.
+        The operand that the number will be combined with.
 
     Returns
     -------
@@ -75,12 +76,12 @@ def one(x: Any) -> Any:
 @singledispatch
 def zero(x: Any) -> Any:
     """
-    Return zeros like `x`.
+    Return zeros of the shape and dtype of `x`.
 
     Parameters
     ----------
     x : array or scalar
-        Gives shape and dtype.
+        An array of this shape and dtype.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def tanh(x: Any) -> Any:
 @singledispatch
 def sigmoid(x: Any) -> Any:
     """
-    Return the logistic function ``1 / (1 + exp(-x))``, written with tanh so that it never overflows.
+    Return the logistic function ``1 / (1 + exp(-x))``. It is computed with tanh, so it never overflows.
 
     Parameters
     ----------
@@ -130,12 +131,12 @@ def sigmoid(x: Any) -> Any:
 @singledispatch
 def relu(x: Any) -> Any:
     """
-    Return ``max(x, 0)``; NaN stays NaN.
+    Return ``max(x, 0)``. NaN stays NaN.
 
     Parameters
     ----------
     x : array or scalar
-        Real, or complex: then the real parts are compared, as the complex-step derivative needs it.
+        Real or complex. Of complex numbers the real part is compared, as the complex-step derivative requires.
 
     Returns
     -------
@@ -153,7 +154,7 @@ def positive(x: Any) -> Any:
     Parameters
     ----------
     x : array or scalar
-        Real, or complex: then the real parts are compared.
+        Real or complex. Of complex numbers the real part is compared.
 
     Returns
     -------

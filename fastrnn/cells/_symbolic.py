@@ -1,13 +1,17 @@
-"""`step_vjp` from `step`, by symbolic differentiation with SymPy.
+"""Write `step_vjp` from `step`, by symbolic differentiation with SymPy.
 
 Design
- 1. `step` is called once with values that write down what is done with them (`_trace.py`). A result of a function is
-    a symbol: tanh, sigmoid and relu are differentiated through their values.
- 2. Backward goes from the last function to the first: the gradient of each one's argument follows from those of the
-    later arguments. SymPy differentiates the sums and products between, takes factors out, and shares what is common.
- 3. `step` is written out operation by operation as it was called, for its `kept` must hold what backward reads:
-    results of functions and pre-activations. Sums and products of them are cheaper computed again than kept.
- 4. Both are text in the vocabulary of the cells, with every number a `constant`: compiled, float32 stays float32.
+ 1. `step` is called once with values that record every operation on them (`_trace.py`). The result of a function is a
+    symbol, because the derivatives of tanh, sigmoid and relu are computed from their values.
+ 2. The backward pass goes from the last function to the first. The gradient of the argument of each function follows
+ from
+    the gradients of later arguments. SymPy differentiates the sums and products in between, factors them, and computes
+    common parts once.
+ 3. `step` is written again, operation by operation as it was recorded, because its `kept` must hold what `step_vjp`
+ reads:
+    results of functions and pre-activations. Sums and products of these are cheaper to compute again than to keep.
+ 4. Both functions use only the functions of `fastrnn.cells`, and every number is a `constant`, so float32 stays float32
+    when they are compiled.
 """
 
 from collections.abc import Callable
@@ -19,37 +23,38 @@ from fastrnn.cells._cell import Cell, Values
 from fastrnn.cells._derived import DerivedCell, from_source
 from fastrnn.cells._trace import Statements, Trace, Value
 
-ALLOWED = "expected + - * / and whole powers, and of functions those of fastrnn.cells (sigmoid, tanh, relu, ...)"
-TOLERANCE = 1e-6  # of the proof: loose, for 1 - v * v is where tanh saturates, and a wrong term is not that small
+ALLOWED = "expected only + - * /, whole powers, and functions of fastrnn.cells (sigmoid, tanh, relu, ...)"
+TOLERANCE = 1e-6  # of the check: loose, because 1 - v * v is inexact where tanh saturates; a wrong term is larger
 
 
 def derive(name: str, gates: str, states: str, step: Callable[[Values, Values, Values], Any]) -> DerivedCell:
     """
-    Make a cell from `step` alone: `step_vjp` is derived by symbolic differentiation.
+    Make a cell from `step` alone. `step_vjp` is derived by symbolic differentiation.
 
-    This needs SymPy (``pip install 'fastrnn[symbolic]'``); the cell does not. Its equations are plain functions in the
-    vocabulary of `fastrnn.cells`, compiled like any other's, and held against the complex-step derivative of `step`
-    before they are returned; `fastrnn.testing.check_cell` proves them compiled, too.
+    This function needs SymPy (``pip install 'fastrnn[symbolic]'``); the cell does not. The equations of the cell are
+    plain functions that use the functions of `fastrnn.cells`, and are compiled like those of any cell. Before the cell
+    is returned, its gradients are compared with the complex-step derivative of `step`. `fastrnn.testing.check_cell`
+    also checks the compiled cell.
 
     Parameters
     ----------
     name, gates, states
         As in `Cell`.
     step : callable
-        As in `Cell`, but `kept` may be empty: what backward needs is found, too, and takes its place.
+        As in `Cell`, but `kept` may be empty: it is replaced by the values that the derived `step_vjp` needs.
 
     Returns
     -------
     DerivedCell
-        The cell. Its `source` is the text of both equations. It can be pickled even where `step` cannot.
+        The cell. Its `source` is the text of both functions. It can be pickled even if `step` cannot.
 
     Raises
     ------
     ImportError
         If SymPy is not installed.
     ValueError
-        If `step` is wrong, as in `Cell`, or cannot be differentiated symbolically: it branches, or calls a function
-        outside of the vocabulary.
+        If `step` is wrong, as in `Cell`, or cannot be differentiated symbolically because it branches or calls a
+        function that is not in `fastrnn.cells`.
 
     Examples
     --------
@@ -76,10 +81,10 @@ def derive(name: str, gates: str, states: str, step: Callable[[Values, Values, V
         import sympy
     except ImportError:
         raise ImportError(
-            "derive needs SymPy, which is not installed here (pip install 'fastrnn[symbolic]'); "
-            "without it, write step_vjp and make a Cell of both"
+            "derive needs SymPy (pip install 'fastrnn[symbolic]'); without it, write step_vjp yourself and make a Cell "
+            "from both functions"
         ) from None
-    # A Cell asks all that can be asked of a step: what fails after this, fails for want of numbers.
+    # `Cell` checks `step` on numbers. If `step` fails later, the reason is that it gets no numbers.
     Cell(name, gates, states, step, lambda _, s, new, d: ((d[0],) * len(gates), (d[0],) * len(gates), d))
     G, S = len(gates), len(states)
     trace = Trace(sympy.Symbol, sympy.Rational)
@@ -88,14 +93,14 @@ def derive(name: str, gates: str, states: str, step: Callable[[Values, Values, V
         expressions = [value.expression for value in new] + [function.argument for function in trace.functions]
         if any(e.has(sympy.oo, sympy.zoo, sympy.nan) for e in expressions):
             raise TypeError("it divides by zero")
-    except Exception as error:  # whatever `step` does with what is no number
+    except Exception as error:  # whatever `step` raises for values that are no numbers
         raise ValueError(f"cell {name!r}: step cannot be differentiated symbolically: {error}; {ALLOWED}") from error
     cell = from_source(name, gates, states, _write(trace, new, G, S))
-    _prove(cell, step)
+    _check_derived(cell, step)
     return cell
 
 
-# ---- backward -------------------------------------------------------------------------------------------------------
+# ---- gradients ------------------------------------------------------------------------------------------------------
 
 
 def _gradients(trace: Trace, new: tuple[Value, ...], G: int, S: int) -> tuple[list[tuple[Any, Any]], list[Any]]:
@@ -108,7 +113,7 @@ def _gradients(trace: Trace, new: tuple[Value, ...], G: int, S: int) -> tuple[li
         "relu": Function("positive"),
         "positive": lambda v: 0,
     }
-    # What flows back, and into what; from the new states on.
+    # Pairs of a gradient and the expression that it belongs to, from the new states on.
     sources = [(Symbol(f"d{k}"), value.expression) for k, value in enumerate(new)]
     arguments = []
 
@@ -169,7 +174,7 @@ def _tuple(names: list[str]) -> str:
 
 
 def _lines(statements: Statements, roots: list[str]) -> str:
-    """Return what the roots need: arguments first, and the rest each after what it needs itself."""
+    """Return the statements that the roots need: arguments first, then every statement after those that it needs."""
     lines: dict[str, str] = {}
 
     def visit(name: str) -> None:
@@ -186,7 +191,7 @@ def _lines(statements: Statements, roots: list[str]) -> str:
 
 
 def _text(expression: Any) -> str:
-    """Write an expression of backward, where d0 is always at hand to say the precision of a number."""
+    """Write an expression of `step_vjp`. Constants take their dtype from d0, which always exists."""
     from sympy.printing.precedence import PRECEDENCE
     from sympy.printing.pycode import PythonCodePrinter
 
@@ -207,11 +212,11 @@ def _text(expression: Any) -> str:
     return Printer({"user_functions": {"positive": "positive"}}).doprint(expression)
 
 
-# ---- proof ----------------------------------------------------------------------------------------------------------
+# ---- check ----------------------------------------------------------------------------------------------------------
 
 
-def _prove(cell: Cell, step: Callable[[Values, Values, Values], Any]) -> None:
-    """Compare with `step`, and with its complex-step derivative, at random numbers."""
+def _check_derived(cell: Cell, step: Callable[[Values, Values, Values], Any]) -> None:
+    """Compare the cell with `step` and its complex-step derivative, at random numbers."""
     rng = np.random.default_rng(0)
     G, S = cell.n_gates, cell.n_states
     arguments = [rng.normal(size=(n, 8, 16)) for n in (G, G, S)]
@@ -232,6 +237,6 @@ def _compare(cell: Cell, got: Values, expected: Values) -> None:
     for a, b in zip(got, expected, strict=True):
         if not np.abs(a - b).max() <= TOLERANCE * max(1.0, np.abs(b).max()):
             raise ValueError(
-                f"cell {cell.name!r}: what was derived differs from step, or from its derivative, at random numbers; "
-                "expected a step that does the same at every call"
+                f"cell {cell.name!r}: the derived functions differ from step or its derivative at random numbers; step "
+                "must do the same at every call"
             )

@@ -1,6 +1,6 @@
-"""What `step` does, written down: it is called with values that note every operation.
+"""Record what `step` does: it is called with values that record every operation.
 
-A result of a function becomes a symbol of its own, so an expression holds the sums and products since the last ones.
+The result of a function becomes a new symbol, so an expression has only the sums and products since the last functions.
 """
 
 import math
@@ -13,14 +13,14 @@ import numpy as np
 
 from fastrnn.cells import _pointwise
 
-Statements = dict[str, tuple[str, Iterable[str]]]  # by the name that each defines: its text, and the names in it
+Statements = dict[str, tuple[str, Iterable[str]]]  # by the name that a statement defines: its text, and the names in it
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
 }
-# Functions of NumPy that stand for something that is allowed: its numbers, and `np.tanh`, come this way.
+# NumPy functions with an allowed meaning. Operators on NumPy numbers, and `np.tanh`, call these.
 UFUNCS: dict[Any, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
@@ -40,10 +40,10 @@ class Function(NamedTuple):
 
 
 class Trace:
-    """The statements of `step`, by the names that they define, and the results of functions, in their order."""
+    """The statements of `step`, by the names that they define, and the results of functions in order."""
 
     def __init__(self, symbol: Callable[[str], Any], rational: Callable[[float], Any]) -> None:
-        self.symbol, self.rational = symbol, rational  # SymPy's
+        self.symbol, self.rational = symbol, rational  # of SymPy
         self.statements: Statements = {}
         self.functions: list[Function] = []
 
@@ -52,7 +52,7 @@ class Trace:
         return tuple(self.add(f"{name}{i}", f"{name}[{i}]", (), self.symbol(f"{name}{i}")) for i in range(count))
 
     def combine(self, sign: str, left: Any, right: Any) -> Any:
-        """Return the result of an operator, of whose operands one may be a number."""
+        """Return the result of an operator. One of the operands may be a number."""
         like = left if isinstance(left, Value) else right
         texts, expressions = [], []
         for operand in (left, right):
@@ -70,7 +70,7 @@ class Trace:
         return self.add(self.new_name("t"), f"{texts[0]} {sign} {texts[1]}", names, OPERATORS[sign](*expressions))
 
     def call(self, kind: str, argument: "Value") -> "Value":
-        """Return the result of a function, the earlier one where it was called with the same argument before."""
+        """Return the result of a function. A second call with the same argument returns the first result."""
         for known in self.functions:
             if known[1:] == (kind, argument.expression):
                 return Value(self, known.symbol.name, known.symbol)
@@ -79,19 +79,27 @@ class Trace:
         return self.add(name, f"{kind}({argument.name})", (argument.name,), self.symbol(name))
 
     def add(self, name: str, text: str, names: Iterable[str], expression: Any) -> "Value":
-        """Add a statement and return what it defines."""
+        """Add a statement and return the value that it defines."""
         self.statements[name] = text, names
         return Value(self, name, expression)
 
     def new_name(self, prefix: str) -> str:
-        """Return a name that no statement defines yet."""
+        """Return a new name with this prefix."""
         return f"{prefix}{sum(name.startswith(prefix) for name in self.statements)}"
 
 
 def is_number(value: Any) -> bool:
-    """Say whether this is one real number, of Python or NumPy."""
+    """Say whether this is one real number of Python or NumPy."""
     return isinstance(value, int | float | np.integer | np.floating) or (
         isinstance(value, np.ndarray) and value.ndim == 0
+    )
+
+
+def _operator(sign: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """Return the method of an operator, and the method for a value on its right side."""
+    return (
+        lambda self, other: self.trace.combine(sign, self, other),
+        lambda self, other: self.trace.combine(sign, other, self),
     )
 
 
@@ -103,34 +111,15 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
 
 
 class Value:
-    """A value of `step`: its name in the text, and what it is since the last functions."""
+    """A value of `step`: its name in the text, and its expression since the last functions."""
 
     def __init__(self, trace: Trace, name: str, expression: Any) -> None:
         self.trace, self.name, self.expression = trace, name, expression
 
-    def __add__(self, other: Any) -> Any:
-        return self.trace.combine("+", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return self.trace.combine("+", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return self.trace.combine("-", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self.trace.combine("-", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return self.trace.combine("*", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self.trace.combine("*", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self.trace.combine("/", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self.trace.combine("/", other, self)
+    __add__, __radd__ = _operator("+")
+    __sub__, __rsub__ = _operator("-")
+    __mul__, __rmul__ = _operator("*")
+    __truediv__, __rtruediv__ = _operator("/")
 
     def __pow__(self, exponent: Any) -> Any:
         if not isinstance(exponent, int | np.integer):
@@ -150,14 +139,14 @@ class Value:
     __eq__ = __ne__ = _refuse("it compares values")
     __hash__ = object.__hash__
     __bool__ = _refuse("it branches on a value")
-    __float__ = __int__ = __complex__ = __index__ = _refuse("it calls a function that wants a number")
+    __float__ = __int__ = __complex__ = __index__ = _refuse("it calls a function that needs a number")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
         if ufunc not in UFUNCS or method != "__call__" or options:
             raise TypeError(f"it calls numpy.{ufunc.__name__}")
         if not all(isinstance(v, Value) or is_number(v) for v in operands):
             raise TypeError("it computes with an array")
-        # Python's numbers in place of NumPy's, which would ask here once more
+        # Python numbers in place of NumPy's, which would call this method again
         return UFUNCS[ufunc](*(float(v) if is_number(v) else v for v in operands))
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Gated recurrent unit with the reset after the product (Cho et al. 2014; the form of cuDNN), gates r z n."""
+"""The gated recurrent unit with the reset after the product (Cho et al. 2014; as in cuDNN), gates r z n."""
 
 from fastrnn.cells._cell import Cell, Values
 from fastrnn.cells._pointwise import one, sigmoid, tanh

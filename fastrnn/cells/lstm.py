@@ -1,4 +1,4 @@
-"""Long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997; Gers et al. 2000), gates i f g o."""
+"""The long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997; Gers et al. 2000), gates i f g o."""
 
 from fastrnn.cells._cell import Cell, Values
 from fastrnn.cells._pointwise import one, sigmoid, tanh, zero

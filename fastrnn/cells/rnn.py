@@ -1,6 +1,6 @@
-"""The Elman network, h' = f(ax + ah), with f one of tanh, relu, sigmoid (Elman 1990).
+"""The Elman network, h' = f(ax + ah), where f is tanh, relu or sigmoid (Elman 1990).
 
-With f the identity it is what a linear `Dense` layer is, without a recurrent product.
+If f is the identity and there is no recurrent product, it is a linear `Dense` layer.
 """
 
 from fastrnn.cells._cell import Cell, Values

@@ -1,5 +1,6 @@
-"""The commands. Options are parsed before anything that takes time to import."""
+"""The commands. Options are parsed before slow imports, so that help and errors appear at once."""
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -21,10 +22,10 @@ def generate() -> None:
 
 
 def _run(module: str) -> None:
-    """Run an application; what its parser refuses is one line, as all errors are, and so is a signal."""
+    """Run a command; report errors of its parser, and signals, in one line."""
     from fastrnn.cli.signals import Interrupted, Interrupts
 
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character gets a question mark
+    for stream in (sys.stdout, sys.stderr):  # print ? for a character that the terminal lacks
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     with Interrupts().caught():
@@ -33,12 +34,24 @@ def _run(module: str) -> None:
 
             from fastrnn.cli.errors import fail
 
+            _import_additions()
             try:
                 sys.exit(import_module(module).app(standalone_mode=False))
             except TyperException as error:
-                if not error.format_message():  # the help was asked for by giving nothing
+                if not error.format_message():  # called without arguments, which shows the help
                     sys.exit(error.exit_code)
                 fail(error.format_message())
-        except Interrupted as interrupted:  # later, where there is something to save, this is not reached
+        except Interrupted as interrupted:  # once there is something to save, the run itself handles signals
             print(f"stopped by {interrupted} before anything was written", file=sys.stderr)
             sys.exit(interrupted.code)
+
+
+def _import_additions() -> None:
+    """Import the modules that FASTRNN_ADDITIONS names: they may register tasks, optimizers, cells and estimators."""
+    from fastrnn.cli.errors import fail
+
+    for name in filter(None, os.environ.get("FASTRNN_ADDITIONS", "").split(",")):
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            fail(f"FASTRNN_ADDITIONS names the module {name!r}, but there is no module {error.name!r}; set PYTHONPATH")

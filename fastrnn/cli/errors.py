@@ -1,4 +1,4 @@
-"""Bad input ends with exit code 2 and one line on standard error."""
+"""Errors in the input: one line on standard error, and exit code 2."""
 
 import sys
 import warnings
@@ -8,18 +8,18 @@ from typing import NoReturn
 
 
 class UsageError(ValueError):
-    """What the user can mend; the message is one sentence."""
+    """An error that the user can correct; the message is one sentence."""
 
 
 def fail(message: str) -> NoReturn:
-    """Print one line and end with exit code 2."""
+    """Print an error in one line, and exit with code 2."""
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn errors about the user's input into one line, and warnings too; what is our fault keeps its traceback."""
+    """Report errors in the user's input, and warnings, in one line; bugs keep their traceback."""
     from fastrnn.data import DataError
     from fastrnn.storage import StorageError
     from fastrnn.training import DivergenceError
@@ -30,11 +30,11 @@ def one_line_errors() -> Iterator[None]:
     except (UsageError, DataError, StorageError, DivergenceError) as error:
         fail(str(error))
     except MemoryError as error:
-        fail(f"this takes more memory than there is: {error}")
+        fail(f"out of memory: {error}")
     except OSError as error:
         fail(in_a_line(error))
 
 
 def in_a_line(error: Exception) -> str:
-    """Return what an error says, with the file that it is about."""
+    """Return the message of an error, with the name of the file concerned."""
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)

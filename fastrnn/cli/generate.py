@@ -1,4 +1,4 @@
-"""``fastrnn-generate``: a model of characters goes on from a text."""
+"""``fastrnn-generate``: continue a text with a character model."""
 
 import os
 import sys
@@ -20,28 +20,36 @@ def generate(
     ],
     prompt: Annotated[
         str | None,
-        typer.Option("--prompt", help="Text to go on from.", show_default="a line end, where the model reads no more"),
+        typer.Option(
+            "--prompt", help="Text to continue.", show_default="a line break; a windowed model needs a prompt"
+        ),
     ] = None,
-    length: Annotated[int, typer.Option("--length", help="Characters to write.", min=0)] = 400,
+    length: Annotated[int, typer.Option("--length", help="Number of characters to write.", min=0)] = 400,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", help="Below 1 likely characters are likelier, above 1 less; 0: the likeliest."),
+        typer.Option(
+            "--temperature",
+            help="Below 1 the text is more predictable, above 1 more varied; 0 always takes the most likely character.",
+        ),
     ] = 0.8,
     top_k: Annotated[
         int | None,
-        typer.Option("--top-k", help="Draw from the likeliest so many characters alone.", show_default="all"),
+        typer.Option("--top-k", help="Sample only from the k most likely characters.", show_default="all"),
     ] = None,
     top_p: Annotated[
         float | None,
         typer.Option(
-            "--top-p", help="Draw from the likeliest that together have this probability alone.", show_default="all"
+            "--top-p",
+            help="Sample only from the most likely characters that together have this probability.",
+            show_default="all",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed; the same one writes the same.", min=0, show_default="another")
+        int | None,
+        typer.Option("--seed", help="Seed; the same seed writes the same text.", min=0, show_default="a new one"),
     ] = None,
 ) -> None:
-    """Let a model of characters write on from a text, character by character."""
+    """Continue a text with a character model, one character at a time."""
     with one_line_errors():
         estimator = load_model(model)
         begin = default_prompt(estimator) if prompt is None else prompt
@@ -56,36 +64,36 @@ def generate(
             for character in written:
                 show(character)
             show("\n")
-        except BrokenPipeError:  # who reads has read enough
+        except BrokenPipeError:  # the reader has closed the pipe, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except Interrupted as interrupted:  # what is written so far is all that there is to save
+        except Interrupted as interrupted:  # there is nothing to save: the text is printed
             show("\n")
             sys.exit(interrupted.code)
 
 
 def show(text: str) -> None:
-    """Print a piece of text at once."""
+    """Print a piece of text immediately."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def load_model(path: Path) -> Any:
-    """Return the model of a run or file."""
+    """Load the character model of a run folder or file."""
     import fastrnn
 
     file = path / "model.h5" if path.is_dir() else path
     model = fastrnn.load(file)
     if not isinstance(model, fastrnn.CharacterLanguageModel):
-        from fastrnn.cli.predict import kinds
+        from fastrnn.cli.train import tasks_by_estimator
 
         kind = type(model).__name__
-        other = f"; for this one there is fastrnn-predict {path}" if kind in kinds() else ""
-        raise UsageError(f"{file}: holds a {kind}, expected a model of characters, from fastrnn-train text{other}")
+        other = f"; use fastrnn-predict {path} for this model" if kind in tasks_by_estimator() else ""
+        raise UsageError(f"{file}: holds a {kind}, expected a character model from fastrnn-train text{other}")
     return model
 
 
 def default_prompt(model: Any) -> str:
-    """Return what a model goes on from where nothing is given: the end of a line."""
+    """Return the default prompt: a line break, or else the first character of the vocabulary."""
     if not model.stateful_:
-        raise UsageError(f"--prompt is missing: the model reads {model.window_} characters before it writes one")
+        raise UsageError(f"--prompt is missing: this model needs {model.window_} characters to start from")
     return "\n" if "\n" in model.vocabulary_ else model.vocabulary_[0]

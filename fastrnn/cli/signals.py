@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: finish the batch, save, say how to go on, end with the code that shells expect."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the batch, save, say how to continue, exit with the code that shells expect."""
 
 import signal
 from collections.abc import Iterator
@@ -16,21 +16,21 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """While a batch is computed a signal is only noted; `check` raises it once the batch is done."""
+    """A signal during a batch is only noted; `check` raises it when the batch is done."""
 
     def __init__(self) -> None:
-        self.noted: int | None = None  # the signal that has come
+        self.noted: int | None = None  # the signal received
         self._deferred = False
         self._before: dict[int, Any] = {}  # handlers
 
     def check(self) -> None:
-        """Raise what was noted."""
+        """Raise the noted signal."""
         if self.noted is not None:
             raise Interrupted(self.noted)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note signals within, rather than raise them at once."""
+        """Within, note signals instead of raising them at once."""
         self._deferred = True
         try:
             yield
@@ -40,7 +40,7 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch the signals within; a second one ends the program at once."""
+        """Within, catch signals; a second one ends the program at once."""
         numbers = [signal.SIGINT, signal.SIGTERM]
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
             numbers.append(signal.SIGHUP)

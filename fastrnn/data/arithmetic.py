@@ -1,4 +1,4 @@
-"""Questions of arithmetic with their answers, as texts: "535+61" and "596"."""
+"""Arithmetic questions and their answers as texts, such as "535+61" and "596"."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from fastrnn._checks import check_integer, check_number
 __all__ = ["OPERATIONS", "Arithmetic", "arithmetic_questions", "count_carries", "count_questions"]
 
 OPERATIONS = ("+", "-")
-MOST_DIGITS = 9  # the numbers of a question side by side are one of 64 bits
+MOST_DIGITS = 9  # so that both numbers of a question, side by side, fit into 64 bits
 
 
 _QUESTION = re.compile(r"(\d+)([+-])(\d+)", re.ASCII)
@@ -20,7 +20,7 @@ _QUESTION = re.compile(r"(\d+)([+-])(\d+)", re.ASCII)
 @dataclass(frozen=True)
 class Arithmetic:
     """
-    Questions and answers, to train and test a model on.
+    Arithmetic questions and answers, to train and test a model on.
 
     Attributes
     ----------
@@ -48,24 +48,24 @@ def arithmetic_questions(
     seed: int = 0,
 ) -> Arithmetic:
     """
-    Draw sums and differences of two numbers, all of them distinct, and hold some out for the test.
+    Draw distinct sums and differences of two numbers, and hold some out for testing.
 
-    A sum and the same sum commuted, 1+2 and 2+1, are one question, of which one form is drawn: what is asked in the
-    test was not to be learned by heart in the other order. Differences the other way round are questions of their own,
-    with other answers. Each operation has an equal share, or what there is of it.
+    1+2 and 2+1 count as one question, and only one of them is drawn. So a sum of the test set is not in the training
+    set in the other order. Differences in the other order are other questions, because their answers differ. Each
+    operation has an equal share of the questions, or all that exist if there are fewer.
 
     Parameters
     ----------
     n : int
-        How many questions; all there are, where these are fewer (`count_questions`).
+        How many questions to draw. If fewer exist (see `count_questions`), all are drawn.
     digits : int
-        Most digits of a number, 1 to 9. How many a number has at most is drawn first, and then the digits, so that
-        short ones are as frequent as long ones (as in Keras' example of learning to add); of more than half of the
-        questions that there are, all are equally likely.
+        The most digits of a number, 1 to 9. The number of digits is drawn first, then the number, so that short numbers
+        are as frequent as long ones (as in Keras' example of learning to add). But if `n` is more than half of the
+        questions that exist, all questions are equally likely.
     operations : sequence of {"+", "-"}
-        What is asked; differences may be negative.
+        What to ask. Differences may be negative.
     test_fraction : float
-        Share of the questions that is held out, at least one.
+        The fraction of the questions to hold out, at least one question.
     seed : int
         The same seed gives the same questions.
 
@@ -103,19 +103,19 @@ def arithmetic_questions(
 
 def count_questions(digits: int, operations: Sequence[str] = OPERATIONS) -> int:
     """
-    Return how many distinct questions there are.
+    Return how many distinct questions exist.
 
     Parameters
     ----------
     digits : int
         Most digits of a number, 1 to 9.
     operations : sequence of {"+", "-"}
-        What is asked.
+        What to ask.
 
     Returns
     -------
     int
-        Their number; a sum and the same sum commuted are one.
+        The number of questions; 1+2 and 2+1 count as one.
 
     Raises
     ------
@@ -127,22 +127,22 @@ def count_questions(digits: int, operations: Sequence[str] = OPERATIONS) -> int:
 
 def count_carries(question: str) -> int:
     """
-    Return how many digits carry into the next one, of a sum, or borrow from it, of a difference.
+    Return how many digits of a sum carry into the next digit, or how many of a difference borrow from it.
 
     Parameters
     ----------
     question : str
-        Such as ``"535+61"``. A difference below zero is worked out the other way round.
+        Such as ``"535+61"``. For a negative difference, the numbers are swapped first.
 
     Returns
     -------
     int
-        How many.
+        The number of carries or borrows.
 
     Raises
     ------
     ValueError
-        If it is no such question.
+        If it is not such a question.
 
     Examples
     --------
@@ -152,11 +152,11 @@ def count_carries(question: str) -> int:
     """
     match = _QUESTION.fullmatch(question)
     if match is None:
-        raise ValueError(f"question is {question!r}, expected one such as '535+61' or '12-77'")
+        raise ValueError(f"question is {question!r}, expected a text such as '535+61' or '12-77'")
     a, operation, b = int(match[1]), match[2], int(match[3])
-    if operation == "-":  # where a difference borrows, its check by addition carries
+    if operation == "-":  # a digit borrows where the sum of difference and subtrahend carries
         a, b = abs(a - b), min(a, b)
-    # Digits of the sum are those of the numbers, and a carry takes ten and gives one.
+    # Without carries, the digit sums add up; each carry takes 10 from a digit and adds 1 to the next.
     return (_digit_sum(a) + _digit_sum(b) - _digit_sum(a + b)) // 9
 
 
@@ -165,28 +165,28 @@ def _digit_sum(number: int) -> int:
 
 
 def _exist(digits: int, operations: Sequence[str]) -> dict[str, int]:
-    """Return how many questions of each operation there are."""
+    """Return how many questions of each operation exist."""
     if check_integer("digits", digits, 1) > MOST_DIGITS:
         raise ValueError(f"digits is {digits}, expected at most {MOST_DIGITS}")
     asked = list(operations)
     if not asked or len(set(asked)) < len(asked) or not set(asked) <= set(OPERATIONS):
-        raise ValueError(f"operations is {operations!r}, expected '+', '-', or both of them once")
+        raise ValueError(f"operations is {operations!r}, expected '+', '-' or both, each once")
     numbers = 10**digits
     return {name: numbers * (numbers + 1) // 2 if name == "+" else numbers**2 for name in asked}
 
 
 def _shares(n: int, digits: int, operations: Sequence[str]) -> dict[str, int]:
-    """Return how many questions to draw of each operation: as many, unless there are too few of one."""
+    """Return how many questions of each operation to draw: equally many, unless too few exist of one."""
     exist = _exist(digits, operations)
     shares, left = {}, n
-    for place, name in enumerate(sorted(exist, key=exist.__getitem__)):  # what is scarce first
+    for place, name in enumerate(sorted(exist, key=exist.__getitem__)):  # the scarcest first
         shares[name] = min(left // (len(exist) - place), exist[name])
         left -= shares[name]
     return {name: shares[name] for name in exist}
 
 
 def _draw(rng: np.random.Generator, n: int, digits: int, *, commutes: bool) -> np.ndarray:
-    """Return n distinct pairs (n, 2) of numbers; of those that commute one order each."""
+    """Return n distinct pairs of numbers (n, 2); if the operation commutes, only one order of each pair."""
     base = 10**digits
     exist = base * (base + 1) // 2 if commutes else base**2
     if 2 * n > exist:

@@ -1,4 +1,4 @@
-"""Arrays that are read and converted as their rows are taken: of more examples than memory holds."""
+"""Arrays that are read and converted as their rows are taken, so they may be larger than memory."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -10,42 +10,43 @@ import numpy as np
 from fastrnn._typing import Array
 from fastrnn.data import blocks
 
-PIECE = 2**22  # numbers that are read and converted at a time
-NEAR = 2**16  # bytes between two rows that are rather read than left out
+PIECE = 2**22  # numbers that are read and converted at once
+NEAR = 2**16  # bytes: a smaller gap between two rows is read with them, not left out
 
-Conversion = Callable[[Array, Array], Array]  # from rows, and their numbers in the source, to what they become
+Conversion = Callable[[Array, Array], Array]  # maps rows, and their numbers in the source, to converted rows
 
 
 class LazyArray:
     """
-    Rows of an array, with conversions that they go through when they are taken.
+    An array whose rows are read and converted when they are taken.
 
-    ``x[rows]`` reads the blocks of `fastrnn.data.blocks` that hold these rows. It keeps as many blocks as a window has,
-    each until all its rows have been taken. So an epoch, or an evaluation from the first row to the last, reads every
-    block once. Nothing is kept of an array in memory.
+    ``x[rows]`` reads the blocks (see `fastrnn.data.blocks`) that hold these rows. It keeps as many blocks as a window
+    has, each until all its rows have been taken. So an epoch, or an evaluation from the first row to the last, reads
+    every block once. If the source is in memory, nothing is kept.
 
     Parameters
     ----------
     source : object
-        An ndarray; or what has a shape and a dtype, gives rows of itself for a slice, and may have ``chunk_length``,
+        An ndarray, or an object with a shape and a dtype that returns rows for a slice. It may have ``chunk_length``,
         the number of rows that it can only read together.
 
     Attributes
     ----------
     shape, ndim, size, dtype, nbytes
-        As of the ndarray that `load` returns.
+        Those of the ndarray that `load` returns.
     on_disk : bool
-        Is it read from elsewhere than memory?
+        Whether the source is something else than an ndarray in memory.
     known : str or None
-        Its fingerprint, where a pass over all rows has taken it already.
+        The fingerprint of the array, if it has been computed already.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._rows: Array | None = None  # those of the source that this array has, ascending; None for all
+        self._rows: Array | None = None  # the rows of the source that this array has, ascending; None for all
         self._conversions: tuple[Conversion, ...] = ()
-        self._kept: dict[int, tuple[Array, int]] = {}  # blocks, the last used at the end, and how many rows are to come
-        self._block_length: int | None = None  # of another array
+        # Blocks by number, the last used one at the end, and how many of their rows have not been taken.
+        self._kept: dict[int, tuple[Array, int]] = {}
+        self._block_length: int | None = None  # None for that of its own shape and dtype
         self.on_disk = type(source) is not np.ndarray
         self.shape: tuple[int, ...] = source.shape
         self.dtype: np.dtype[Any] = source.dtype
@@ -72,7 +73,23 @@ class LazyArray:
     # ---- other arrays -----------------------------------------------------------------------------------------------
 
     def map(self, conversion: Conversion, row_shape: tuple[int, ...] | None = None, dtype: Any = None) -> Self:
-        """Return an array whose rows go through one more conversion, which treats each by itself."""
+        """
+        Return an array with one more conversion.
+
+        Parameters
+        ----------
+        conversion : callable
+            Takes rows and their numbers in the source, and returns converted rows. It must treat each row by itself.
+        row_shape : tuple of int, optional
+            The shape of a converted row, if it changes.
+        dtype : dtype, optional
+            The dtype of converted rows, if it changes.
+
+        Returns
+        -------
+        LazyArray
+            The array.
+        """
         changed = self._copy()
         changed.known = None
         changed._conversions = (*self._conversions, conversion)
@@ -83,7 +100,19 @@ class LazyArray:
         return changed
 
     def take(self, rows: Array | slice) -> Self:
-        """Return an array of some of the rows, in ascending order."""
+        """
+        Return some of the rows as a `LazyArray`, without reading them.
+
+        Parameters
+        ----------
+        rows : integers (n,) or slice
+            The numbers of the rows, in ascending order.
+
+        Returns
+        -------
+        LazyArray (n, ...)
+            The rows.
+        """
         changed = self._copy()
         if isinstance(rows, slice) and rows.indices(len(self)) == (0, len(self), 1):
             return changed
@@ -93,7 +122,19 @@ class LazyArray:
         return changed
 
     def in_blocks_of(self, other: "Array | LazyArray") -> Self:
-        """Return an array that is read in blocks of as many rows as another one, to be taken together with that."""
+        """
+        Return the same array, read in blocks of as many rows as those of another one.
+
+        Parameters
+        ----------
+        other : ndarray or LazyArray
+            An array whose rows will be taken together with those of this one.
+
+        Returns
+        -------
+        LazyArray
+            The array.
+        """
         changed = self._copy()
         changed._block_length = blocks.block_length(other.shape, other.dtype)
         return changed
@@ -107,7 +148,19 @@ class LazyArray:
     # ---- its numbers ------------------------------------------------------------------------------------------------
 
     def source_rows(self, rows: Array | slice) -> Array:
-        """Return the numbers that rows have in the source."""
+        """
+        Return the numbers of rows in the source.
+
+        Parameters
+        ----------
+        rows : integers (n,) or slice
+            The numbers of the rows in this array.
+
+        Returns
+        -------
+        integers (n,)
+            Their numbers in the source.
+        """
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
         return rows if self._rows is None else self._rows[rows]
@@ -130,31 +183,65 @@ class LazyArray:
         return taken
 
     def pieces(self) -> Iterator[tuple[int, Array]]:
-        """Yield all rows in order, some at a time and always as many, with the number of the first of them."""
+        """
+        Yield all rows in order, in pieces of equal length; the last piece may be shorter.
+
+        Yields
+        ------
+        first : int
+            The number of the first row of the piece.
+        piece : ndarray
+            The rows.
+        """
         length = max(1, PIECE // max(1, prod(self.shape[1:])))
         for first in range(0, len(self), length):
             stop = min(first + length, len(self))
             yield first, self._read(first, stop) if self.on_disk else self[first:stop]
 
     def load(self) -> Array:
-        """Return all rows."""
+        """
+        Return all rows.
+
+        Returns
+        -------
+        ndarray
+            The rows.
+        """
         loaded = np.empty(self.shape, self.dtype)
         for first, piece in self.pieces():
             loaded[first : first + len(piece)] = piece
         return loaded
 
     def in_memory(self) -> Self:
-        """Return an array with the same rows, all of them loaded."""
+        """
+        Load all rows.
+
+        Returns
+        -------
+        LazyArray
+            The same array, in memory.
+        """
         loaded = type(self)(self.load())
         loaded.known, loaded._block_length = self.known, self._block_length
         return loaded
 
     def ready(self) -> "Array | Self":
-        """Return what training takes: of an array in memory all rows, converted once for all."""
+        """
+        Return the array for training, which takes rows many times.
+
+        Returns
+        -------
+        ndarray or LazyArray
+            All rows, converted once, if the source is in memory; otherwise this array.
+        """
         return self if self.on_disk else self.load()
 
     def _block(self, block: int, length: int, n_taken: int) -> Array:
-        """Return a block of which so many rows are taken now; forget it with its last row, or for newer ones."""
+        """
+        Return a block, of which `n_taken` rows are taken now.
+
+        A block is kept until all its rows have been taken, or until newer blocks replace it.
+        """
         kept = self._kept.pop(block, None)
         if kept is None:
             while len(self._kept) >= blocks.WINDOW:
@@ -167,10 +254,10 @@ class LazyArray:
         return values
 
     def _read(self, start: int, stop: int) -> Array:
-        """Return rows from `start` on, before `stop`, by reading the source from the first of them to the last."""
+        """Return the rows from `start` to `stop` - 1, read in runs that leave out larger gaps in the source."""
         row = max(1, prod(self._source.shape[1:]))
         chunk = getattr(self._source, "chunk_length", 1)
-        length = -(-max(1, PIECE // row) // chunk) * chunk  # whole chunks, so that none is decoded twice
+        length = -(-max(1, PIECE // row) // chunk) * chunk  # whole chunks, so that no chunk is decoded twice
         rows = None if self._rows is None else self._rows[start:stop]
         cuts = [*range(length - start % length, stop - start, length)]
         if rows is not None:
@@ -191,19 +278,57 @@ class LazyArray:
         return values
 
 
-Rows = Array | LazyArray  # examples, in memory or not
+Rows = Array | LazyArray  # examples, in memory or on disk
 
 
 def as_lazy(x: Any) -> LazyArray:
-    """Return an array as one that is converted as its rows are taken."""
+    """
+    Return an array as a `LazyArray`.
+
+    Parameters
+    ----------
+    x : array_like or LazyArray
+        The array.
+
+    Returns
+    -------
+    LazyArray
+        `x` itself if it is one.
+    """
     return x if isinstance(x, LazyArray) else LazyArray(np.asarray(x))
 
 
 def as_rows(x: Any) -> Rows:
-    """Return an array as it is, if it can be read by rows, or else an ndarray."""
+    """
+    Return a `LazyArray` as it is, and anything else as an ndarray.
+
+    Parameters
+    ----------
+    x : array_like or LazyArray
+        The array.
+
+    Returns
+    -------
+    ndarray or LazyArray
+        The array.
+    """
     return x if isinstance(x, LazyArray) else np.asarray(x)
 
 
 def select(x: Rows, rows: Array | slice) -> Rows:
-    """Return some of the examples, in ascending order, without reading what is not in memory."""
+    """
+    Return some of the examples; nothing is read from a `LazyArray`.
+
+    Parameters
+    ----------
+    x : ndarray or LazyArray (N, ...)
+        The examples.
+    rows : integers (n,) or slice
+        Which ones, in ascending order.
+
+    Returns
+    -------
+    ndarray or LazyArray (n, ...)
+        These examples.
+    """
     return x.take(rows) if isinstance(x, LazyArray) else x[rows]

@@ -1,4 +1,4 @@
-"""Patches cut from photographs at random."""
+"""Patches cut at random from photographs."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastrnn._checks import check_integer
-from fastrnn.data._files import DataError, reading
+from fastrnn.data.errors import DataError, reading
 from fastrnn.data.images import as_images
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".
 
 def sample_patches(size: int = 16, n: int = 10_000, seed: int = 0) -> np.ndarray:
     """
-    Return patches of the two photographs inside scikit-learn, a temple and a flower.
+    Return patches of the two photographs that come with scikit-learn, a temple and a flower.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def random_patches(
     source: str | os.PathLike[str] | Sequence[np.ndarray], size: int = 16, n: int = 10_000, seed: int = 0
 ) -> np.ndarray:
     """
-    Cut square patches from photographs: each time from any of them, at any place, with equal chances.
+    Cut square patches from photographs: every photograph, and every place in it, is equally likely.
 
     Parameters
     ----------
     source : path-like or sequence of ndarray
-        A folder, every file of which that is an image by its suffix is a photograph (not those in its subfolders); or
-        the photographs, (h, w, 3), (3, h, w) or grey (h, w), all in colour or all grey, and of one range as for
-        `as_images`.
+        A folder of photographs, or the photographs. In a folder, every file with the suffix of an image is taken;
+        subfolders are not searched. Arrays are (h, w, 3), (3, h, w) or grey (h, w), all in colour or all grey, and in
+        one of the ranges of `as_images`.
     size : int
         The height and width of a patch.
     n : int
@@ -65,7 +65,7 @@ def random_patches(
     Returns
     -------
     ndarray (n, size, size, 3) or (n, size, size)
-        The patches: in colour and uint8 from a folder, else as the photographs are.
+        The patches. Those from a folder are in colour and uint8; others are like the photographs.
 
     Raises
     ------
@@ -81,10 +81,10 @@ def random_patches(
 
 
 def _cut(photographs: Iterable[np.ndarray], count: int, size: int, n: int, seed: int) -> np.ndarray:
-    """Return patches of photographs that come one by one, since all of a folder may not fit into memory."""
+    """Return patches; the photographs come one by one, because a whole folder may not fit into memory."""
     rng = np.random.default_rng(seed)
     chosen = rng.integers(count, size=n)
-    corners = rng.random((n, 2))  # as shares of the room that a photograph leaves
+    corners = rng.random((n, 2))  # as fractions of the range that a photograph allows
     patches = np.empty(0)
     for index, photograph in enumerate(photographs):
         if not index:
@@ -105,29 +105,29 @@ def _alike(photographs: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
     for i, image in enumerate(images):
         _check_size(f"photograph {i}", image.shape[1], image.shape[0], size)
         if (image.ndim, image.dtype) != (first.ndim, first.dtype):
-            kinds = [f"{'grey' if x.ndim == 2 else 'in colour'} and of dtype {x.dtype}" for x in (image, first)]
-            raise DataError(f"photograph {i} is {kinds[0]}; expected it {kinds[1]}, like the first")
+            kinds = [f"{x.dtype} and {'grey' if x.ndim == 2 else 'in colour'}" for x in (image, first)]
+            raise DataError(f"photograph {i} is {kinds[0]}; expected {kinds[1]}, like photograph 0")
     return images
 
 
 def _find_photographs(folder: Path, size: int) -> list[Path]:
-    """Return the files with the suffix of an image, in order, the size in their heads checked."""
+    """Return the files with the suffix of an image, in order, after checking the size that each states."""
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not paths:
-        raise DataError(f"{folder}: has no photographs; expected files of {', '.join(_SUFFIXES)}")
+        raise DataError(f"{folder}: has no photographs; expected files that end in {', '.join(_SUFFIXES)}")
     for path in paths:
         with _opened(path) as image:
             _check_size(str(path), image.width, image.height, size)
-            if image.mode.startswith(("I", "F")):  # Pillow would cut their range off, not scale it
-                raise DataError(f"{path}: has pixels of the mode {image.mode!r}; expected 8 bits a channel")
+            if image.mode.startswith(("I", "F")):  # Pillow would clip their range, not scale it
+                raise DataError(f"{path}: has pixels of mode {image.mode!r}; expected 8 bits per channel")
     return paths
 
 
 def _check_size(name: str, width: int, height: int, size: int) -> None:
     if min(width, height) < size:
-        raise DataError(f"{name}: is {width} x {height} pixels; expected at least {size} x {size}, one patch")
+        raise DataError(f"{name}: is {width} x {height} pixels; expected at least {size} x {size}, the size of a patch")
 
 
 def _read(path: Path) -> np.ndarray:
@@ -140,7 +140,7 @@ def _read(path: Path) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[Image]":
-    """Open an image; whatever goes wrong inside names it."""
+    """Open an image; every error inside becomes a DataError that names the file."""
     from PIL import Image
 
     with reading(str(path)), Image.open(path) as image:

@@ -1,4 +1,4 @@
-"""Labelled sequences from HDF5 and npz files, checked before anything is trained on them."""
+"""Labelled sequences from HDF5 and npz files. They are checked as they are loaded."""
 
 import os
 from collections.abc import Mapping
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.data._files import DataError, DataFile, listing
-from fastrnn.data.lazy_array import LazyArray, Rows
+from fastrnn.data.array_files import ArrayFile
+from fastrnn.data.checks import check_finite, check_real
+from fastrnn.data.errors import listing
+from fastrnn.data.lazy_array import Rows
 
 __all__ = ["Dataset", "digits", "load_inputs", "load_sequences"]
 
 _ROLES = ("X_train", "y_train", "X_test", "y_test")
-_NAMES = (  # what files call the four; the first convention whose two training arrays are there is taken
+_NAMES = (  # conventions for the four roles; the first one whose two training arrays exist is taken
     ("trX", "trY", "tstX", "tstY"),
     _ROLES,
     ("x_train", "y_train", "x_test", "y_test"),
@@ -24,16 +26,16 @@ _INPUT_NAMES = ("X", "tstX", "X_test", "x_test")
 @dataclass(frozen=True)
 class Dataset:
     """
-    Labelled sequences to train on and, where there are any, to test on.
+    Labelled sequences to train on and, if there are any, to test on.
 
     Attributes
     ----------
     X_train, X_test : ndarray or LazyArray (N, T, I) or (N, T)
         The sequences, finite real numbers in the dtype of the file; `X_test` is None without a test set.
     y_train, y_test : ndarray of intp (N,)
-        The labels: indices into `classes` when that is known; `y_test` is None without a test set.
+        The labels, indices into `classes` if that is not None; `y_test` is None without a test set.
     classes : list of str or None
-        The names of the classes.
+        The names of the classes, if the file has them.
     """
 
     X_train: Rows
@@ -49,20 +51,20 @@ def load_sequences(
     """
     Load labelled sequences from an HDF5 (``.h5``, ``.hdf5``) or NumPy (``.npz``) file.
 
-    The arrays are looked for under the names trX, trY, tstX, tstY, then X_train, y_train, X_test, y_test (or x_train,
-    x_test), then X, y. The test set may be absent. Labels are integers, one-hot rows or texts. The names of the classes
-    are taken from an attribute ``classes`` of the file or of the training labels, or from an array of this name; else
-    labels that are texts are the names themselves, sorted.
+    The names of the arrays are trX, trY, tstX, tstY, or else X_train, y_train, X_test, y_test (or x_train, x_test), or
+    else X, y. The test set may be missing. Labels are integers, one-hot rows or texts. The names of the classes come
+    from an attribute ``classes`` of the file or of the training labels, or from an array of this name; otherwise, text
+    labels are the names themselves, sorted.
 
     Parameters
     ----------
     path : path-like
         The file.
     keys : mapping, optional
-        The names of arrays that are called otherwise, by role: X_train, y_train, X_test, y_test or some of these.
+        Other names of arrays, by role: some of X_train, y_train, X_test and y_test.
     stream : bool
-        Leave the sequences of an HDF5 file there, to be read by blocks as they are needed; that they are finite numbers
-        is checked as they are read.
+        Do not load the sequences of an HDF5 file: read them by blocks as they are needed. Whether they hold finite
+        numbers is then checked as they are read.
 
     Returns
     -------
@@ -72,11 +74,11 @@ def load_sequences(
     Raises
     ------
     DataError
-        When the file cannot be read or an array is missing, has the wrong shape or holds a value that cannot be used.
+        When the file cannot be read, or an array is missing, has a wrong shape or holds a value that cannot be used.
     ValueError
         When `keys` has an unknown role.
     """
-    with DataFile(path) as file:
+    with ArrayFile(path) as file:
         names = _choose(file, dict(keys or {}))
         X_train = _inputs(file, names["X_train"], stream)
         raw = file.array(names["y_train"])
@@ -105,9 +107,9 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None, *, stream:
     Parameters
     ----------
     path : path-like
-        An HDF5 or npz file as for `load_sequences`.
+        An HDF5 or npz file.
     key : str, optional
-        The name of the array; by default X or, where there is none, the inputs of the test set.
+        The name of the array. The default is X or, if there is none, the inputs of the test set.
     stream : bool
         As for `load_sequences`.
 
@@ -121,17 +123,17 @@ def load_inputs(path: str | os.PathLike[str], key: str | None = None, *, stream:
     DataError
         As for `load_sequences`.
     """
-    with DataFile(path) as file:
+    with ArrayFile(path) as file:
         candidates = _INPUT_NAMES if key is None else (key,)
         for name in candidates:
             if name in file.names:
                 return _inputs(file, name, stream)
-        raise DataError(f"{file.path}: has {listing(file.names)}; expected {' or '.join(map(repr, candidates))}")
+        raise file.missing(" or ".join(map(repr, candidates)))
 
 
 def digits() -> Dataset:
     """
-    Return the hand-written digits inside scikit-learn as sequences of their rows, from the top.
+    Return the handwritten digits that come with scikit-learn, each image as a sequence of its rows from the top.
 
     Returns
     -------
@@ -144,55 +146,38 @@ def digits() -> Dataset:
     return Dataset(bunch.images.astype(np.float32), bunch.target.astype(np.intp), classes=list("0123456789"))
 
 
-def _choose(file: DataFile, keys: dict[str, str]) -> dict[str, str]:
-    """Return the name of the array for each role; without a test set for two of them only."""
+def _choose(file: ArrayFile, keys: dict[str, str]) -> dict[str, str]:
+    """Return the name of the array for each role: two roles if there is no test set, four if there is one."""
     if unknown := keys.keys() - set(_ROLES):
-        raise ValueError(f"keys names {listing(sorted(unknown))}; expected some of {listing(_ROLES)}")
+        raise ValueError(f"keys has {listing(sorted(unknown))}, expected some of {listing(_ROLES)}")
     for key in keys.values():
         if key not in file.names:
-            raise DataError(f"{file.path}: has no {key!r}, but {listing(file.names)}")
+            raise file.missing(repr(key))
     conventions = [dict(zip(_ROLES, names, strict=True)) | keys for names in _NAMES]
     for names in conventions:
         if names["X_train"] in file.names and names["y_train"] in file.names:
             break
     else:
         pairs = dict.fromkeys(f"{names['X_train']!r} with {names['y_train']!r}" for names in conventions)
-        raise DataError(f"{file.path}: has {listing(file.names)}; expected {' or '.join(pairs)}")
-    missing = [names[role] for role in ("X_test", "y_test") if names[role] not in file.names]
-    if len(missing) == 1:
-        raise DataError(f"{file.path}: has half a test set, no {missing[0]!r}, but {listing(file.names)}")
-    return {role: name for role, name in names.items() if name not in missing}
+        raise file.missing(" or ".join(pairs))
+    roles = _ROLES if file.has_pair(names["X_test"], names["y_test"]) else _ROLES[:2]
+    return {role: names[role] for role in roles}
 
 
-def _inputs(file: DataFile, key: str, stream: bool) -> Rows:
-    """Return the inputs `key`, checked, or to be checked as they are read."""
+def _inputs(file: ArrayFile, key: str, stream: bool) -> Rows:
+    """Return the array `key`, checked as a whole or, with `stream`, as it is read."""
     x = file.lazy(key) if stream else file.array(key)
-    if x.dtype.kind not in "biuf":
-        raise file.error(key, f"has dtype {x.dtype}", "real numbers")
+    check_real(x, file.name_of(key))
     if x.ndim not in (2, 3) or not x.size:
-        raise file.error(
-            key, f"has shape {x.shape}", "(examples, steps) or (examples, steps, channels), none of them 0"
-        )
-
-    def checked(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        finite = np.isfinite(values)
-        if not finite.all():
-            index = np.unravel_index(np.argmin(finite), values.shape)
-            row, *others = map(int, index)
-            axes = zip(("row", "step", "channel"), (numbers[row], *others), strict=False)
-            place = ", ".join(f"{axis} {i}" for axis, i in axes)
-            raise file.error(key, f"holds {values[index]} in {place}", "finite numbers")
-        return values
-
-    if isinstance(x, LazyArray):
-        return x.map(checked)
-    return checked(x, np.arange(len(x))).astype(x.dtype.newbyteorder("="), copy=False)
+        expected = "(examples, steps) or (examples, steps, channels), each axis at least 1"
+        raise file.error(key, f"has shape {x.shape}", expected)
+    return check_finite(x, file.name_of(key), ("row", "step", "channel"))
 
 
 def _labels(
-    file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None
+    file: ArrayFile, key: str, raw: np.ndarray, classes: list[str] | None
 ) -> tuple[np.ndarray, list[str] | None]:
-    """Return the labels `key` as integers (N,), and the names of the classes, found in texts when not given."""
+    """Return the labels as integers (N,), and the names of the classes: those given, or those that text labels show."""
     if raw.ndim not in (1, 2) or not raw.size:
         raise file.error(key, f"has shape {raw.shape}", "labels (examples,) or one-hot rows (examples, classes)")
     if raw.ndim == 2 and raw.shape[1] == 1:
@@ -205,7 +190,7 @@ def _labels(
     return (_from_one_hot if raw.ndim == 2 else _from_numbers)(file, key, raw, classes), classes
 
 
-def _from_texts(file: DataFile, key: str, texts: list[str], classes: list[str]) -> np.ndarray:
+def _from_texts(file: ArrayFile, key: str, texts: list[str], classes: list[str]) -> np.ndarray:
     index = {name: i for i, name in enumerate(classes)}
     for row, text in enumerate(texts):
         if text not in index:
@@ -213,18 +198,18 @@ def _from_texts(file: DataFile, key: str, texts: list[str], classes: list[str]) 
     return np.array([index[text] for text in texts], dtype=np.intp)
 
 
-def _from_one_hot(file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
+def _from_one_hot(file: ArrayFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
     if classes is not None and raw.shape[1] != len(classes):
         raise file.error(key, f"has {raw.shape[1]} columns", f"one for each of the {len(classes)} classes")
     valid = ((raw == 0) | (raw == 1)).all(axis=1) & (np.count_nonzero(raw, axis=1) == 1)
     if not valid.all():
         row = int(np.argmin(valid))
-        raise file.error(key, f"is not one-hot in row {row}, {listing(raw[row].tolist())}", "one 1, else 0")
+        raise file.error(key, f"is not one-hot in row {row}: {listing(raw[row].tolist())}", "one 1 and zeros")
     return raw.argmax(axis=1)
 
 
-def _from_numbers(file: DataFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # what does not fit becomes some other number
+def _from_numbers(file: ArrayFile, key: str, raw: np.ndarray, classes: list[str] | None) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # a value that no integer holds becomes another number
         labels = raw.astype(np.intp)
     valid, expected = labels == raw, "integers"
     if classes is not None:
@@ -236,6 +221,6 @@ def _from_numbers(file: DataFile, key: str, raw: np.ndarray, classes: list[str] 
     return labels
 
 
-def _check_lengths(file: DataFile, x_key: str, x: Rows, y_key: str, y: np.ndarray) -> None:
+def _check_lengths(file: ArrayFile, x_key: str, x: Rows, y_key: str, y: np.ndarray) -> None:
     if len(x) != len(y):
         raise file.error(y_key, f"has {len(y)} rows", f"{len(x)}, one for each of {x_key!r}")

@@ -1,4 +1,4 @@
-"""Series of numbers in time from CSV, HDF5, npz and npy files, checked before anything is trained on them."""
+"""Time series from CSV, HDF5, npz and npy files. They are checked as they are loaded."""
 
 import csv
 import io
@@ -11,26 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn.data._files import DataError, DataFile, listing, reading
+from fastrnn.data.array_files import ArrayFile
+from fastrnn.data.checks import check_real
+from fastrnn.data.errors import DataError, check_file, listing, reading
 
 __all__ = ["SeriesSet", "load_series", "sample_series"]
 
-_TIMES = ("", "time", "date", "datetime", "timestamp")  # names of columns that are no channels
+_TIMES = ("", "time", "date", "datetime", "timestamp")  # names of columns that are not channels
 
 
 @dataclass(frozen=True)
 class SeriesSet:
     """
-    Series of the same channels.
+    One or several series with the same channels.
 
     Attributes
     ----------
     values : list of ndarray (T, C)
-        The S series, finite float64; T may differ.
+        The S series, finite float64; each may have its own T.
     names : list of str (S,)
-        What the file calls them; one alone has the name of the file or array.
+        Their names in the file. A single series has the name of the file or of the array.
     columns : list of str (C,)
-        The names of the channels; in files of arrays their numbers, or "value" where there is but one.
+        The names of the channels. Channels of arrays are called by their numbers, a single one "value".
     """
 
     values: list[np.ndarray]
@@ -50,10 +52,10 @@ def load_series(
     Load one or several series from a CSV, HDF5 (``.h5``, ``.hdf5``), ``.npz`` or ``.npy`` file.
 
     A CSV file (``.csv``, ``.tsv``, ``.txt``; commas, semicolons or tabs) has the names of its columns in the first
-    line, and a row for each step. Columns called time, date, datetime or timestamp, or not at all, are no channels. If
-    there is one of them, and all it holds are numbers or all ISO 8601 dates, they must increase.
+    line, and a row for each step. A column called time, date, datetime or timestamp, or without a name, is not a
+    channel. If there is exactly one such column, and it holds only numbers or only ISO 8601 dates, they must increase.
 
-    An array is (T,), (T, C) or, of several series, (S, T, C). A file with several arrays (T,) or (T, C) has several
+    An array is (T,), (T, C) or, for several series, (S, T, C). A file with several arrays (T,) or (T, C) has several
     series.
 
     Parameters
@@ -61,13 +63,13 @@ def load_series(
     path : path-like
         The file.
     columns : sequence of str
-        The channels to take, in this order; empty for all.
+        The channels to load, in this order; empty for all.
     time_column : str, optional
-        The column that says the time, if it is not called so; not of arrays.
+        The column of times, if it has another name. Only for CSV files.
     series_column : str, optional
-        The column that says to which series a row belongs; not of arrays.
+        The column that tells to which series a row belongs. Only for CSV files.
     key : str, optional
-        The array to take; not of CSV files.
+        The array to load; None loads all. Not for CSV files.
 
     Returns
     -------
@@ -77,36 +79,38 @@ def load_series(
     Raises
     ------
     DataError
-        When the file cannot be read, a column or array is not there, or a value is missing or no finite number.
+        When the file cannot be read, a column or array is missing, or a value is missing or is not a finite number.
     """
     path = Path(path)
     if path.suffix.lower() in (".csv", ".tsv", ".txt"):
         if key is not None:
-            raise DataError(f"{path}: is no file of arrays, but the key {key!r} is asked for; expected none")
+            raise DataError(f"{path}: is a CSV file, which has no array {key!r}; leave out the key")
         return _load_csv(path, columns, time_column, series_column)
     for name in (time_column, series_column):
         if name is not None:
-            raise DataError(f"{path}: has no columns with names, but {name!r} is asked for; expected a CSV file")
+            raise DataError(
+                f"{path}: has no column {name!r}, because columns of arrays have no names; expected a CSV file"
+            )
     return _load_arrays(path, columns, key)
 
 
 def sample_series(T: int = 2016, seed: int = 0) -> SeriesSet:
     """
-    Make an hourly series by a formula: a trend, a wave each day, a weaker one each week, and noise.
+    Generate an hourly series by a formula: a trend, a daily wave, a weaker weekly wave, and noise.
 
-    It is ``100 + t / 100 + 10 sin(2 pi t / 24) + 5 sin(2 pi t / 168) + e`` with e normal of deviation 2.
+    It is ``100 + t / 100 + 10 sin(2 pi t / 24) + 5 sin(2 pi t / 168) + e`` with normal noise e of standard deviation 2.
 
     Parameters
     ----------
     T : int
-        Number of steps, by default those of twelve weeks.
+        Number of steps; the default is twelve weeks.
     seed : int
         Seed of the noise.
 
     Returns
     -------
     SeriesSet
-        One series "sample" (T, 1) of the channel "value".
+        One series "sample" (T, 1) with the channel "value".
     """
     t = np.arange(T)
     waves = 10 * np.sin(2 * np.pi * t / 24) + 5 * np.sin(2 * np.pi * t / 168)
@@ -118,15 +122,14 @@ def sample_series(T: int = 2016, seed: int = 0) -> SeriesSet:
 
 
 def _load_csv(path: Path, columns: Sequence[str], time_column: str | None, series_column: str | None) -> SeriesSet:
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
+    check_file(path)
     with reading(f"{path}"):
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     if len(rows) < 2:
-        raise DataError(f"{path}: has {len(rows) or 'no'} line with values; expected the names of columns, and rows")
+        raise DataError(f"{path}: has {len(rows) or 'no'} line with values; expected a line of column names, then rows")
     header = [name.strip() for name in rows[0][1]]
     if all(map(_is_number, header)):
         raise DataError(f"{path}: line 1 holds numbers; expected the names of the columns")
@@ -139,11 +142,11 @@ def _load_csv(path: Path, columns: Sequence[str], time_column: str | None, serie
             raise DataError(f"{path}: line {line} has {len(cells)} values; expected {expected}")
     for name in (*columns, time_column, series_column):
         if name is not None and name not in header:
-            raise DataError(f"{path}: has no column {name!r}, but {listing(header)}")
+            raise DataError(f"{path}: has no column {name!r}; it has {listing(header)}")
     times = [name for name in header if name.lower() in _TIMES] if time_column is None else [time_column]
     chosen = list(columns) or [name for name in header if name not in (*times, series_column)]
     if not chosen:
-        raise DataError(f"{path}: has the columns {listing(header)}; expected one of numbers besides")
+        raise DataError(f"{path}: has only the columns {listing(header)}; expected at least one column of values")
 
     by_name = dict(zip(header, zip(*(row for _, row in rows[1:]), strict=True), strict=True))
     lines = np.array([line for line, _ in rows[1:]])
@@ -178,13 +181,13 @@ def _numbers(path: Path, name: str, texts: Sequence[str], lines: np.ndarray) -> 
     if len(wrong):
         text = texts[wrong[0]].strip()
         problem = repr(text) if text else "empty"
-        hint = "" if not text or _is_number(text) else ", or another choice of columns, time column and series column"
+        hint = "" if not text or _is_number(text) else ", or name the channels, the time column or the series column"
         raise DataError(f"{path}: line {lines[wrong[0]]}, column {name!r} is {problem}; expected a finite number{hint}")
     return values
 
 
 def _check_order(path: Path, name: str, texts: list[str], lines: np.ndarray) -> None:
-    """Refuse times that do not increase, if they are of a kind that tells."""
+    """Refuse times that do not increase, if they are numbers or dates that can be compared."""
     times: list[float] | list[datetime]
     try:
         times = [float(text) for text in texts]
@@ -196,11 +199,11 @@ def _check_order(path: Path, name: str, texts: list[str], lines: np.ndarray) -> 
     for place, (before, now) in enumerate(pairwise(times), 1):
         try:
             follows = now > before  # type: ignore[operator]
-        except TypeError:  # with a time zone, and without
+        except TypeError:  # one with a time zone, the other without
             return
         if not follows:
             where = f"line {lines[place]}, column {name!r} is {texts[place]!r} after {texts[place - 1]!r}"
-            raise DataError(f"{path}: {where}; expected rows in the order of time, one for each")
+            raise DataError(f"{path}: {where}; expected times that increase")
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------------
@@ -209,20 +212,19 @@ def _check_order(path: Path, name: str, texts: list[str], lines: np.ndarray) -> 
 def _load_arrays(path: Path, columns: Sequence[str], key: str | None) -> SeriesSet:
     values: list[np.ndarray] = []
     names: list[str] = []
-    with DataFile(path, (".h5", ".hdf5", ".npz", ".npy")) as file:
+    with ArrayFile(path, (".h5", ".hdf5", ".npz", ".npy")) as file:
         if key is not None and key not in file.names:
-            raise DataError(f"{path}: has no {key!r}, but {listing(file.names)}")
+            raise file.missing(repr(key))
         arrays = {name: file.array(name) for name in (file.names if key is None else [key])}
         if not arrays:
             raise DataError(f"{path}: has no arrays; expected one of numbers")
         for name, array in arrays.items():
-            if array.dtype.kind not in "biuf":
-                raise file.error(name, f"has dtype {array.dtype}", "real numbers" + (", or a key" * (key is None)))
+            check_real(array, file.name_of(name), ", or a key that chooses another array" * (key is None))
             most = 2 if len(arrays) > 1 else 3
             if not 1 <= array.ndim <= most or not array.size:
                 shapes = "(steps,), (steps, channels)" + ", (series, steps, channels)" * (most == 3)
-                hint = "" if most == 3 else ", or a key, as there are several arrays"
-                raise file.error(name, f"has shape {array.shape}", f"{shapes}, none of them 0{hint}")
+                hint = "" if most == 3 else ", or a key that chooses one of the arrays"
+                raise file.error(name, f"has shape {array.shape}", f"{shapes}, each axis at least 1{hint}")
             if array.ndim == 3:
                 names += [f"{name}[{index}]" for index in range(len(array))]
                 values += list(array)
@@ -233,11 +235,11 @@ def _load_arrays(path: Path, columns: Sequence[str], key: str | None) -> SeriesS
     for name, one in zip(names, values, strict=True):
         if one.shape[1] != C:
             problem = f"{name!r} has {one.shape[1]} channels, but {names[0]!r} has {C}"
-            raise DataError(f"{path}: {problem}; expected as many in every series, or a key")
+            raise DataError(f"{path}: {problem}; expected the same number, or a key that chooses one of the arrays")
     known = ["value"] if C == 1 else [str(channel) for channel in range(C)]
     for column in columns:
         if column not in known:
-            raise DataError(f"{path}: has no column {column!r}, but {listing(known)}")
+            raise DataError(f"{path}: has no column {column!r}; it has {listing(known)}")
     chosen = list(columns) or known
     series = [one[:, [known.index(column) for column in chosen]].astype(np.float64) for one in values]
     for name, one in zip(names, series, strict=True):

@@ -27,6 +27,10 @@ OF_THE_MACHINE = ("n_threads", "memory_limit")  # parameters that change no bit 
 SHOWN = ("loss", "accuracy", "match")  # `print_epoch` prints the columns of the history that end so
 
 
+Validation = tuple[Any, Any] | None  # (X, y), in place of a share of the examples
+RunState = dict[str, Any] | None  # of a training run, from ``trainer_.state()``
+
+
 class Fitting(NamedTuple):
     """What `prepare` returns and `train` takes: the trainer, the inputs as the net takes them, and the validation set.
 
@@ -103,10 +107,10 @@ class TrainedEstimator(BaseEstimator):
         X: Any,
         y: Any = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: Validation = None,
         callbacks: Iterable[Callable[[int, History], Any]] = (),
         batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
-        state: dict[str, Any] | None = None,
+        state: RunState = None,
     ) -> Self:
         """
         Train the estimator.
@@ -149,15 +153,17 @@ class TrainedEstimator(BaseEstimator):
         X: Any,
         y: Any = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
-        state: dict[str, Any] | None = None,
+        validation_data: Validation = None,
+        state: RunState = None,
     ) -> Fitting:
         """
         Do all of `fit` except training: check the data and the parameters, and build the net and its trainer.
 
         Parameters
         ----------
-        X, y, validation_data
+        X, y
+            As in `fit`.
+        validation_data : tuple (X, y), optional
             As in `fit`.
         state : dict, optional
             As in `fit`; only the seed is taken from it.
@@ -166,6 +172,11 @@ class TrainedEstimator(BaseEstimator):
         -------
         Fitting
             For `train`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data or a parameter cannot be used; the message names it.
         """
         raise NotImplementedError
 
@@ -174,7 +185,7 @@ class TrainedEstimator(BaseEstimator):
         fitting: Fitting,
         callbacks: Iterable[Callable[[int, History], Any]] = (),
         batch_callbacks: Iterable[Callable[[BatchReport], Any]] = (),
-        state: dict[str, Any] | None = None,
+        state: RunState = None,
     ) -> Self:
         """
         Train what `prepare` has returned.
@@ -253,7 +264,7 @@ class TrainedEstimator(BaseEstimator):
             raise ValueError("X has 1 sample, expected at least 2: one to train with and one held out for validation")
         return validation_split(n, fraction, generators(seed).split, classes=classes, groups=groups)
 
-    def _seed(self, state: dict[str, Any] | None = None) -> int:
+    def _seed(self, state: RunState = None) -> int:
         """Return the seed; if `random_state` is not a number, a run that is resumed keeps its own."""
         if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
             check_random_state(int(self.random_state) % 2**32)

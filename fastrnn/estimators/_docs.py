@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from inspect import cleandoc, get_annotations, signature
+from inspect import get_annotations, signature
 from types import FunctionType
 from typing import Any, ClassVar, get_origin
 
+from fastrnn._docstrings import sections, whole_entries
 from fastrnn.cells import ALIASES, CELLS
 from fastrnn.optimizers import OPTIMIZERS
 from fastrnn.schedules import SCHEDULES
@@ -29,8 +30,20 @@ def complete_docstrings(cls: type) -> None:
         known = _inherited([base.__doc__ for base in reversed(cls.__mro__) if _is_estimator(base)])
         known["Parameters"] = _picked(known["Parameters"], _signature_of(cls))
         cls.__doc__ = _completed(cls.__doc__ or "", known)
+    if "prepare" in cls.__dict__:
+        _complete_prepare(cls)
     if "fit" in cls.__dict__ or "prepare" in cls.__dict__:
         _complete_fit(cls)
+
+
+def _complete_prepare(cls: Any) -> None:
+    """Give the docstring of `prepare` the entries and sections that those of the bases have and it has not."""
+    documented = [base.__dict__["prepare"].__doc__ for base in reversed(cls.__mro__) if "prepare" in base.__dict__]
+    known = _inherited(documented)
+    parameters = _picked(known["Parameters"], signature(cls.prepare).parameters)
+    complete = {title: "\n".join(lines).strip() for title, lines in sections(documented[0]).items() if title}
+    complete |= {"Parameters": "\n".join(parameters.values())}
+    cls.prepare.__doc__ = _joined(cls.prepare.__doc__ or "", complete)
 
 
 def _complete_fit(cls: Any) -> None:
@@ -40,7 +53,7 @@ def _complete_fit(cls: Any) -> None:
         return
     documented = [base.__dict__["fit"].__doc__ for base in reversed(cls.__mro__) if "fit" in base.__dict__]
     known = _inherited([*documented, fit.__doc__])
-    arrays = _entries(_sections(cls.prepare.__doc__ or "").get("Parameters", []))
+    arrays = whole_entries(sections(cls.prepare.__doc__ or "").get("Parameters", []))
     known["Parameters"] |= {name: arrays[name] for name in ("X", "y") if name in arrays}
     known["Parameters"] = _picked(known["Parameters"], signature(fit).parameters)
     own = FunctionType(fit.__code__, fit.__globals__, fit.__name__, fit.__defaults__, fit.__closure__)
@@ -68,41 +81,13 @@ def _signature_of(cls: type) -> list[str]:
     return sorted(keyword_only, key=lambda name: keyword_only[name])
 
 
-def _sections(text: str) -> dict[str, list[str]]:
-    """Return the lines of each section of a docstring by its title; what comes before the first one has none."""
-    lines = cleandoc(text).splitlines()
-    sections: dict[str, list[str]] = {"": []}
-    title = ""
-    for index, line in enumerate(lines):
-        following = lines[index + 1] if index + 1 < len(lines) else ""
-        if line and following and set(following) == {"-"}:
-            title = line
-            sections[title] = []
-        elif not (line and set(line) == {"-"}):
-            sections[title].append(line)
-    return sections
-
-
-def _entries(lines: Iterable[str]) -> dict[str, str]:
-    """Return the entries of a section by name."""
-    entries: dict[str, list[str]] = {}
-    name = ""
-    for line in lines:
-        if line and not line.startswith(" "):
-            name = line.split(" : ")[0]
-            entries[name] = []
-        if name:
-            entries[name].append(line)
-    return {name: "\n".join(entry).rstrip() for name, entry in entries.items()}
-
-
 def _inherited(docstrings: Iterable[str | None]) -> dict[str, dict[str, str]]:
     """Return the entries by section and name, those of later docstrings in place of those of earlier ones."""
     known: dict[str, dict[str, str]] = {"Parameters": {}, "Attributes": {}}
     for text in docstrings:
-        sections = _sections(text or "")
+        found = sections(text)
         for title, entries in known.items():
-            entries |= _entries(sections.get(title, []))
+            entries |= whole_entries(found.get(title, []))
     return known
 
 
@@ -112,15 +97,15 @@ def _picked(entries: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 def _completed(text: str, known: Mapping[str, Mapping[str, str]]) -> str:
     """Return a docstring with these entries in its sections, and with the names that placeholders stand for."""
-    sections = _sections(text)
-    complete = {title: "\n".join(entries.values()) for title, entries in known.items() if entries}
-    rest = {title: "\n".join(lines).strip() for title, lines in sections.items() if title}
-    parts = [f"{title}\n{'-' * len(title)}\n{body}" for title, body in (complete | _without(rest, complete)).items()]
-    whole = "\n\n".join(["\n".join(sections[""]).strip(), *parts])
+    return _joined(text, {title: "\n".join(entries.values()) for title, entries in known.items() if entries})
+
+
+def _joined(text: str, complete: Mapping[str, str]) -> str:
+    """Return a docstring with these sections in place of its own or added to them."""
+    own = {title: "\n".join(lines).strip() for title, lines in sections(text).items()}
+    bodies = {**complete, **{title: body for title, body in own.items() if title and title not in complete}}
+    parts = [f"{title}\n{'-' * len(title)}\n{body}" for title, body in bodies.items()]
+    whole = "\n\n".join([own[""], *parts])
     for placeholder, names in NAMES.items():
         whole = whole.replace(placeholder, "{" + ", ".join(f'"{name}"' for name in names) + "}")
     return whole.strip() + "\n"
-
-
-def _without(sections: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
-    return {title: body for title, body in sections.items() if title not in others}

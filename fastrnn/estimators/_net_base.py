@@ -23,7 +23,7 @@ class NetEstimator(TrainedEstimator):
     Parameters
     ----------
     optimizer : {OPTIMIZERS} or Optimizer
-        Name of the optimizer, or an object such as ``fastrnn.SGD(0.1, momentum=0.9)``.
+        Name of the optimizer. An object such as ``fastrnn.SGD(0.1, momentum=0.9)`` has constants of its own.
     learning_rate : float or None
         Learning rate of an optimizer given by name; None takes the one found best.
     schedule : {SCHEDULES}, Schedule or None

@@ -135,20 +135,10 @@ class RecurrentEstimator(RecurrentNetEstimator):
         y : array-like
             The targets: (N,) labels of any kind for a classifier, (N,) or (N, K) numbers for a regressor. With
             `return_sequences`, (N, T) or (N, T, K), or a list of N arrays (T_n,) or (T_n, K).
-        sample_weight, validation_data, groups
+        sample_weight : array-like (N,), optional
             As in `fit`.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data or a parameter cannot be used; the message names it.
+        groups : array-like (N,), optional
+            As in `fit`.
         """
         again = self.warm_start and hasattr(self, "model_")
         data = self._check_data(X, y, sample_weight, again)

@@ -18,7 +18,7 @@ from fastrnn.cells import Cell
 from fastrnn.data import ImageScaler
 from fastrnn.data.fingerprint import derived
 from fastrnn.data.lazy_array import LazyArray
-from fastrnn.estimators._base import Fitting, TrainedEstimator, print_epoch
+from fastrnn.estimators._base import Fitting, RunState, TrainedEstimator, Validation, print_epoch
 from fastrnn.estimators._net_base import choose_optimizer
 from fastrnn.estimators.inputs.sequences import Inputs, check_finite, check_table
 from fastrnn.layers.initializers import draw
@@ -51,7 +51,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     tied : bool
         Use the transposed weights of the hidden layer for the output.
     solver : {"lbfgs"} or {OPTIMIZERS}
-        "lbfgs" trains on all examples at once, one iteration per epoch; the others train on mini-batches.
+        Optimizer of the cost. "lbfgs" trains on all examples at once, one iteration per epoch; the others train on
+        mini-batches.
     learning_rate : float or None
         Learning rate of a solver other than "lbfgs"; None takes the one found best.
     momentum : float
@@ -125,14 +126,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
     batch_size: int = 128
     validation_fraction: float | None = None
 
-    def prepare(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        state: dict[str, Any] | None = None,
-    ) -> Fitting:
+    def prepare(self, X: Any, y: Any = None, *, validation_data: Validation = None, state: RunState = None) -> Fitting:
         """
         Do all of `fit` except training: check the data and the parameters, and make the weights and the trainer.
 
@@ -143,20 +137,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Train
             result, and need not fit into memory; but "lbfgs" needs all examples in memory.
         y : None
             Not used; present for pipelines.
-        validation_data : tuple (X, None), optional
-            As in `fit`.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data or a parameter cannot be used; the message names it.
         """
         dtype = check_dtype(self.dtype)
         check_choice("tied", self.tied, (False, True))

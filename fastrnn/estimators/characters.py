@@ -14,7 +14,7 @@ from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data import streams_of, windows_of
 from fastrnn.data.fingerprint import fingerprint
-from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._base import Fitting, RunState, Validation
 from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.characters import check_text, check_vocabulary, encode, learn_vocabulary
 from fastrnn.forecasting import steps_held_out
@@ -44,13 +44,13 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     Parameters
     ----------
     batch_size : int
-        Number of parallel streams; with ``stateful=False``, number of windows per batch.
+        Number of parallel streams, or of windows per batch if not stateful.
     window : int
         Number of characters that gradients go back.
     stateful : bool
         Carry the state from each window to the next.
     step : int
-        Number of characters from the start of a window to the start of the next, with ``stateful=False``.
+        Number of characters from the start of a window to the start of the next, if not stateful.
     vocabulary : str or None
         The characters by number; None learns them from the text, in Unicode order.
     dropout : float
@@ -108,14 +108,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
     schedule: str | Schedule | None = "cosine"
     epochs: int = 12
 
-    def prepare(
-        self,
-        X: str,
-        y: None = None,
-        *,
-        validation_data: tuple[str, None] | None = None,
-        state: dict[str, Any] | None = None,
-    ) -> Fitting:
+    def prepare(self, X: str, y: None = None, *, validation_data: Validation = None, state: RunState = None) -> Fitting:
         """
         Do all of `fit` except training: check the text and the parameters, and build the net and its trainer.
 
@@ -127,18 +120,6 @@ class CharacterLanguageModel(RecurrentNetEstimator):
             Not used.
         validation_data : tuple (X, None), optional
             As in `fit`; the text may only have characters of the vocabulary, which is learned from the training text.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the text or a parameter cannot be used; the message names it.
         """
         check_choice("stateful", self.stateful, (False, True))
         self._check_training()

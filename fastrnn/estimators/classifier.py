@@ -31,7 +31,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
     validation_fraction : float or None
         Share of the examples of each class held out as a validation set; None or 0 trains on all of them.
     class_weight : {"balanced"}, dict or None
-        Weights of the classes in the loss: "balanced", or a weight for each class.
+        Weights of the classes in the loss. "balanced" makes all classes count the same; a dict has a weight for each.
 
     Attributes
     ----------

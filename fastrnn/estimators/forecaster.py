@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn._checks import check_choice, check_integer
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.estimators._base import Fitting, TrainedEstimator
+from fastrnn.estimators._base import Fitting, RunState, TrainedEstimator, Validation
 from fastrnn.estimators.inputs.series import Series, check_series, find_channels, is_list, place_of
 from fastrnn.estimators.regressor import RecurrentRegressor
 from fastrnn.forecasting import futures, origins_of, steps_held_out, windows
@@ -91,12 +91,7 @@ class RecurrentForecaster(RecurrentRegressor):
     fit = TrainedEstimator.fit  # type: ignore[assignment]  # series have neither weights nor groups
 
     def prepare(  # type: ignore[override]
-        self,
-        X: Any,
-        y: None = None,
-        *,
-        validation_data: tuple[Any, None] | None = None,
-        state: dict[str, Any] | None = None,
+        self, X: Any, y: None = None, *, validation_data: Validation = None, state: RunState = None
     ) -> Fitting:
         """
         Do all of `fit` except training: check the data and the parameters, cut windows, and build the net.
@@ -110,18 +105,6 @@ class RecurrentForecaster(RecurrentRegressor):
         validation_data : tuple (X, None), optional
             As in `fit`; forecasts are validated at all steps of these series that have a window before them and a
             horizon after them.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data or a parameter cannot be used; the message names it.
         """
         again = self.warm_start and hasattr(self, "model_")
         self._check_parameters(y, again)

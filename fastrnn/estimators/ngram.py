@@ -12,7 +12,7 @@ from fastrnn._kernels.softmax import softmax
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
-from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._base import Fitting, RunState, Validation
 from fastrnn.estimators._net_base import NetEstimator
 from fastrnn.estimators.inputs.words import Vocabulary, check_contexts, check_texts, learn_vocabulary
 from fastrnn.layers import Dense, Embedding, Flatten, Gaussian
@@ -61,7 +61,7 @@ class NGramLanguageModel(NetEstimator):
         Stop after this many epochs without a better validation loss; None never stops early, as suits a schedule over
         all epochs.
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        Distribution of the initial weights; only a Gaussian one applies to word vectors, otherwise ``Gaussian(0.5)``.
+        Distribution of the initial weights. Only a Gaussian one applies to word vectors, otherwise ``Gaussian(0.5)``.
     random_state : int, RandomState or None
         Seed of the initial weights, the validation split and the order of the examples.
 
@@ -125,14 +125,7 @@ class NGramLanguageModel(NetEstimator):
     batch_size: int = 200
     clip_norm: float | None = None
 
-    def prepare(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        state: dict[str, Any] | None = None,
-    ) -> Fitting:
+    def prepare(self, X: Any, y: Any = None, *, validation_data: Validation = None, state: RunState = None) -> Fitting:
         """
         Do all of `fit` except training: check the data and the parameters, and build the net and its trainer.
 
@@ -144,20 +137,6 @@ class NGramLanguageModel(NetEstimator):
             result, and need not fit into memory.
         y : array-like (N,), optional
             The next words, of the same kind as X.
-        validation_data : tuple (X, y), optional
-            As in `fit`; y is None for sentences.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data or a parameter cannot be used; the message names it.
         """
         order = self._check_parameters()
         seed = self._seed(state)

@@ -12,7 +12,7 @@ from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.fingerprint import fingerprint
 from fastrnn.decoding import decode
-from fastrnn.estimators._base import Fitting
+from fastrnn.estimators._base import Fitting, RunState, Validation
 from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.symbols import Row, Symbols, check_rows, learn_symbols
 from fastrnn.layers import Dense, Dropout, Embedding, Layer
@@ -115,14 +115,7 @@ class SequenceTranslator(RecurrentNetEstimator):
     epochs: int = 40
     batch_size: int = 128
 
-    def prepare(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        state: dict[str, Any] | None = None,
-    ) -> Fitting:
+    def prepare(self, X: Any, y: Any = None, *, validation_data: Validation = None, state: RunState = None) -> Fitting:
         """
         Do all of `fit` except training: check the data and the parameters, and build the net and its trainer.
 
@@ -132,20 +125,6 @@ class SequenceTranslator(RecurrentNetEstimator):
             The sources, none of them empty.
         y : list of str, or of lists of words
             The targets.
-        validation_data : tuple (X, y), optional
-            As in `fit`.
-        state : dict, optional
-            As in `fit`; only the seed is taken from it.
-
-        Returns
-        -------
-        Fitting
-            For `train`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data or a parameter cannot be used; the message names it.
         """
         self._check_parameters()
         seed = self._seed(state)

@@ -1,6 +1,19 @@
-"""Layers, one file each; a new layer is one file here and one name in `LAYERS`."""
+"""Layers, one file each. A new layer is one file here and one name in `_ALL`."""
 
-from fastrnn.layers._base import Call, Gradients, Layer, LayerBackprop, ModelState, Parameters, Shape, State
+from fastrnn.layers._base import (
+    Backward,
+    Call,
+    Forward,
+    Gradients,
+    Layer,
+    LayerBackprop,
+    ModelState,
+    NetState,
+    Parameters,
+    Shape,
+    State,
+    Step,
+)
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
@@ -18,20 +31,24 @@ __all__ = [
     "LAYERS",
     "LSTM",
     "RNN",
+    "Backward",
     "Call",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "Forward",
     "Gaussian",
     "Gradients",
     "Layer",
     "LayerBackprop",
     "ModelState",
+    "NetState",
     "Parameters",
     "Recurrent",
     "RepeatVector",
     "RowGradient",
     "Shape",
     "State",
+    "Step",
 ]

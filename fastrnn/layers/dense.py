@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from fastrnn._checks import check_choice, check_integer
-from fastrnn._kernels import dense_backward, dense_forward
+from fastrnn._kernels import backends, dense_backward, dense_forward
 from fastrnn._kernels.checks import check_array
 from fastrnn._kernels.dense import pack_dense
 from fastrnn._kernels.types import PackedWeights
 from fastrnn._typing import Array
-from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
+from fastrnn.cells.rnn import RNN_LINEAR
+from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State, Step
 from fastrnn.layers.initializers import Initializer, check_initializer, draw
 
 ACTIVATIONS = (None, "linear", "relu", "tanh", "sigmoid")
@@ -22,7 +23,8 @@ class Dense(Layer):
     """
     Compute ``f(x W + b)``; parameters W (I, U) and b (U,).
 
-    Of sequences it takes each step by itself; steps beyond a row's length are never read, and 0 in the output.
+    It takes inputs (B, ..., I) and computes each step, or place, by itself. Steps beyond a row's length are never read,
+    and are 0 in the output.
 
     Parameters
     ----------
@@ -47,6 +49,10 @@ class Dense(Layer):
         check_integer("units", self.units, 1)
         check_choice("activation", self.activation, ACTIVATIONS)
         check_initializer(self.initializer)
+
+    @property
+    def batch_first(self) -> bool:
+        return True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
@@ -80,9 +86,16 @@ class Dense(Layer):
     def tape_size(self, input_shape: Shape) -> int:
         return int(np.prod([size or 1 for size in self.output_shape(input_shape)]))
 
+    def training_bytes(self, input_shape: Shape, step: Step) -> tuple[int, int]:
+        *places, I = input_shape
+        layout = backends.choose(None, RNN_LINEAR).layout
+        state, _, _, inputs = layout(RNN_LINEAR, I, self.units, step.dtype)
+        copied = I if step.copies else 0
+        return step.bytes((*places, state + copied)), step.bytes((*places, self.units + inputs + copied))
+
 
 def _put(rows: Array, valid: Any, shape: tuple[int, ...]) -> Array:
-    """Return the rows at their places among zeros."""
+    """Return an array of zeros with the rows at their places."""
     if valid is ...:
         return rows
     out = np.zeros(shape, rows.dtype)

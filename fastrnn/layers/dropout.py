@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014), inverted: what stays is scaled up in training, and prediction does nothing."""
+"""Inverted dropout (Srivastava et al. 2014): training scales up what it keeps, so prediction does nothing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Sha
 
 def draw_mask(call: Call, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Array | None:
     """
-    Draw what outputs are multiplied with.
+    Draw the mask that outputs are multiplied by.
 
     Parameters
     ----------
     call : Call
-        The pass: its random numbers, and whether it trains.
+        The forward pass: its random numbers, and whether it trains.
     shape : tuple of int
-        Of the mask.
+        Shape of the mask.
     rate : float
         Probability of 0, in [0, 1).
     dtype : dtype
@@ -29,12 +29,12 @@ def draw_mask(call: Call, shape: tuple[int, ...], rate: float, dtype: np.dtype[A
     Returns
     -------
     ndarray or None
-        0 with probability `rate`, else 1 / (1 - rate); None where dropout does not act.
+        0 with probability `rate`, else 1 / (1 - rate). None if dropout does not act.
 
     Raises
     ------
     ValueError
-        If the pass trains, but has no random numbers.
+        If the pass trains without random numbers.
     """
     if not call.training or rate == 0:
         return None
@@ -47,12 +47,12 @@ def draw_mask(call: Call, shape: tuple[int, ...], rate: float, dtype: np.dtype[A
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer):
     """
-    Set inputs to zero at random, in training only.
+    Set inputs to zero at random, only in training.
 
     Parameters
     ----------
     rate : float
-        Probability of each, in [0, 1).
+        Probability of 0 for each input, in [0, 1).
 
     Raises
     ------
@@ -71,8 +71,7 @@ class Dropout(Layer):
     def forward(self, weights: Any, x: Array, state: State, call: Call) -> Forward:
         if x.dtype.kind != "f":
             raise TypeError(
-                f"x has dtype {x.dtype}, expected floats: {self!r} cannot drop symbols, but what an Embedding before "
-                "it makes of them"
+                f"x has dtype {x.dtype}, expected floats: {self!r} cannot drop symbols; put it after the Embedding"
             )
         mask = draw_mask(call, x.shape, self.rate, x.dtype)
 

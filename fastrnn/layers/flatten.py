@@ -1,6 +1,7 @@
-"""All steps of a sequence side by side."""
+"""All numbers of an example side by side."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -10,15 +11,17 @@ from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Sha
 
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):
-    """Put the steps of a sequence side by side, (B, T, I) to (B, T * I), as inputs of a dense layer."""
+    """Put all numbers of an example side by side, such as (B, T, I) to (B, T * I), as inputs of a dense layer."""
+
+    @property
+    def gives_steps(self) -> bool:
+        return False
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 2 or input_shape[0] is None:
+        sizes = [size for size in input_shape if size is not None]
+        if len(input_shape) < 2 or len(sizes) < len(input_shape):
             raise ValueError(f"Flatten() got inputs {input_shape}, expected (T, I) with a number of steps")
-        T, I = input_shape
-        assert T is not None
-        assert I is not None
-        return (T * I,)
+        return (prod(sizes),)
 
     def forward(self, weights: Parameters, x: Array, state: State, call: Call) -> Forward:
         if call.lengths is not None and (call.lengths != x.shape[1]).any():
@@ -28,4 +31,4 @@ class Flatten(Layer):
         def backprop(gradients: Parameters, dy: Array | None, dstate: State, need_dx: bool) -> Backward:
             return None if dy is None else dy.reshape(x.shape), None
 
-        return x.reshape(len(x), -1), None, backprop if call.training else None
+        return x.reshape(len(x), prod(x.shape[1:])), None, backprop if call.training else None

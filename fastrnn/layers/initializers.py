@@ -37,12 +37,12 @@ Initializer = str | Gaussian
 
 def check_initializer(initializer: Initializer) -> None:
     """
-    Refuse what `draw` does not know.
+    Refuse an initializer that `draw` does not know.
 
     Parameters
     ----------
     initializer : str or Gaussian
-        What was asked for.
+        The initializer.
 
     Raises
     ------
@@ -62,15 +62,16 @@ def draw(
     Parameters
     ----------
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
-        ``"xavier"`` is uniform in +-sqrt(6 / (L_in + L_out)) (Glorot and Bengio 2010), L_in the first axis and L_out
-        the last: each gate is a matrix of its own. ``"orthogonal"`` is Xavier but for recurrent weights, of which each
-        gate is an orthogonal matrix (Saxe et al. 2014). ``"gaussian"`` is ``Gaussian(0.01)``.
+        ``"xavier"`` is uniform in +-sqrt(6 / (L_in + L_out)) (Glorot and Bengio 2010). L_in is the size of the first
+        axis and L_out of the last: each gate is a matrix of its own. ``"orthogonal"`` makes each gate of recurrent
+        weights an orthogonal matrix (Saxe et al. 2014), and is Xavier for all others. ``"gaussian"`` is
+        ``Gaussian(0.01)``.
     rng : numpy.random.Generator
-        Where the numbers come from.
+        Random numbers.
     shape : tuple of int
         (inputs, outputs) or (inputs, gates, outputs).
     recurrent : bool
-        Whether these are recurrent weights, (H, G, H).
+        Are these recurrent weights, (H, G, H)?
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Recurrent layers of any cell: stacked, bidirectional, with dropout between layers and within the recurrence."""
+"""Recurrent layers of any cell: stacked, bidirectional, with dropout between layers and on the recurrent state."""
 
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -7,10 +7,11 @@ import numpy as np
 
 from fastrnn._checks import check_choice, check_integer, check_number
 from fastrnn._kernels import Weights, pack, recurrent_backward, recurrent_forward
+from fastrnn._kernels.memory import net_bytes
 from fastrnn._kernels.types import PackedWeights
 from fastrnn._typing import Array
 from fastrnn.cells import Cell, get_cell
-from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Shape, State
+from fastrnn.layers._base import Backward, Call, Forward, Layer, NetState, Parameters, Shape, State, Step, by_net
 from fastrnn.layers.dropout import draw_mask
 from fastrnn.layers.initializers import Initializer, check_initializer, draw
 
@@ -23,13 +24,13 @@ class Recurrent(Layer):
     """
     Run a cell over sequences.
 
-    Takes (B, T, I), or integers (B, T) in 0..I-1 as the first layer of a model: symbols, each of which picks a row of
-    `Wx`, so that going forward takes no more time and memory for a larger I. An update does go over all of `Wx`: for
-    many thousands of symbols put a lazy `Embedding` first.
+    It takes (B, T, I). As the first layer of a model it also takes symbols: integers (B, T) in 0..I-1. Each symbol
+    picks a row of `Wx`, so a larger I costs no time or memory in the forward pass. But an update changes all of `Wx`:
+    for many thousands of symbols put a lazy `Embedding` first.
 
-    Gives h of all steps, or of each row's last one; bidirectional, both directions side by side, forward first, and a
-    layer above takes 2H inputs. The state is a tuple over layers, then directions (forward first), of the cell's S
-    arrays (B, H). Parameters are ``"{layer}.{direction}.{Wx|Wh|bx|bh}"``, such as ``"1.backward.Wx"``.
+    It gives h of all steps, or of each row's last step. A bidirectional layer puts both directions side by side,
+    forward first, so a layer above takes 2H inputs. The state is a tuple over layers, then directions (forward first),
+    of the cell's S arrays (B, H). Parameters are ``"{layer}.{direction}.{Wx|Wh|bx|bh}"``, such as ``"1.backward.Wx"``.
 
     Parameters
     ----------
@@ -42,15 +43,15 @@ class Recurrent(Layer):
     bidirectional : bool
         Run a second net over each sequence from its end.
     layers : int
-        Number of nets on top of each other.
+        Number of layers on top of each other.
     dropout : float
         Rate, in [0, 1), at which outputs of every layer but the last are dropped in training.
     recurrent_dropout : float
-        Rate at which h is dropped before `Wh`, by one mask for all steps (Gal and Ghahramani 2016).
+        Rate at which h is dropped before `Wh`, with one mask for all steps (Gal and Ghahramani 2016).
     initializer : {"xavier", "orthogonal", "gaussian"} or Gaussian
         Initial weights; biases are 0.
     forget_bias : float
-        Initial `bx` of the forget gate, of a cell that has one (a gate named f).
+        Initial `bx` of the forget gate, if the cell has one (a gate named f).
 
     Raises
     ------
@@ -82,7 +83,7 @@ class Recurrent(Layer):
 
     @property
     def equations(self) -> Cell:
-        """The cell itself, where `cell` may be its name."""
+        """The cell itself; `cell` may be its name."""
         return get_cell(self.cell)
 
     @property
@@ -90,12 +91,30 @@ class Recurrent(Layer):
         """Names of the directions, forward first."""
         return DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
 
+    @property
+    def takes_symbols(self) -> bool:
+        return True
+
+    @property
+    def gives_steps(self) -> bool:
+        return self.return_sequences
+
+    @property
+    def reads_ahead(self) -> bool:
+        return self.bidirectional
+
+    @property
+    def carries(self) -> tuple[NetState, ...]:
+        return tuple(
+            NetState(f"{layer}.{direction}", tuple(self.equations.states), self.hidden_size)
+            for layer in range(self.layers)
+            for direction in self.directions
+        )
+
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
-            raise ValueError(
-                f"{self!r} takes sequences (T, I), but its input has shape {input_shape}; "
-                "a recurrent layer below needs return_sequences=True"
-            )
+            advice = "; a recurrent layer below needs return_sequences=True" if len(input_shape) == 1 else ""
+            raise ValueError(f"{self!r} takes sequences (T, I), but its input has shape {input_shape}{advice}")
         width = len(self.directions) * self.hidden_size
         return (input_shape[0], width) if self.return_sequences else (width,)
 
@@ -129,8 +148,8 @@ class Recurrent(Layer):
     def pack_steps(self, parameters: Parameters) -> list[PackedWeights]:
         if self.bidirectional:
             raise ValueError(
-                f"{self!r} reads sequences from their end too, which one step at a time cannot: "
-                "expected bidirectional=False"
+                f"{self!r} reads sequences from their end too, and cannot run one step at a time; "
+                "use bidirectional=False"
             )
         return [packed for (packed,) in self.pack(parameters)]
 
@@ -204,22 +223,42 @@ class Recurrent(Layer):
 
     def _by_layer(self, name: str, state: State) -> list[list[Any]]:
         """Return the entries of a state, or None for each, layer by layer."""
-        width = len(self.directions)
-        count = self.layers * width
-        if state is None:
-            state = (None,) * count
-        if not isinstance(state, tuple | list) or len(state) != count:
-            got = f"{len(state)} entries" if isinstance(state, tuple | list) else f"type {type(state).__name__}"
-            raise ValueError(
-                f"{name} of {self!r} has {got}, expected a tuple of {count}: for each layer, then direction, "
-                f"a tuple of the cell's states ({', '.join(self.equations.states)})"
-            )
-        return [list(state[first : first + width]) for first in range(0, count, width)]
+        entries, width = by_net(name, self, state), len(self.directions)
+        return [entries[first : first + width] for first in range(0, len(entries), width)]
 
     def tape_size(self, input_shape: Shape) -> int:
         T = input_shape[0] or 1
         values = (T + 1) * self.equations.n_states + T * self.equations.n_kept
         return self.layers * len(self.directions) * self.hidden_size * values
+
+    def training_bytes(self, input_shape: Shape, step: Step) -> tuple[int, int]:
+        T, I = (int(size or 1) for size in input_shape)
+        B, H, directions = step.batch_size, self.hidden_size, len(self.directions)
+        kept = peak = 0
+        for index in range(self.layers):
+            last = index == self.layers - 1
+            sequences = self.return_sequences or not last
+            net = net_bytes(
+                self.equations,
+                B,
+                T,
+                I,
+                H,
+                step.dtype,
+                checkpoint_every=step.checkpoint_every,
+                sequences=sequences,
+                masked=self.recurrent_dropout > 0,
+                ragged=step.ragged,
+            )
+            output = step.bytes((T, directions * H)) if sequences else 0
+            dropped = output if self.dropout and not last else 0
+            # What the layer above refers to: h with the mask on it, else both directions side by side, else h itself.
+            kept += directions * net.tape + (2 * dropped or (output if self.bidirectional else net.output))
+            dx = directions * net.dx if step.needs_dx or index > 0 else 0
+            both = step.bytes((T, I)) if dx and self.bidirectional else 0  # the sum of the two
+            peak = max(peak, output + dropped + dx + max(net.backward, both))
+            I = directions * H
+        return kept, peak
 
 
 @dataclass(frozen=True, repr=False)

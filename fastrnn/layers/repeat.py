@@ -1,4 +1,4 @@
-"""What was read, at each step of what is to be written."""
+"""The same vector at each of several steps."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from fastrnn.layers._base import Backward, Call, Forward, Layer, Parameters, Sha
 @dataclass(frozen=True, repr=False)
 class RepeatVector(Layer):
     """
-    Give the same vector at each of so many steps, (B, I) to (B, n, I): from what an encoder ends with to a decoder.
+    Give the same vector at each of n steps, (B, I) to (B, n, I): it hands the last output of an encoder to a decoder.
 
-    The steps above it are its own: `lengths` of inputs are not theirs.
+    The layers above have the n steps of this layer: the `lengths` of the inputs do not apply to them.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class RepeatVector(Layer):
     Raises
     ------
     TypeError, ValueError
-        If `n` is no whole number above 0.
+        If `n` is not a whole number above 0.
     """
 
     n: int
@@ -35,6 +35,10 @@ class RepeatVector(Layer):
     @property
     def own_steps(self) -> bool:
         return True
+
+    @property
+    def gives_steps(self) -> bool:
+        return False
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

@@ -1,4 +1,4 @@
-"""The gradient of a table of which a batch uses few rows."""
+"""The gradient of a table, when a batch uses few of its rows."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from fastrnn._typing import Array
 @dataclass(eq=False)
 class RowGradient:
     """
-    The rows of a gradient (V, D) that a batch has used, all others being 0; its size does not depend on V.
+    The rows of a gradient (V, D) that a batch has used; all other rows are 0. Its size does not depend on V.
 
     Parameters
     ----------
     rows : integers (K,)
-        Which rows, each once, ascending.
+        Numbers of the rows, each once, ascending.
     values : ndarray (K, D)
         The rows themselves, in the dtype of the table.
     """
@@ -34,7 +34,7 @@ class RowGradient:
         dimension : int
             D, the length of a row.
         dtype : dtype
-            That of the table.
+            Dtype of the table.
 
         Returns
         -------
@@ -45,12 +45,12 @@ class RowGradient:
 
     def add(self, symbols: Array, values: Array) -> None:
         """
-        Add vectors to rows; those of a row in their order, as adding them into a whole table would.
+        Add vectors to rows. Vectors of the same row are added in their order, as in a whole table.
 
         Parameters
         ----------
         symbols : integers (n,)
-            The row of each vector, in any order, also more than once.
+            The row of each vector, in any order; rows may repeat.
         values : ndarray (n, D)
             The vectors.
         """

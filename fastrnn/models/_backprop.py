@@ -1,4 +1,4 @@
-"""The way back through all layers of a model."""
+"""The backward pass through all layers of a model."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,12 @@ def check_model_state(name: str, state: ModelState, count: int) -> Sequence[Stat
 
 class Backprop:
     """
-    The way back of one `Sequential.forward`; may be used more than once.
+    The backward pass of one `Sequential.forward`; may be called more than once.
 
     Attributes
     ----------
     state : tuple
-        The final state, an entry for each layer, None for one without.
+        The final state: an entry for each layer, None for a layer without state.
     dstate : tuple or None
         After a call, the gradient of the initial state.
     """
@@ -45,9 +45,9 @@ class Backprop:
         dy : ndarray or None
             Gradient of the output; None is zero.
         dstate : tuple, optional
-            Gradient of the final state, laid out like it; None, also for any entry, is zero.
+            Gradient of the final state, laid out like it; None is zero, also for any entry.
         need_dx : bool
-            Compute the gradient of the input too; training does without.
+            Compute the gradient of the input, too; training does not need it.
 
         Returns
         -------

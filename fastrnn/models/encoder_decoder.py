@@ -1,7 +1,6 @@
-"""Sequences to sequences: an encoder reads one, and a decoder writes another."""
+"""From sequence to sequence: an encoder reads one, and a decoder writes another."""
 
 from collections.abc import Iterable, Sequence
-from os import PathLike
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -12,44 +11,45 @@ from fastrnn._kernels.checks import check_lengths
 from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
-from fastrnn.layers import Layer, ModelState, Recurrent, Shape
+from fastrnn.layers import Layer, ModelState, Shape
 from fastrnn.models._backprop import Backprop
+from fastrnn.models._model import Model
 from fastrnn.models.sequential import Sequential, load_model
 
 
-class EncoderDecoder:
+class EncoderDecoder(Model):
     """
     An encoder reads a sequence, and its final state starts a decoder, which writes another (Sutskever et al. 2014).
 
-    The decoder writes symbols 0..V-1 one after another, and reads at each step the symbol before; at the first one it
-    reads V, which stands for the beginning. It is trained with the true symbols before (teacher forcing), and used by
-    `fastrnn.decoding.decode`, which searches for the likeliest sequence.
+    The decoder writes symbols 0..V-1 one after another. At each step it reads the symbol before; at the first step it
+    reads V, which stands for the beginning. In training it reads the true symbols (teacher forcing).
+    `fastrnn.decoding.decode` uses the trained model: it searches for the most likely sequence.
 
     Parameters
     ----------
     encoder : iterable of Layer
-        From input to the last recurrent layer.
+        From the input to the last recurrent layer.
     decoder : iterable of Layer
-        With as many recurrent layers, each of the cell and size of the encoder's that starts it, which give an output
-        each step; and V logits a step in the end.
+        It has as many recurrent layers as the encoder, with the same cells and sizes, and they give an output at each
+        step. The last layer gives V logits a step.
 
     Attributes
     ----------
     encoder, decoder : Sequential
         The two nets.
     n_symbols : int
-        V, the number of symbols to write; known after `build`, as is what follows.
+        V, the number of symbols to write. This and the attributes below are known after `build`.
     dtype : dtype
         float32 or float64.
     flat_parameters, flat_gradients : ndarray
-        Those of both nets, the encoder's first; the nets have views of them.
+        The parameters and gradients of both nets, the encoder first; the nets have views of them.
     parameters, gradients : mapping of str to ndarray
         Views of them by name, such as ``"encoder.0.0.forward.Wx"``.
 
     Raises
     ------
     TypeError, ValueError
-        If a net has no layers, or the recurrent layers of the two do not correspond.
+        If a net has no layers, or the recurrent layers of the two do not match.
 
     References
     ----------
@@ -68,25 +68,25 @@ class EncoderDecoder:
     array([[4, 2, 1, 0]])
     """
 
+    _to_build = "model.build(input_shape, n_symbols)"
+
     def __init__(self, encoder: Iterable[Layer], decoder: Iterable[Layer]) -> None:
         self.encoder, self.decoder = Sequential(encoder), Sequential(decoder)
         for name, net in (("encoder", self.encoder), ("decoder", self.decoder)):
             for layer in net.layers:
                 if layer.lazy:
-                    raise ValueError(
-                        f"the {name} has {layer!r}, but both nets are one flat vector; expected lazy=False"
-                    )
-        kinds = [[_kind(layer) for layer in _recurrent(net)] for net in (self.encoder, self.decoder)]
-        if not kinds[0] or kinds[0] != kinds[1]:
+                    raise ValueError(f"the {name} has {layer!r}, but both nets are one flat vector; use lazy=False")
+        states = [[layer.carries for layer in _with_state(net)] for net in (self.encoder, self.decoder)]
+        if not states[0] or states[0] != states[1]:
             raise ValueError(
                 f"the encoder ends with states of {_list(self.encoder)}, but the decoder begins with those of "
                 f"{_list(self.decoder)}; expected as many recurrent layers, of the same cells, sizes and directions"
             )
-        for layer in _recurrent(self.decoder):
-            if layer.bidirectional or not layer.return_sequences:
+        for layer in _with_state(self.decoder):
+            if layer.reads_ahead or not layer.gives_steps:
                 raise ValueError(
                     f"the decoder has {layer!r}, but writes step by step; "
-                    "expected return_sequences=True and bidirectional=False"
+                    "use return_sequences=True and bidirectional=False"
                 )
 
     def __repr__(self) -> str:
@@ -103,9 +103,9 @@ class EncoderDecoder:
         n_symbols : int
             V, the number of symbols to write.
         dtype : {"float32", "float64"}
-            Of parameters and inputs.
+            Dtype of parameters and inputs.
         seed : int, optional
-            Of the initial parameters; None for other ones each time.
+            Seed of the initial parameters; None for new ones each time.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class EncoderDecoder:
         Raises
         ------
         TypeError, ValueError
-            If the shapes are none that the layers take, or the dtype is another.
+            If the layers do not take these shapes, or the dtype is wrong.
         """
         rng, V = generators(seed).weights, check_integer("n_symbols", n_symbols, 1)
         self.encoder._build(input_shape, dtype, rng)
@@ -148,10 +148,6 @@ class EncoderDecoder:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (self.encoder, self.decoder)
 
-    def _check_built(self) -> None:
-        if not hasattr(self, "flat_parameters"):
-            raise RuntimeError("the model has no parameters yet: call model.build(input_shape, n_symbols) first")
-
     def encode(
         self, x: Array, lengths: Array | None = None, *, n_threads: int | None = None, **training: Any
     ) -> tuple[ModelState, Backprop]:
@@ -167,14 +163,14 @@ class EncoderDecoder:
         n_threads : int, optional
             Number of threads; see `recurrent_forward`.
         **training
-            What else `Sequential.forward` takes.
+            Other arguments of `Sequential.forward`.
 
         Returns
         -------
         state : tuple
             The initial state of the decoder, as its `forward` takes it.
         backprop : Backprop
-            The way back through the encoder.
+            The backward pass through the encoder.
 
         Raises
         ------
@@ -200,14 +196,14 @@ class EncoderDecoder:
         checkpoint_every: int | None = None,
     ) -> "tuple[Array, EncoderDecoderBackprop]":
         """
-        Read sequences, and predict each symbol of others from those before it.
+        Read sequences, and predict each symbol of the target sequences from the symbols before it.
 
         Parameters
         ----------
         x : ndarray (B, T, I), or integers (B, T)
-            What is read.
+            Inputs of the encoder.
         y : integers (B, U)
-            What is to be written, 0..V-1.
+            The symbols to write, 0..V-1.
         lengths, y_lengths : integers (B,), optional
             Steps of each row of x, and of y.
         training, rng, n_threads, checkpoint_every
@@ -251,50 +247,17 @@ class EncoderDecoder:
         return logits, EncoderDecoderBackprop(self, into_encoder, into_decoder)
 
     def zero_gradients(self) -> None:
-        """Forget the gradients: the way back adds to them."""
+        """Set the gradients to zero: the backward pass adds to them."""
         self._check_built()
         self.flat_gradients[...] = 0
 
     def to_tree(self) -> dict[str, Any]:
-        """
-        Return the model as a tree of arrays, strings and numbers.
-
-        Returns
-        -------
-        dict
-            Both nets, as `Sequential.to_tree` describes them.
-
-        Raises
-        ------
-        RuntimeError
-            If the model is not built.
-        """
         self._check_built()
         return {"kind": "EncoderDecoder", "encoder": self.encoder.to_tree(), "decoder": self.decoder.to_tree()}
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """
-        Write the model to an HDF5 file, which `fastrnn.load` reads.
-
-        Parameters
-        ----------
-        path : path-like
-            The file; it is replaced as a whole.
-
-        Raises
-        ------
-        StorageError
-            If it cannot be written.
-        RuntimeError
-            If the model is not built.
-        """
-        from fastrnn import storage
-
-        storage.write(path, self.to_tree())
-
 
 class EncoderDecoderBackprop(NamedTuple):
-    """The way back of one `EncoderDecoder.forward`."""
+    """The backward pass of one `EncoderDecoder.forward`."""
 
     model: EncoderDecoder
     into_encoder: Backprop
@@ -319,7 +282,9 @@ class EncoderDecoderBackprop(NamedTuple):
         self.into_encoder(None, dstate, need_dx=False)
 
 
-def load_encoder_decoder(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> EncoderDecoder:
+def load_encoder_decoder(
+    tree: dict[str, Any], cells: Sequence[Cell] = (), classes: Sequence[type] = ()
+) -> EncoderDecoder:
     """
     Make the model that `EncoderDecoder.to_tree` has described.
 
@@ -328,7 +293,9 @@ def load_encoder_decoder(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> En
     tree : dict
         From `EncoderDecoder.to_tree`.
     cells : sequence of Cell
-        Cells of one's own that its layers may name.
+        Custom cells that its layers use.
+    classes : sequence of type
+        Classes of its custom layers.
 
     Returns
     -------
@@ -338,33 +305,29 @@ def load_encoder_decoder(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> En
     Raises
     ------
     TypeError, ValueError
-        If a net is none that can be made, or the two do not correspond.
+        If a net cannot be made, or the two do not match.
     """
-    return _remake(load_model(tree["encoder"], cells), load_model(tree["decoder"], cells))
+    return _remake(*(load_model(tree[name], cells, classes) for name in ("encoder", "decoder")))
 
 
 def _remake(encoder: Sequential, decoder: Sequential) -> EncoderDecoder:
-    """Return the model of two nets, with their parameters if they have such."""
+    """Return the model of two nets, with their parameters if they are built."""
     model = EncoderDecoder(encoder.layers, decoder.layers)
     model.encoder, model.decoder = encoder, decoder
     return model._join() if encoder._is_built else model
 
 
-def _recurrent(net: Sequential) -> list[Recurrent]:
-    return [layer for layer in net.layers if isinstance(layer, Recurrent)]
-
-
-def _kind(layer: Recurrent) -> tuple[Any, ...]:
-    return layer.equations.states, layer.hidden_size, layer.layers, layer.bidirectional
+def _with_state(net: Sequential) -> list[Layer]:
+    return [layer for layer in net.layers if layer.carries]
 
 
 def _list(net: Sequential) -> str:
-    return ", ".join(map(repr, _recurrent(net))) or "no recurrent layer"
+    return ", ".join(map(repr, _with_state(net))) or "no recurrent layer"
 
 
 def _handed(state: ModelState, giving: Sequential, taking: Sequential) -> ModelState:
-    """Return the states of the recurrent layers of a net as those of another."""
+    """Return the states of the layers of one net as those of another."""
     if state is None:
         return None
-    states = (own for layer, own in zip(giving.layers, state, strict=True) if isinstance(layer, Recurrent))
-    return tuple([next(states) if isinstance(layer, Recurrent) else None for layer in taking.layers])
+    states = (own for layer, own in zip(giving.layers, state, strict=True) if layer.carries)
+    return tuple([next(states) if layer.carries else None for layer in taking.layers])

@@ -1,9 +1,6 @@
 """Layers in a row, with all parameters in one flat vector."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import prod
-from os import PathLike
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,12 +11,15 @@ from fastrnn._random import generators
 from fastrnn._typing import Array
 from fastrnn.cells import Cell
 from fastrnn.data.lazy_array import Rows, as_rows
-from fastrnn.layers import Call, Layer, ModelState, Parameters, RowGradient, Shape
+from fastrnn.layers import Call, Layer, ModelState, RowGradient, Shape
 from fastrnn.layers.description import describe, rebuild
 from fastrnn.models._backprop import Backprop, check_model_state
+from fastrnn.models._flat import joined, named, views_of
+from fastrnn.models._model import Model
+from fastrnn.models._summary import summarize
 
 
-class Sequential:
+class Sequential(Model):
     """
     Layers in a row.
 
@@ -37,12 +37,12 @@ class Sequential:
     dtype : dtype
         float32 or float64.
     parameters, gradients : mapping of str to ndarray
-        Views of the flat vectors by name, ``"{index of the layer}.{name within it}"``, such as ``"0.1.backward.Wx"``;
-        change them in place: ``model.parameters["2.b"][...] = 0``.
+        Views of the flat vectors by name, ``"{index of the layer}.{name within it}"``, such as ``"0.1.backward.Wx"``.
+        Change them in place: ``model.parameters["2.b"][...] = 0``.
     flat_parameters, flat_gradients : ndarray
-        The vectors themselves. The tables of lazy layers come last in the first, and are not in the second.
+        The vectors themselves. The tables of lazy layers are at the end of the first, and not in the second.
     row_gradients : dict of str to RowGradient
-        The gradients of these tables by name; they are in `gradients`, too.
+        The gradients of these tables by name; they are also in `gradients`.
 
     Raises
     ------
@@ -77,11 +77,12 @@ class Sequential:
         Parameters
         ----------
         input_shape : tuple
-            (T or None, I), or (I,) for a model without time; I is also the number of symbols of integer inputs.
+            The shape that the first layer takes, without the batch: (T or None, I) for sequences, (I,) for inputs
+            without time, or (height, width, channels). I is also the number of symbols of integer inputs.
         dtype : {"float32", "float64"}
-            Of parameters and inputs.
+            Dtype of parameters and inputs.
         seed : int, optional
-            Of the initial parameters; None for other ones each time.
+            Seed of the initial parameters; None for new ones each time.
 
         Returns
         -------
@@ -91,12 +92,12 @@ class Sequential:
         Raises
         ------
         TypeError, ValueError
-            If the shape is none that the layers take, or the dtype is another.
+            If the layers do not take this shape, or the dtype is wrong.
         """
         return self._build(input_shape, dtype, generators(seed).weights)
 
     def _build(self, input_shape: Shape, dtype: Any, rng: np.random.Generator) -> Self:
-        """Make the parameters of the next random numbers."""
+        """Draw the parameters."""
         self.dtype = check_dtype(dtype)
         self.input_shape = _check_shape(input_shape)
         shape = self.input_shape
@@ -104,8 +105,8 @@ class Sequential:
         dense: list[Array] = []
         tables: list[Array] = []
         for layer in self.layers:
-            initial = layer.initialize(shape, rng)
-            shape = layer.output_shape(shape)
+            output_shape = layer.output_shape(shape)  # first, as it refuses a wrong shape
+            initial, shape = layer.initialize(shape, rng), output_shape
             self._shapes.append({name: value.shape for name, value in initial.items()})
             self._row_gradients.append(
                 {name: RowGradient.empty(value.shape[1], self.dtype) for name, value in initial.items() if layer.lazy}
@@ -117,15 +118,15 @@ class Sequential:
         return self
 
     def _bind(self, parameters: Array, gradients: Array) -> None:
-        """Take two flat vectors, and make the named views of them."""
+        """Take two flat vectors, and make named views of them."""
         self.flat_parameters, self.flat_gradients = parameters, gradients
         dense = [{} if layer.lazy else own for layer, own in zip(self.layers, self._shapes, strict=True)]
         tables = [own if layer.lazy else {} for layer, own in zip(self.layers, self._shapes, strict=True)]
-        self._parameters = _join(_views(dense, parameters), _views(tables, parameters[gradients.size :]))
-        self._gradients = _join(_views(dense, gradients), self._row_gradients)
-        self.parameters = _named(self._parameters)
-        self.gradients = _named(self._gradients)
-        self.row_gradients = _named(self._row_gradients)
+        self._parameters = joined(views_of(parameters, dense), views_of(parameters[gradients.size :], tables))
+        self._gradients = joined(views_of(gradients, dense), self._row_gradients)
+        self.parameters = named(self._parameters)
+        self.gradients = named(self._gradients)
+        self.row_gradients = named(self._row_gradients)
 
     def __getstate__(self) -> dict[str, Any]:
         views = ("_parameters", "_gradients", "parameters", "gradients", "row_gradients")
@@ -137,18 +138,21 @@ class Sequential:
             self._bind(self.flat_parameters, self.flat_gradients)
 
     @property
-    def _is_built(self) -> bool:
-        return hasattr(self, "flat_parameters")
+    def has_steps(self) -> bool:
+        """Are inputs sequences, whose first axis is time? Only then can there be `lengths`, windows and streams."""
+        self._check_built()
+        return self.layers[0].has_steps(self.input_shape)
 
-    def _check_built(self) -> None:
-        if not self._is_built:
-            raise RuntimeError("the model has no parameters yet: call model.build(input_shape) first")
+    def _check_has_steps(self) -> None:
+        """Refuse lengths where inputs have no time axis."""
+        if not self.has_steps:
+            raise ValueError(f"lengths is given, but inputs {self.input_shape} have no steps; pass None")
 
     def zero_gradients(self) -> None:
         """
-        Forget the gradients.
+        Set the gradients to zero.
 
-        The way back adds to them: `Trainer` calls this in each batch, and so does a loop of one's own.
+        The backward pass adds to them. `Trainer` calls this for each batch; your own training loop must do so, too.
 
         Raises
         ------
@@ -178,12 +182,12 @@ class Sequential:
 
     def pack(self) -> list[Any]:
         """
-        Lay the parameters out for many calls of `forward`.
+        Prepare the parameters for many calls of `forward`.
 
         Returns
         -------
         list
-            What `forward` takes as `weights`: a snapshot, which later changes of recurrent parameters leave as it is.
+            What `forward` takes as `weights`: a snapshot. Later changes of recurrent parameters do not change it.
 
         Raises
         ------
@@ -210,10 +214,10 @@ class Sequential:
 
         Parameters
         ----------
-        x : ndarray (B, T, I), integers (B, T), or ndarray (B, I)
+        x : ndarray (B, T, I), integers (B, T), or ndarray (B, ...)
             Inputs in the dtype of the model; integers in 0..I-1 stand for one-hot rows.
         training : bool
-            Let dropout act, and keep what the way back needs.
+            Let dropout act, and keep what the backward pass needs.
         lengths : integers (B,), optional
             Steps of each row; beyond them nothing is read, and outputs are 0.
         state : tuple, optional
@@ -221,18 +225,18 @@ class Sequential:
         rng : numpy.random.Generator, optional
             For dropout.
         weights : list, optional
-            From `pack`; None packs for this call.
+            From `pack`; None packs the parameters for this call.
         n_threads : int, optional
             Number of threads; see `recurrent_forward`.
         checkpoint_every : int, optional
-            Keep the tapes of recurrent layers at every so many steps alone; see `recurrent_forward`.
+            Keep the tapes of recurrent layers only at every k-th step; see `recurrent_forward`.
 
         Returns
         -------
         y : ndarray
             Outputs of the last layer.
         backprop : Backprop
-            ``dx = backprop(dy)`` goes back; ``backprop.state`` is the final state.
+            ``dx = backprop(dy)`` is the backward pass; ``backprop.state`` is the final state.
 
         Raises
         ------
@@ -243,12 +247,9 @@ class Sequential:
         """
         self._check_built()
         y = np.asarray(x)
-        symbols = y.ndim == 2 == len(self.input_shape) and y.dtype.kind in "iu"
-        if y.ndim != len(self.input_shape) + 1 and not symbols:
-            raise ValueError(f"x has shape {y.shape}, expected a batch of {self.input_shape}")
+        self._check_batch(y)
         if lengths is not None:
-            if len(self.input_shape) != 2:
-                raise ValueError(f"lengths is given, but inputs {self.input_shape} have no steps; expected None")
+            self._check_has_steps()
             lengths = check_lengths(lengths, *y.shape[:2])
         call = Call(training, lengths, rng, n_threads, checkpoint_every)
         backprops, final = [], []
@@ -261,17 +262,26 @@ class Sequential:
             final.append(own)
         return y, Backprop(self._gradients, backprops, tuple(final))
 
+    def _check_batch(self, x: Array) -> None:
+        """Refuse inputs of another shape; of sequences the layers check the number of channels."""
+        shape = self.input_shape
+        if x.ndim == 2 == len(shape) and x.dtype.kind in "iu":
+            return
+        sizes = () if self.has_steps else zip(x.shape[1:], shape, strict=False)
+        if x.ndim != len(shape) + 1 or any(want not in (None, got) for got, want in sizes):
+            raise ValueError(f"x has shape {x.shape}, expected a batch of {shape}")
+
     def predict(
         self, x: Rows, lengths: Array | None = None, batch_size: int = 256, n_threads: int | None = None
     ) -> Array:
         """
-        Run all layers over many examples; logits for a classifier.
+        Run all layers over many examples; a classifier gives logits.
 
-        A row's result is the same to the bit whatever `batch_size` and `n_threads`.
+        The result of a row is the same to the bit, whatever `batch_size` and `n_threads`.
 
         Parameters
         ----------
-        x : ndarray (N, T, I), integers (N, T), or ndarray (N, I)
+        x : ndarray (N, T, I), integers (N, T), or ndarray (N, ...)
             Inputs in the dtype of the model; also what `fastrnn.data.read_by_blocks` returns.
         lengths : integers (N,), optional
             Steps of each row.
@@ -290,11 +300,13 @@ class Sequential:
         TypeError, ValueError, RuntimeError
             As `forward`.
         """
+        self._check_built()
         x = as_rows(x)
         check_integer("batch_size", batch_size, 1)
         if x.ndim < 2:
-            raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I)")
+            raise ValueError(f"x has shape {x.shape}, expected a batch of {self.input_shape}")
         if lengths is not None:
+            self._check_has_steps()
             lengths = check_lengths(lengths, *x.shape[:2])
         weights = self.pack()
         parts = []
@@ -306,9 +318,8 @@ class Sequential:
 
     def summary(self) -> None:
         """Print the layers, their output shapes and parameters, and the size of their tapes for an example."""
-        from fastrnn.models._summary import summarize
-
-        print(summarize(self))
+        self._check_built()
+        print(summarize(self.layers, self._parameters, self.input_shape, self.dtype))
 
     def to_tree(self) -> dict[str, Any]:
         """
@@ -317,7 +328,7 @@ class Sequential:
         Returns
         -------
         dict
-            Layers, input shape, dtype, and copies of the parameters by name; `load_model` makes the model of it.
+            Layers, input shape, dtype, and copies of the parameters by name; `load_model` makes the model from it.
 
         Raises
         ------
@@ -333,28 +344,8 @@ class Sequential:
             "parameters": {name: value.copy() for name, value in self.parameters.items()},
         }
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """
-        Write the model to an HDF5 file, which `fastrnn.load` reads.
 
-        Parameters
-        ----------
-        path : path-like
-            The file; it is replaced as a whole.
-
-        Raises
-        ------
-        StorageError
-            If it cannot be written.
-        RuntimeError
-            If the model is not built.
-        """
-        from fastrnn import storage
-
-        storage.write(path, self.to_tree())
-
-
-def load_model(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Sequential:
+def load_model(tree: dict[str, Any], cells: Sequence[Cell] = (), classes: Sequence[type] = ()) -> Sequential:
     """
     Make the model that `Sequential.to_tree` has described.
 
@@ -363,7 +354,9 @@ def load_model(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Sequential:
     tree : dict
         From `Sequential.to_tree`.
     cells : sequence of Cell
-        Cells of one's own that its layers may name.
+        Custom cells that its layers use.
+    classes : sequence of type
+        Classes of its custom layers.
 
     Returns
     -------
@@ -373,9 +366,9 @@ def load_model(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Sequential:
     Raises
     ------
     TypeError, ValueError
-        If a layer or cell is unknown, or the parameters are not those of the model.
+        If a custom cell or layer is missing, or the parameters are not those of the model.
     """
-    layers = [rebuild(description, cells) for description in tree["layers"]]
+    layers = [rebuild(description, cells, classes) for description in tree["layers"]]
     model = Sequential(layers).build(tuple(tree["input_shape"]), tree["dtype"])
     saved = tree["parameters"]
     if saved.keys() != model.parameters.keys():
@@ -392,30 +385,14 @@ def load_model(tree: dict[str, Any], cells: Sequence[Cell] = ()) -> Sequential:
 
 
 def _check_shape(shape: Any) -> Shape:
-    """Return an input shape (T or None, I) or (I,)."""
-    if not isinstance(shape, tuple | list) or len(shape) not in (1, 2):
-        raise ValueError(f"input_shape is {shape!r}, expected (T or None, I), or (I,) for inputs without time")
-    steps = tuple(None if T is None else check_integer("T in input_shape", T, 0) for T in shape[:-1])
-    return (*steps, check_integer("I in input_shape", shape[-1], 1))
-
-
-def _views(shapes: list[dict[str, tuple[int, ...]]], vector: Array) -> list[Parameters]:
-    """Return, layer by layer, named views of consecutive pieces of a vector."""
-    views, start = [], 0
-    for own in shapes:
-        layer = {}
-        for name, shape in own.items():
-            layer[name] = vector[start : start + prod(shape)].reshape(shape)
-            start += prod(shape)
-        views.append(layer)
-    return views
-
-
-def _join(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, layer by layer, what either has."""
-    return [own | more for own, more in zip(one, other, strict=True)]
-
-
-def _named(views: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """Return the views by the names that they have in the model, in a mapping that keeps them bound."""
-    return MappingProxyType({f"{index}.{name}": view for index, own in enumerate(views) for name, view in own.items()})
+    """Return an input shape, without the batch."""
+    if not isinstance(shape, tuple | list) or not shape:
+        expected = "(T or None, I), or (I,) for inputs without time, or (height, width, channels)"
+        raise ValueError(f"input_shape is {shape!r}, expected {expected}")
+    steps = len(shape) == 2
+    names = ["T in input_shape" if steps else f"input_shape[{axis}]" for axis in range(len(shape) - 1)]
+    sizes = (
+        None if size is None else check_integer(name, size, 0 if steps else 1)
+        for name, size in zip(names, shape[:-1], strict=True)
+    )
+    return (*sizes, check_integer("I in input_shape" if len(shape) < 3 else "channels in input_shape", shape[-1], 1))

@@ -1,4 +1,4 @@
-"""Live signals: a model or estimator that takes one step at a time and remembers those before."""
+"""Live signals: a model or estimator takes one step at a time and remembers the steps before."""
 
 from typing import Any, NamedTuple, NoReturn
 
@@ -8,7 +8,8 @@ from fastrnn._checks import check_integer
 from fastrnn._kernels.chain import Frame, States, make_chain
 from fastrnn._kernels.checks import check_state
 from fastrnn._typing import Array
-from fastrnn.layers import ModelState, Recurrent
+from fastrnn.layers import ModelState
+from fastrnn.layers._base import by_net
 from fastrnn.models._backprop import check_model_state
 from fastrnn.models.sequential import Sequential
 
@@ -23,14 +24,15 @@ class Streamed(NamedTuple):
 
 class Stream:
     """
-    Run a model or estimator one step at a time, the state carried from step to step: for live sensors and audio.
+    Run a model or estimator one step at a time, and carry the state from step to step: for live sensors and audio.
 
-    After every step the result is, to the bit, what `predict` gives for all steps since the last `reset`: its last
-    step if the model gives an output each step, and else the result for a sequence that ends here. A classifier gives
-    what `predict_proba` gives.
+    After each step the result equals, to the bit, what `predict` gives for all steps since the last `reset`: its last
+    step if the model gives an output at each step, otherwise the result for a sequence that ends here. For a classifier
+    it equals `predict_proba`.
 
-    The weights are packed when the stream is made: what is trained later does not change it. Streams of one model
-    know nothing of each other, and each is for one thread at a time. It cannot be copied or pickled; its `state` can.
+    The stream packs the weights when it is made: later training does not change it. Streams of one model are
+    independent of each other, and each is for one thread at a time. A stream cannot be copied or pickled; its `state`
+    can.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class Stream:
     Raises
     ------
     TypeError, ValueError
-        If the model cannot run step by step, or `batch_size` is no whole number above 0.
+        If the model cannot run step by step, or `batch_size` is not a whole number above 0.
     RuntimeError, NotFittedError
         If the model is not built, or the estimator not fitted.
 
@@ -68,17 +70,19 @@ class Stream:
         self.batch_size = check_integer("batch_size", batch_size, 1)
         own, frame, n_threads = streamed
         own._check_built()
-        if len(own.input_shape) != 2:
+        if not own.has_steps:
             raise ValueError(f"the model takes inputs {own.input_shape} without steps, expected sequences (T, I)")
         nets = [layer.pack_steps(mine) for layer, mine in zip(own.layers, own._parameters, strict=True)]
         if not any(nets):
-            raise ValueError(f"{own!r} does nothing in prediction, expected a recurrent or dense layer")
-        self._name = repr(model)
-        self._layers, self._counts, self._dtype = own.layers, [len(own) for own in nets], own.dtype
-        symbols = isinstance(own.layers[0], Recurrent) and not frame.finite
+            raise ValueError(f"{own!r} does nothing in prediction; add a recurrent or dense layer")
+        for layer, mine in zip(own.layers, nets, strict=True):
+            if layer.carries and len(mine) != len(layer.carries):
+                raise ValueError(f"{layer!r} packs {len(mine)} nets, expected {len(layer.carries)}: one for each state")
+        self._name, self._layers, self._nets = repr(model), own.layers, nets
+        symbols = own.layers[0].takes_symbols and not frame.finite
         packed = [net for own in nets for net in own]
         self._chain = make_chain(packed, self.batch_size, frame, symbols=symbols, n_threads=n_threads)
-        # The method of the compiled object itself hides the one below: another call would cost as much as a small step.
+        # The method of the compiled object hides the one below: one more call would cost as much as a small step.
         self.step = self._chain.step  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -88,27 +92,27 @@ class Stream:
         """
         Take the next step.
 
-        Contiguous inputs in the dtype of the model, and `out`, are the fast way: nothing is allocated then.
+        It is fastest with `out`, and with contiguous inputs in the dtype of the model: nothing is allocated then.
 
         Parameters
         ----------
         x : ndarray (B, I), or integers (B,)
-            The inputs of this step: in the dtype of the model, or one symbol a row; for an estimator finite numbers of
-            any dtype, also (B,) if there is one channel.
+            The inputs of this step, in the dtype of the model, or one symbol a row. An estimator takes finite numbers
+            of any dtype, and also (B,) if there is one channel.
         out : ndarray, optional
-            Where the result goes: C-contiguous, in its shape and dtype. None makes a new array.
+            Array for the result: C-contiguous, in its shape and dtype. None makes a new array.
 
         Returns
         -------
         ndarray
             For a model (B, U) in its dtype; for an estimator float64, as `predict_proba` or `predict` returns. It is
-            `out` where that is given.
+            `out` if that is given.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument has the wrong shape or dtype, or an estimator's input is not finite; the state is then what
-            it was.
+            If an argument has the wrong shape or dtype, or an estimator's input is not finite; the state does not
+            change then.
         RuntimeError
             If another thread is in the middle of a step.
         """
@@ -120,30 +124,27 @@ class Stream:
 
     @property
     def state(self) -> ModelState:
-        """A copy of the state as `Sequential.forward` returns it: an entry for each layer, None for one without.
+        """A copy of the state as `Sequential.forward` returns it: an entry for each layer, None if it has no state.
 
-        Setting it takes the same, where None, also for any entry, is zeros; a wrong one is refused as a whole.
+        Set it to the same; None is zeros, also for any entry. A wrong state is refused as a whole.
         """
         states = (_copies(own) for own in self._chain.states)
-        layers = [tuple(next(states) for _ in range(count)) for count in self._counts]
-        return tuple(
-            own if isinstance(layer, Recurrent) else None for layer, own in zip(self._layers, layers, strict=True)
-        )
+        layers = [tuple(next(states) for _ in nets) for nets in self._nets]
+        return tuple(own if layer.carries else None for layer, own in zip(self._layers, layers, strict=True))
 
     @state.setter
     def state(self, state: ModelState) -> None:
         given = check_model_state("state", state, len(self._layers))
         states: States = []
-        for index, (layer, count, own) in enumerate(zip(self._layers, self._counts, given, strict=True)):
-            if not isinstance(layer, Recurrent):
+        for index, (layer, nets, own) in enumerate(zip(self._layers, self._nets, given, strict=True)):
+            if not layer.carries:
                 if own is not None:
-                    raise ValueError(f"state[{index}] is given, but {layer!r} has no state; expected None")
-                states += [None] * count
+                    raise ValueError(f"state[{index}] is given, but {layer!r} has no state; pass None")
+                states += [None] * len(nets)
                 continue
-            for place, (entry,) in enumerate(layer._by_layer(f"state[{index}]", own)):
-                shape = (self.batch_size, layer.hidden_size)
-                name = f"state[{index}][{place}]"
-                states.append(_copies(check_state(name, layer.equations, entry, shape, self._dtype)))
+            for place, (net, entry) in enumerate(zip(nets, by_net(f"state[{index}]", layer, own), strict=True)):
+                shape = (self.batch_size, net.shape[2])
+                states.append(_copies(check_state(f"state[{index}][{place}]", net.cell, entry, shape, net.dtype)))
         self._chain.states = states
 
     def __reduce__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Every figure, one function each: figures without pyplot, hence without windows, global state or a display."""
+"""Figures, one function each. They do without pyplot, so they need no display and leave no global state."""
 
 from fastrnn.plots._style import save
 from fastrnn.plots.classes import confusion_matrix

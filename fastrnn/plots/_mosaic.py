@@ -1,4 +1,4 @@
-"""Tiles in a grid, drawn as one image: hundreds of axes would take seconds."""
+"""Grids of small images. A grid is drawn as one image, because hundreds of axes would take seconds."""
 
 import math
 
@@ -8,13 +8,13 @@ from matplotlib.ticker import MaxNLocator
 
 from fastrnn.plots._style import STYLE
 
-TITLE = 0.36  # inches for a title and the margins around it
+TITLE = 0.36  # inches for a title and its margins
 MARGIN = 0.16  # inches left and right of a grid
 BOLD = {"fontsize": STYLE["axes.titlesize"], "fontweight": STYLE["axes.titleweight"]}
 
 
 def draw(axes: Axes, picture: np.ndarray) -> None:
-    """Draw a mosaic (h, w, 3), or a matrix of numbers from 0 (black) to 1 (white) with numbered axes."""
+    """Draw a mosaic (h, w, 3), or a matrix from 0 (black) to 1 (white) with numbered axes."""
     if picture.ndim == 3:
         axes.imshow(picture)
         axes.set_anchor("N")
@@ -27,34 +27,32 @@ def draw(axes: Axes, picture: np.ndarray) -> None:
 
 
 def strip(axes: Axes) -> None:
-    """Take ticks and frame away, but not the room for labels."""
+    """Remove ticks and frame, but keep the room for labels."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
 def image_shape(name: str, matrix: np.ndarray, axis: int, shape: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return the height and width of an image of as many pixels as the axis of a matrix has, None when not known."""
+    """Return the height and width of the images along an axis of a matrix; None if it is not known."""
     if matrix.ndim != 2 or not matrix.size:
-        raise ValueError(f"{name} has shape {matrix.shape}, but a matrix was expected")
+        raise ValueError(f"{name} has shape {matrix.shape}, expected a matrix")
     pixels = matrix.shape[axis]
     side = math.isqrt(pixels)
     if shape is None:
         return (side, side) if side**2 == pixels else None
     if shape[0] * shape[1] != pixels:
-        raise ValueError(
-            f"{name} has shape {matrix.shape}, but {shape[0]} x {shape[1]} pixels were expected on axis {axis}"
-        )
+        raise ValueError(f"{name} has shape {matrix.shape}, expected {shape[0]} x {shape[1]} pixels on axis {axis}")
     return shape
 
 
 def stretch(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return values with the least of `scale` as 0 and its greatest as 1, grey when they are the same."""
+    """Map the minimum of `scale` to 0 and its maximum to 1; if they are equal, all values become 0.5."""
     low, high = float(scale.min()), float(scale.max())
     return np.clip((values - low) / (high - low), 0, 1) if high > low else np.full(values.shape, 0.5)
 
 
 def choose_columns(n: int, ratio: float = 1.0) -> int:
-    """Return how many columns n tiles take in a grid of about `ratio` columns a row: some more where that fills it."""
+    """Return the number of columns for n tiles, about `ratio` per row; up to 20% more if that fills the grid."""
     least = min(n, math.ceil(math.sqrt(n * ratio)))
     return next((columns for columns in range(least, int(1.2 * least) + 1) if n % columns == 0), least)
 
@@ -64,7 +62,7 @@ def gap_of(width: int) -> int:
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: tuple[int, int] | None = None) -> np.ndarray:
-    """Return tiles (N, h, w) or (N, h, w, 3) in rows from the top left, with white gaps, as one image (..., ..., 3)."""
+    """Return tiles (N, h, w) or (N, h, w, 3) as one image (H, W, 3): in rows from the top left, with white gaps."""
     n, height, width = tiles.shape[:3]
     down, across = gap or (gap_of(width), gap_of(width))
     rows = math.ceil(n / columns)
@@ -76,5 +74,5 @@ def mosaic(tiles: np.ndarray, columns: int, gap: tuple[int, int] | None = None) 
 
 
 def size_in_inches(picture: np.ndarray, width: float, panels: int = 1) -> tuple[float, float]:
-    """Return the size in inches of a figure that shows pictures of this width side by side below a title."""
+    """Return the size in inches of a figure with `panels` pictures of this width side by side, below a title."""
     return panels * (width + MARGIN), width * picture.shape[0] / picture.shape[1] + TITLE

@@ -1,4 +1,4 @@
-"""What all figures have in common."""
+"""The style that all figures share, and how they are saved."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from fastrnn._atomic import replace_file
 
 INK, MUTED, GRID = "#262626", "#737373", "#e5e5e5"
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure everywhere
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
     "font.size": 9,
     "text.color": INK,
     "figure.constrained_layout.w_pad": 0.08,
@@ -40,14 +40,14 @@ STYLE: dict[Any, Any] = {
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """
-    Write a figure as PNG, 150 dots an inch; the same figure gives the same file.
+    Save a figure as PNG with 150 dots per inch. Equal figures give equal files.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         The figure.
     path : path-like
-        The file, replaced only when the new one is complete; its folder must exist.
+        The file. It is replaced only when the new one is complete. Its folder must exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Classes, true and predicted."""
+"""The confusion matrix of a classifier."""
 
 from collections.abc import Sequence
 
@@ -17,15 +17,15 @@ __all__ = ["confusion_matrix"]
 @rc_context(STYLE)
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> Figure:
     """
-    Draw how often examples of each class were taken for each class.
+    Draw how often examples of each true class were predicted as each class.
 
-    A cell shows its count and its share of all examples of the true class, which is also its colour. With more than 12
-    classes the shares are left to the colour, with more than 25 the counts too.
+    A cell shows its count, and its share of all examples of the true class, which its colour shows, too. With more than
+    12 classes, the shares are not written; with more than 25, the counts are not written either.
 
     Parameters
     ----------
     counts : array_like of int (C, C)
-        The examples by true class (rows) and predicted class (columns).
+        The number of examples by true class (rows) and predicted class (columns).
     classes : sequence of str
         The names of the C classes.
     title : str
@@ -39,12 +39,12 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     Raises
     ------
     ValueError
-        When `counts` has not as many rows and columns as there are names.
+        When `counts` does not have one row and one column for each class.
     """
     counts = np.asarray(counts)
     n = len(classes)
     if counts.shape != (n, n) or not n:
-        raise ValueError(f"counts has shape {counts.shape}, but ({n}, {n}) was expected for {n} classes")
+        raise ValueError(f"counts has shape {counts.shape}, expected ({n}, {n}) for {n} classes")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     cell = float(np.interp(n, [2, 6, 12, 25, 40], [0.9, 0.7, 0.56, 0.36, 0.22]))  # sizes in inches
@@ -59,7 +59,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
         digits = len(str(counts.max()))
         _write_cells(axes, counts, shares, min(font_size, 100 * cell / digits), with_shares=n <= 12)
     axes.set_title(title, parse_math=False)
-    axes.set(xlabel="predicted", ylabel="true")
+    axes.set(xlabel="predicted class", ylabel="true class")
     axes.set_xticks(range(n), classes, fontsize=font_size, parse_math=False)
     axes.set_yticks(range(n), classes, fontsize=font_size, parse_math=False)
     if is_tilted:
@@ -86,7 +86,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, font_size: 
 
 
 def _percent(share: float) -> str:
-    """Return a share in percent, where a little is not nothing and almost all not all."""
+    """Return a share in percent; only exactly 0 and 1 give 0% and 100%."""
     if 0 < share < 0.005:
         return "<1%"
     if 0.995 <= share < 1:

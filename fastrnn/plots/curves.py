@@ -1,4 +1,4 @@
-"""Curves by epoch."""
+"""Learning curves: losses and other measures by epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +13,8 @@ from fastrnn.plots._style import INK, MUTED, STYLE
 
 __all__ = ["bits_per_character", "cost_by_epoch", "learning_curves"]
 
-_PARTS = {"train": "#0072b2", "validation": "#d55e00"}  # blue and vermilion: distinct for every kind of colour vision
-_MEASURES = {"loss": "Loss", "accuracy": "Accuracy", "exact_match": "Right in every symbol"}
+_PARTS = {"train": "#0072b2", "validation": "#d55e00"}  # blue and vermilion: colour-blind readers can tell them apart
+_MEASURES = {"loss": "Loss", "accuracy": "Accuracy", "exact_match": "Exact match"}
 _COSTS = {"cost": INK, "reconstruction": "#0072b2", "l2": "#d55e00", "sparsity": "#009e73"}
 
 
@@ -26,10 +26,10 @@ def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | No
     Parameters
     ----------
     history : mapping of str to sequence of float
-        The columns epoch, train_loss, validation_loss, and likewise accuracy and exact_match; others are not drawn.
-        Any may be absent: epochs are then counted from 1, and a panel without curves is left out.
+        The columns epoch, train_loss and validation_loss, and likewise for accuracy and exact_match. Other columns are
+        ignored, and any may be missing: without epoch, epochs count from 1; a panel without curves is left out.
     best_epoch : int, optional
-        The epoch whose weights were kept, to be marked.
+        The epoch whose weights were kept; it is marked.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | No
     """
     measures = [measure for measure in _MEASURES if any(f"{part}_{measure}" in history for part in _PARTS)]
     if not measures:
-        raise ValueError(f"a history with a loss or an accuracy was expected, not one of {list(history)}")
+        raise ValueError(f"history has {list(history)}, expected a loss or an accuracy")
     figure = Figure(figsize=(4.4 * len(measures), 3.3), layout="constrained")
     for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
         _draw_curves(axes, history, measure)
@@ -56,15 +56,15 @@ def learning_curves(history: Mapping[str, Sequence[float]], best_epoch: int | No
 @rc_context(STYLE)
 def cost_by_epoch(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
     """
-    Draw the cost of a sparse autoencoder and its parts by epoch, on a logarithmic scale unless they are close together.
+    Draw the cost of a sparse autoencoder and its parts by epoch. The scale is logarithmic unless values are close.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        The columns epoch, cost, reconstruction, l2 and sparsity; others are not drawn. Any may be absent: epochs are
-        then counted from 1. A part that is 0 throughout is left out.
+        The columns epoch, cost, reconstruction, l2 and sparsity. Other columns are ignored, and any may be missing:
+        without epoch, epochs count from 1. A part that is always 0 is left out.
     best_epoch : int, optional
-        The epoch whose weights were kept, to be marked.
+        The epoch whose weights were kept; it is marked.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def cost_by_epoch(history: Mapping[str, Sequence[float]], best_epoch: int | None
     """
     drawn = {name: history[name] for name in _COSTS if any(value > 0 for value in history.get(name, ()))}
     if not drawn:
-        raise ValueError(f"a history with a cost or a part above 0 was expected, not one of {list(history)}")
+        raise ValueError(f"history has {list(history)}, expected a cost or a part above 0")
     figure = Figure(figsize=(6.0, 3.8), layout="constrained")
     axes = figure.add_subplot()
     for name, values in drawn.items():
@@ -93,19 +93,19 @@ def cost_by_epoch(history: Mapping[str, Sequence[float]], best_epoch: int | None
 @rc_context(STYLE)
 def bits_per_character(history: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> Figure:
     """
-    Draw what a model of characters learns, in bits a character and as perplexity.
+    Draw the loss of a character model by epoch, in bits per character and as perplexity.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        The columns epoch, train_loss and validation_loss, in nats a character; others are not drawn.
+        The columns epoch, train_loss and validation_loss, in nats per character. Other columns are ignored.
     best_epoch : int, optional
-        The epoch whose weights were kept, to be marked.
+        The epoch whose weights were kept; it is marked.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel each for bits a character and perplexity.
+        A panel of bits per character and one of perplexity.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def bits_per_character(history: Mapping[str, Sequence[float]], best_epoch: int |
     """
     losses = {part: history[f"{part}_loss"] for part in _PARTS if f"{part}_loss" in history}
     if not losses:
-        raise ValueError(f"a history with a loss was expected, not one of {list(history)}")
+        raise ValueError(f"history has {list(history)}, expected a loss")
     figure = Figure(figsize=(8.8, 3.3), layout="constrained")
-    for axes, title in zip(figure.subplots(1, 2), ("Bits a character", "Perplexity"), strict=True):
+    for axes, title in zip(figure.subplots(1, 2), ("Bits per character", "Perplexity"), strict=True):
         for part, values in losses.items():
             shown = np.exp(values) if title == "Perplexity" else np.array(values) / np.log(2)
             _draw_curve(axes, history, shown.tolist(), color=_PARTS[part], label=part, linewidth=1.6)
@@ -132,7 +132,8 @@ def _scale_costs(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
     top, bottom = max(values.max() for values in positive), min(values.min() for values in positive)
     if top < 5 * bottom:
         return
-    # Where a unit's activation crosses its target the sparsity dips by decades, which would press all else together.
+    # Where a unit's activation crosses its target, the sparsity drops by decades. Shown in full, that would squeeze
+    # all other curves.
     bottom = max(bottom, min(min(0.1 * np.median(values), values[-1]) for values in positive))
     axes.set_yscale("log")
     axes.set_ylim(0.8 * bottom, 1.25 * top)
@@ -153,7 +154,7 @@ def _draw_curves(axes: Axes, history: Mapping[str, Sequence[float]], measure: st
 
 def _draw_curve(axes: Axes, history: Mapping[str, Sequence[float]], values: Sequence[float], **line: Any) -> None:
     epochs = history.get("epoch", range(1, len(values) + 1))
-    marker = "o" if len(values) <= 15 else ""  # one epoch alone is no line
+    marker = "o" if len(values) <= 15 else ""  # a single epoch gives no line
     axes.plot(epochs, values, marker=marker, markersize=3.5, **line)
 
 

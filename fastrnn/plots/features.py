@@ -1,4 +1,4 @@
-"""What hidden units look for: of one net, and of several side by side."""
+"""What hidden units look for: the weights of one net, or of several nets side by side, as images."""
 
 import math
 import re
@@ -18,14 +18,15 @@ __all__ = ["feature_grids", "features"]
 @rc_context(STYLE)
 def features(weights: ArrayLike, shape: tuple[int, int] | None = None, title: str = "Learned features") -> Figure:
     """
-    Draw what each hidden unit looks for: its weights as an image, from its least (black) to its greatest (white).
+    Draw the weights of each hidden unit as an image, from the smallest (black) to the largest (white).
 
     Parameters
     ----------
     weights : array_like (F, H)
         The weights from F inputs to H hidden units.
     shape : (int, int), optional
-        The height and width of an image; by default that of a square. When F is no square, a unit is a row of a matrix.
+        The height and width of an image; the default is a square. If F is not a square number, units are drawn as rows
+        of a matrix.
     title : str
         The title.
 
@@ -37,7 +38,7 @@ def features(weights: ArrayLike, shape: tuple[int, int] | None = None, title: st
     Raises
     ------
     ValueError
-        When `weights` is not a matrix, or `shape` has not F pixels.
+        When `weights` is not a matrix, or `shape` does not have F pixels.
     """
     picture = _features_picture("weights", np.asarray(weights), shape)
     figure = Figure(figsize=size_in_inches(picture, 5.0) if picture.ndim == 3 else (5.4, 4.4), layout="constrained")
@@ -57,21 +58,22 @@ def feature_grids(
     title: str | None = None,
 ) -> Figure:
     """
-    Draw the learned features of several nets side by side, as `features` does, each with its parameters.
+    Draw the learned features of several nets side by side, each as `features` does and with its parameters.
 
-    Of two parameters the values of the first are the columns of a table, those of the second its rows, in the order in
-    which they come; a place stays empty where there is no net. Of any other number all stand above each net.
+    With two parameters, the nets form a table: its columns are the values of the first, its rows those of the second,
+    in the order in which they first occur. A pair without a net leaves an empty place. With any other number of
+    parameters, all of them stand above each net.
 
     Parameters
     ----------
     weights : sequence of array_like (F, H)
-        The weights from inputs to hidden units, of each net; H may differ.
+        The weights from inputs to hidden units of each net. H may differ.
     parameters : sequence of mapping
-        What distinguishes the nets: values by the name of the parameter, the same names for each.
+        The parameters of each net, values by name. All nets have the same names.
     shape : (int, int), optional
         The height and width of an image, as in `features`.
     title : str, optional
-        A title for the whole.
+        The title of the figure.
 
     Returns
     -------
@@ -81,15 +83,15 @@ def feature_grids(
     Raises
     ------
     ValueError
-        When there is no net, when nets and parameters do not belong together, or as for `features`.
+        When there is no net, when weights and parameters do not match, or as for `features`.
     """
     n = len(weights)
     if not n or n != len(parameters):
-        raise ValueError(f"there are {n} weights and {len(parameters)} parameters, but as many of both were expected")
+        raise ValueError(f"there are {n} weights and {len(parameters)} parameters, expected equally many, at least 1")
     for i, values in enumerate(parameters):
         if list(values) != list(parameters[0]):
             raise ValueError(
-                f"parameters[{i}] names {list(values)}, but {list(parameters[0])} was expected as at first"
+                f"parameters[{i}] has the names {list(values)}, expected {list(parameters[0])} as in parameters[0]"
             )
     pictures = [_features_picture(f"weights[{i}]", np.asarray(x), shape) for i, x in enumerate(weights)]
     labels = [[f"{name} = {_plain(value)}" for name, value in values.items()] for values in parameters]
@@ -100,13 +102,13 @@ def feature_grids(
 
 
 def _draw_table(pictures: list[np.ndarray], labels: list[list[str]]) -> Figure:
-    """Draw pictures in columns by their first labels, and in rows by their second."""
+    """Draw pictures in a table: columns by their first label, rows by their second."""
     columns, rows = (list(dict.fromkeys(values)) for values in zip(*labels, strict=True))
     figure, grid = _panels(len(rows), len(columns), heading=0.3)
     taken = set()
     for picture, (column, row) in zip(pictures, labels, strict=True):
         if (row, column) in taken:
-            raise ValueError(f"parameters has {column}, {row} twice, but each pair once was expected")
+            raise ValueError(f"parameters has {column}, {row} twice, expected each pair once")
         taken.add((row, column))
         draw(grid[rows.index(row), columns.index(column)], picture)
     for axes, column in zip(grid[0], columns, strict=True):
@@ -117,7 +119,7 @@ def _draw_table(pictures: list[np.ndarray], labels: list[list[str]]) -> Figure:
 
 
 def _draw_list(pictures: list[np.ndarray], labels: list[list[str]]) -> Figure:
-    """Draw pictures one after the other, each below its labels."""
+    """Draw pictures one after another, each below its labels."""
     columns = len(pictures) if len(pictures) <= 4 else choose_columns(len(pictures))
     rows = math.ceil(len(pictures) / columns)
     figure, grid = _panels(rows, columns, heading=rows * (0.1 + 0.18 * len(labels[0])))
@@ -138,14 +140,14 @@ def _panels(rows: int, columns: int, heading: float) -> tuple[Figure, np.ndarray
 
 
 def _features_picture(name: str, weights: np.ndarray, shape: tuple[int, int] | None) -> np.ndarray:
-    """Return weights (F, H), each column stretched to 0 ... 1, as a mosaic or as a matrix (H, F)."""
+    """Return weights (F, H) as a mosaic or as a matrix (H, F), with each column stretched to 0 ... 1."""
     shape = image_shape(name, weights, 0, shape)
     rows = np.stack([stretch(unit, unit) for unit in weights.T])
     return rows if shape is None else mosaic(rows.reshape(-1, *shape), choose_columns(len(rows), shape[0] / shape[1]))
 
 
 def _plain(value: object) -> str:
-    """Return a value, numbers without needless digits: 5e-4 rather than 0.0005 or 5e-04."""
+    """Return a value as text, floats in a short form: 5e-4 instead of 0.0005 or 5e-04."""
     if not isinstance(value, float):
         return str(value)
     text = f"{value:g}" if value == 0 or 0.01 <= abs(value) < 1e5 else f"{value:.6e}"

@@ -1,4 +1,4 @@
-"""Forecasts over the truth, and their errors by step."""
+"""Forecasts with the true values, and errors by step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from fastrnn.plots._style import INK, MUTED, STYLE
 
 __all__ = ["errors_by_step", "forecasts", "forecasts_of_several"]
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # blue, vermilion and green: distinct for every kind of colour vision
+_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # blue, vermilion and green: colour-blind readers can tell them apart
 
 
 @rc_context(STYLE)
@@ -22,28 +22,28 @@ def forecasts(
     series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str = "Forecasts"
 ) -> Figure:
     """
-    Draw forecasts over a series, and below what they are off.
+    Draw a series with forecasts, and the residuals below.
 
     Parameters
     ----------
     series : array_like (T,)
-        The true values; as many steps before the first origin as after it are drawn, but no more than two horizons.
+        The true values. The figure begins up to two horizons before the first forecast.
     origins : array_like of int (n,)
-        The last step known to each forecast, in ascending order, best a horizon apart.
+        The last step that each forecast knows, in ascending order; best one horizon apart.
     models : mapping of str to array_like (n, H)
-        The H steps after each origin as forecast, by name; the first one is drawn on top, and so are its residuals.
+        The forecasts of the H steps after each origin, by the name of the model. The first model is drawn on top.
     title : str
         The title.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel of values and one of residuals, truth less forecast.
+        A panel of values and one of residuals: true value minus forecast.
 
     Raises
     ------
     ValueError
-        When there is no forecast, or the arguments do not belong together.
+        When there is no forecast, or the shapes do not match.
     """
     figure = Figure(figsize=(8.8, 5.0), layout="constrained")
     top = _draw(figure, series, origins, models, title)
@@ -54,26 +54,26 @@ def forecasts(
 @rc_context(STYLE)
 def forecasts_of_several(parts: Mapping[str, tuple[ArrayLike, ArrayLike, Mapping[str, ArrayLike]]]) -> Figure:
     """
-    Draw forecasts over several series, two beside each other.
+    Draw forecasts of several series, in two columns.
 
     Parameters
     ----------
     parts : mapping of str to tuple (series, origins, models)
-        By title, what `forecasts` takes; the same models of each.
+        The arguments of `forecasts`, by title. All series have the same models.
 
     Returns
     -------
     matplotlib.figure.Figure
-        For each series a panel of values and one of residuals, with scales of their own.
+        A panel of values and one of residuals for each series, with separate scales.
 
     Raises
     ------
     ValueError
-        When there are no series, or arguments do not belong together, as in `forecasts`.
+        When there are no series, their models differ, or as for `forecasts`.
     """
     names = {tuple(models) for _, _, models in parts.values()}
     if len(names) != 1:
-        raise ValueError(f"parts has forecasts of {sorted(names)}, but those of the same models were expected")
+        raise ValueError(f"parts has forecasts of {sorted(names)}, expected the same models in every part")
     rows, columns = -(-len(parts) // 2), min(2, len(parts))
     figure = Figure(figsize=(6.0 * columns, 3.9 * rows + 0.3), layout="constrained")
     places = figure.subfigures(rows, columns, squeeze=False).ravel()
@@ -85,22 +85,20 @@ def forecasts_of_several(parts: Mapping[str, tuple[ArrayLike, ArrayLike, Mapping
 def _draw(
     figure: FigureBase, series: ArrayLike, origins: ArrayLike, models: Mapping[str, ArrayLike], title: str
 ) -> Axes:
-    """Draw a panel of values and one of residuals, and return the first."""
+    """Draw a panel of values and one of residuals; return the panel of values."""
     values, at = np.asarray(series, float), np.asarray(origins)
     rows = {name: np.asarray(model, float) for name, model in models.items()}
     shapes = {one.shape for one in rows.values()}
     if not rows or len(shapes) > 1 or not at.size or values.ndim != 1 or next(iter(shapes))[:1] != at.shape:
         problem = f"series has shape {values.shape}, origins {at.shape} and models {sorted(shapes)}"
-        raise ValueError(f"{problem}, but (T,), (n,) and (n, H) were expected, n above 0")
+        raise ValueError(f"{problem}, expected (T,), (n,) and (n, H), with n at least 1")
     H = next(iter(shapes))[1]
     if at.min() < 0 or at.max() + H >= len(values):
-        raise ValueError(
-            f"origins are {at.min()} to {at.max()}, but 0 to T - H - 1 = {len(values) - H - 1} were expected"
-        )
+        raise ValueError(f"origins are {at.min()} to {at.max()}, expected 0 to T - H - 1 = {len(values) - H - 1}")
     first, last = max(0, int(at[0]) - 2 * H + 1), int(at[-1]) + H
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     steps = np.arange(first, last + 1)
-    top.plot(steps, values[steps], color=INK, linewidth=1.2, label="truth", zorder=2)
+    top.plot(steps, values[steps], color=INK, linewidth=1.2, label="true values", zorder=2)
     styles = list(zip(_COLOURS, ("-", "--", ":"), strict=True))
     for order, (name, model) in enumerate(rows.items()):
         colour, line = styles[order % len(styles)]
@@ -121,8 +119,8 @@ def _draw(
         axes.grid(axis="y")
         axes.margins(x=0.01)
     bottom.axhline(0, color=MUTED, linewidth=0.8)
-    bottom.set_xlabel("step (dotted: where a forecast begins)")
-    bottom.set_ylabel("truth less forecast")
+    bottom.set_xlabel("step (dotted lines: forecasts begin)")
+    bottom.set_ylabel("true minus\nforecast")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     top.set_title(title, parse_math=False)
     return top
@@ -131,14 +129,14 @@ def _draw(
 @rc_context(STYLE)
 def errors_by_step(errors: Mapping[str, ArrayLike], measure: str = "mean absolute error") -> Figure:
     """
-    Draw how errors grow with the step of the horizon.
+    Draw the errors of forecasts by the number of steps ahead.
 
     Parameters
     ----------
     errors : mapping of str to array_like (H,)
-        An error for each step ahead, by model.
+        The error at each step of the horizon, by model.
     measure : str
-        What the errors are.
+        The name of the error.
 
     Returns
     -------
@@ -148,11 +146,11 @@ def errors_by_step(errors: Mapping[str, ArrayLike], measure: str = "mean absolut
     Raises
     ------
     ValueError
-        When there are no errors, or not as many of each model.
+        When there are no errors, or models have different numbers of steps.
     """
     lengths = {np.size(values) for values in errors.values()}
     if len(lengths) != 1 or not max(lengths):
-        raise ValueError(f"there are errors of {sorted(lengths)} steps, but as many of each model were expected")
+        raise ValueError(f"errors has {sorted(lengths)} steps, expected the same number for every model, at least 1")
     figure = Figure(figsize=(5.8, 3.5), layout="constrained")
     axes = figure.add_subplot()
     steps = np.arange(1, max(lengths) + 1)

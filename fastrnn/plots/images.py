@@ -1,4 +1,4 @@
-"""Images before and after: patches and what preprocessing makes of them, originals and their reconstructions."""
+"""Images before and after: patches and their preprocessing, originals and their reconstructions."""
 
 import math
 
@@ -18,37 +18,35 @@ def patches(
     images: ArrayLike, preprocessed: ArrayLike, titles: tuple[str, str] = ("Patches", "Preprocessed")
 ) -> Figure:
     """
-    Draw patches, and beside them the same after preprocessing.
+    Draw patches, and beside them the same patches after preprocessing.
 
     Parameters
     ----------
     images : array_like (N, h, w, 3) or (N, h, w)
-        The patches to draw, in colour or grey: uint8, or floats from 0 (black) to 1 (white).
+        The patches, in colour or grey: uint8, or floats from 0 (black) to 1 (white).
     preprocessed : array_like (N, h, w) or (N, h * w)
-        The same preprocessed; the least of all these numbers is drawn black, the greatest white.
+        The preprocessed patches. The smallest of all numbers is drawn black, the largest white.
     titles : (str, str)
         The titles of the two grids.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Two grids, with each patch in the same place of both.
+        Two grids with each patch at the same place.
 
     Raises
     ------
     ValueError
-        When the shapes are none of these or do not belong together.
+        When a shape is none of these, or the shapes do not match.
     """
     before, after = np.asarray(images), np.asarray(preprocessed)
     if before.ndim not in (3, 4) or not before.size or before.shape[3:] not in ((), (3,)):
-        raise ValueError(f"images has shape {before.shape}, but (N, h, w, 3) or (N, h, w) was expected")
+        raise ValueError(f"images has shape {before.shape}, expected (N, h, w, 3) or (N, h, w)")
     n, height, width = before.shape[:3]
     if after.shape not in ((n, height, width), (n, height * width)):
-        raise ValueError(
-            f"preprocessed has shape {after.shape}, but ({n}, {height}, {width}) was expected as of images"
-        )
+        raise ValueError(f"preprocessed has shape {after.shape}, expected ({n}, {height}, {width}) like images")
     tiles = np.clip(before / 255 if before.dtype == np.uint8 else before, 0, 1)
-    columns = choose_columns(n, height / width / 2)  # two grids, each twice as high as wide, make a square
+    columns = choose_columns(n, height / width / 2)  # two grids, each twice as high as wide, form a square
     grids = [mosaic(x, columns) for x in (tiles, stretch(after, after).reshape(n, height, width))]
     figure = Figure(figsize=size_in_inches(grids[0], 4.0, panels=2), layout="constrained")
     for axes, grid, title in zip(figure.subplots(1, 2), grids, titles, strict=True):
@@ -67,20 +65,21 @@ def reconstructions(
     title: str = "Originals (left) and reconstructions (right)",
 ) -> Figure:
     """
-    Draw originals beside their reconstructions, with the peak signal-to-noise ratio (PSNR) of each and of all together.
+    Draw originals beside their reconstructions, with the peak signal-to-noise ratio (PSNR) of each and of all.
 
     Parameters
     ----------
     originals : array_like (N, F)
         Inputs, such as the pixels of images.
     reconstructed : array_like (N, F)
-        The same reconstructed; drawn on the scale of the originals, from their least number (black) to their greatest.
+        The reconstructions. They are drawn on the scale of the originals: their minimum is black, their maximum white.
     shape : (int, int), optional
-        The height and width of an image; by default that of a square. When F is no square, each is a row of a matrix.
+        The height and width of an image; the default is a square. If F is not a square number, inputs are drawn as rows
+        of a matrix.
     peak : float
-        The range of the numbers, to which the PSNR relates the errors.
+        The range of the numbers, which the PSNR compares the errors with.
     title : str
-        The title, to which the PSNR is added.
+        The title; the PSNR of all is added to it.
 
     Returns
     -------
@@ -90,12 +89,12 @@ def reconstructions(
     Raises
     ------
     ValueError
-        When the two are not matrices of one shape, or `shape` has not F pixels.
+        When the two are not matrices of the same shape, or `shape` does not have F pixels.
     """
     before, after = np.asarray(originals, dtype=float), np.asarray(reconstructed, dtype=float)
     shape = image_shape("originals", before, 1, shape)
     if after.shape != before.shape:
-        raise ValueError(f"reconstructed has shape {after.shape}, but {before.shape} was expected as of originals")
+        raise ValueError(f"reconstructed has shape {after.shape}, expected {before.shape} like originals")
     errors = ((after - before) ** 2).mean(axis=1)
     title = f"{title}, PSNR {_psnr(errors.mean(), peak)}"
     before, after = stretch(before, before), stretch(after, before)
@@ -113,7 +112,7 @@ def reconstructions(
 
 
 def _draw_pairs(before: np.ndarray, after: np.ndarray, captions: list[str], title: str) -> Figure:
-    """Draw two stacks of images (N, h, w) as pairs with a caption below each."""
+    """Draw two stacks of images (N, h, w) as pairs, with a caption below each pair."""
     n, height, width = before.shape
     slit = np.ones((n, height, gap_of(width)))
     line = math.ceil(0.4 * width)  # room for a caption

@@ -1,4 +1,4 @@
-"""Where a model is wrong: shares of wrong answers, group by group."""
+"""Where a model is wrong: the share of wrong answers in each group of questions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,27 +11,27 @@ from fastrnn.plots._style import INK, MUTED, STYLE
 
 __all__ = ["wrong_shares"]
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # distinct for every kind of colour vision
-_FEW = 50  # answers whose share of wrong ones says little
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # colour-blind readers can tell them apart
+_FEW = 50  # with fewer answers, the share of wrong ones says little
 
 
 @rc_context(STYLE)
 def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]) -> Figure:
     """
-    Draw the share of wrong answers by what was asked.
+    Draw the share of wrong answers in each group of questions.
 
-    Groups of fewer than 50 answers are pale, and a line below says so: one answer more or less changes their share.
+    Groups of fewer than 50 answers are pale, because a single answer changes their share. A note below says so.
 
     Parameters
     ----------
     counts : mapping of str to mapping
-        By kind of question, a row of panels each; in it by what answers are grouped by, a panel each; in it by group,
-        the wrong answers and all of them, as ``{"sums": {"carries": {"0": (1, 250), "1": (4, 200)}}}``.
+        The number of wrong answers and of all answers: by kind of question (a row of panels), by the criterion of the
+        groups (a panel), and by group. Such as ``{"sums": {"carries": {"0": (1, 250), "1": (4, 200)}}}``.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A bar for each group, with its counts.
+        A panel for each criterion, with a bar and its counts for each group.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
         When there is nothing to draw.
     """
     if not counts or not all(counts.values()):
-        raise ValueError(f"counts is {counts!r}, expected groups of answers")
+        raise ValueError(f"counts is {counts!r}, expected groups of answers for each kind of question")
     every = [group for panels in counts.values() for groups in panels.values() for group in groups.values()]
     top = max(map(_share, every))
     columns = max(map(len, counts.values()))
@@ -60,8 +60,8 @@ def wrong_shares(counts: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
         row[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
         row[0].yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
     if any(group[1] < _FEW for group in every):
-        figure.supxlabel(f"pale: fewer than {_FEW} answers", x=0.99, ha="right", fontsize=8, color=MUTED)
-    grid[0, 0].set_ylim(0, 1.2 * top or 0.01)  # room for the counts; of nothing there is no scale
+        figure.supxlabel(f"pale bars: fewer than {_FEW} answers", x=0.99, ha="right", fontsize=8, color=MUTED)
+    grid[0, 0].set_ylim(0, 1.2 * top or 0.01)  # room for the counts; 0.01 if nothing is wrong
     return figure
 
 

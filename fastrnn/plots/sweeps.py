@@ -1,4 +1,4 @@
-"""Results of a sweep."""
+"""Results of a sweep over parameters."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,17 +15,17 @@ __all__ = ["sweep"]
 @rc_context(STYLE)
 def sweep(points: Sequence[Mapping[str, str]], values: Sequence[float], measure: str) -> Figure:
     """
-    Draw a result over a swept parameter, a line for each combination of the others.
+    Draw a result by the first swept parameter, with a line for each combination of the others.
 
     Parameters
     ----------
     points : sequence of mapping of str to str
-        The swept parameters of each run, in the same order: the first is the horizontal axis. Its values stand side by
-        side in the order in which they come, be they numbers or not.
+        The swept parameters of each run, all in the same order. The first is the horizontal axis. Its values are evenly
+        spaced, in the order in which they first occur, even if they are numbers.
     values : sequence of float
         The result of each run.
     measure : str
-        What the result is; shares of 1 are drawn in percent if it is an accuracy.
+        The name of the result; an accuracy is drawn in percent.
 
     Returns
     -------
@@ -35,15 +35,15 @@ def sweep(points: Sequence[Mapping[str, str]], values: Sequence[float], measure:
     Raises
     ------
     ValueError
-        When there are no points, or not as many values.
+        When there are no points, or not one value for each point.
     """
     if not points or len(points) != len(values):
-        raise ValueError(f"there are {len(values)} values for {len(points)} points, but one for each was expected")
+        raise ValueError(f"there are {len(values)} values for {len(points)} points, expected equally many, at least 1")
     first, *others = points[0]
     places = {text: place for place, text in enumerate(dict.fromkeys(point[first] for point in points))}
     lines: dict[str, list[tuple[int, float]]] = {}
     for point, value in zip(points, values, strict=True):
-        label = ", ".join(f"{name} {point[name]}" for name in others)
+        label = ", ".join(f"{name.replace('_', ' ')} = {point[name]}" for name in others)
         lines.setdefault(label, []).append((places[point[first]], value))
     figure = Figure(figsize=(5.4, 3.5), layout="constrained")
     axes = figure.add_subplot()

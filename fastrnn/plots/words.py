@@ -1,4 +1,4 @@
-"""Words: the likeliest next ones, and a map of all by their embeddings."""
+"""The most likely next words, and a map of words by their embeddings."""
 
 import math
 import textwrap
@@ -17,10 +17,10 @@ from fastrnn.plots._style import MUTED, STYLE
 
 __all__ = ["embedding_map", "next_words"]
 
-_BAR, _TRUE = "#0072b2", "#d55e00"  # blue and vermilion: distinct for every kind of colour vision
-_MOST = 300  # words on a map
+_BAR, _TRUE = "#0072b2", "#d55e00"  # blue and vermilion: colour-blind readers can tell them apart
+_MOST = 300  # the most words on a map
 _SIZE = (11.0, 9.0)  # inches of a map
-_PERPLEXITY = 15  # of 250 words, where the five nearest stay together best; from 8 to 30 it hardly matters
+_PERPLEXITY = 15  # keeps the five nearest of 250 words together best; from 8 to 30 it hardly matters
 
 
 @rc_context(STYLE)
@@ -29,23 +29,23 @@ def next_words(
     words: Sequence[Sequence[str]],
     probabilities: ArrayLike,
     truths: Sequence[str] | None = None,
-    title: str = "Likeliest next words",
+    title: str = "Most likely next words",
 ) -> Figure:
     """
-    Draw the likeliest next words of each context as bars, on one scale.
+    Draw the most likely next words of each context as bars. All contexts share one scale.
 
     Parameters
     ----------
     contexts : sequence of str or of sequence of str (N,)
-        The words before.
+        The context words.
     words : sequence of sequence of str (N, k)
-        The likeliest next words of each context, the likeliest first; ten are readable.
+        The most likely next words of each context, most likely first. Up to ten are readable.
     probabilities : array_like (N, k)
         Their probabilities.
     truths : sequence of str (N,), optional
-        The word that came next, to be marked; it need not be among the likeliest.
+        The word that came next in the text; it is marked. It need not be among the most likely words.
     title : str
-        The title of the whole.
+        The title of the figure.
 
     Returns
     -------
@@ -55,16 +55,16 @@ def next_words(
     Raises
     ------
     ValueError
-        When there is no context, or the arguments do not belong together.
+        When there is no context, or the arguments do not match.
     """
     shares = np.asarray(probabilities, dtype=float)
     n = len(contexts)
     sizes = [len(row) for row in words]
     if not shares.size or shares.ndim != 2 or len(shares) != n or sizes != [shares.shape[1]] * n:
         problem = f"probabilities has shape {shares.shape} and words rows of {sizes}"
-        raise ValueError(f"{problem}, but ({n}, k) was expected of both for {n} contexts")
+        raise ValueError(f"{problem}, expected ({n}, k) for {n} contexts")
     if truths is not None and len(truths) != n:
-        raise ValueError(f"there are {len(truths)} truths for {n} contexts, but one for each was expected")
+        raise ValueError(f"there are {len(truths)} truths for {n} contexts, expected one for each")
     columns = n if n <= 3 else 2 if n == 4 else 3 if n <= 6 else 4
     rows = math.ceil(n / columns)
     titles = [textwrap.wrap(f"{x if isinstance(x, str) else ' '.join(x)} …", 26) for x in contexts]
@@ -96,7 +96,7 @@ def _draw_bars(axes: Axes, words: Sequence[str], shares: np.ndarray, truth: str 
         if true:
             label.set(fontweight="bold", color=_TRUE)
     if truth is not None:
-        axes.set_xlabel(f"then came “{truth}”", loc="left", color=_TRUE, parse_math=False)
+        axes.set_xlabel(f"actual next word: “{truth}”", loc="left", color=_TRUE, parse_math=False)
 
 
 @rc_context(STYLE)
@@ -109,10 +109,10 @@ def embedding_map(
     title: str = "Words by their embeddings",
 ) -> Figure:
     """
-    Draw words on a map where neighbours are words whose embeddings point the same way.
+    Draw words on a map, so that words with similar embeddings are neighbours.
 
-    The map is that of t-SNE (van der Maaten and Hinton 2008) with the cosine distance; it shows who is near whom, while
-    its axes and large distances mean nothing. Words are moved a little where they would hide each other.
+    The map is made by t-SNE (van der Maaten and Hinton 2008) with the cosine distance. Only neighbourhoods have a
+    meaning; axes and large distances have none. Words are moved a little so that they do not hide each other.
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ def embedding_map(
     words : sequence of str (V,)
         The words.
     counts : array_like (V,), optional
-        How frequent each word is. Of more than 300 words the most frequent 300 are drawn, without `counts` the first.
+        How frequent each word is. Of more than 300 words, the 300 most frequent are drawn; without `counts`, the first
+        300.
     seed : int
         The same seed gives the same map.
     title : str
@@ -135,20 +136,20 @@ def embedding_map(
     Raises
     ------
     ValueError
-        When the shapes do not belong together, or a vector is not finite.
+        When the shapes do not match, or a vector is not finite.
     """
     vectors = np.asarray(vectors, dtype=float)
     n = len(words)
     if vectors.ndim != 2 or len(vectors) != n or not vectors.size:
-        raise ValueError(f"vectors has shape {vectors.shape}, but ({n}, D) was expected for {n} words")
+        raise ValueError(f"vectors has shape {vectors.shape}, expected ({n}, D) for {n} words")
     if not np.isfinite(vectors).all():
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-        raise ValueError(f"vectors is not finite in row {row}, {words[row]!r}, but numbers were expected")
+        raise ValueError(f"vectors is not finite in row {row}, {words[row]!r}, expected finite numbers")
     chosen = np.arange(n)
     if counts is not None:
         counts = np.asarray(counts, dtype=float)
         if counts.shape != (n,):
-            raise ValueError(f"counts has shape {counts.shape}, but ({n},) was expected for {n} words")
+            raise ValueError(f"counts has shape {counts.shape}, expected ({n},) for {n} words")
         chosen = np.argsort(-counts, kind="stable")
     drawn = chosen[:_MOST].tolist()
 
@@ -171,13 +172,13 @@ def embedding_map(
 
 
 def _project(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Return places (n, 2) from 0 to 1."""
+    """Return places (n, 2) on a map, from 0 to 1."""
     from sklearn.manifold import TSNE
 
     if len(vectors) == 1:
         return np.full((1, 2), 0.5)
-    # Exact: the other method sums in parallel, in an order that may differ. Random: the start by principal components
-    # fails where there are none, as in one dimension, and keeps neighbours no better.
+    # "exact", because the other method sums in parallel, in an order that may differ. "random", because the start by
+    # principal components fails without any, as in one dimension, and does not keep neighbours better.
     tsne = TSNE(
         perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
         metric="cosine",
@@ -191,13 +192,11 @@ def _project(vectors: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _spread(places: np.ndarray, boxes: np.ndarray, sheet: np.ndarray) -> np.ndarray:
-    """Return centres (n, 2) for boxes (n, 2) on a sheet: each at the free spot next to its place (from 0 to 1)."""
+    """Return centres (n, 2) for boxes (n, 2) on a sheet: each at the nearest free spot to its place (from 0 to 1)."""
     margin = boxes / 2 + 0.08
     turns = np.arange(6000)
-    spiral = 0.02 * turns**0.65 * np.exp(1j * np.pi * (3 - math.sqrt(5)) * turns)  # all around, ever farther
-    steps = np.stack([spiral.real, spiral.imag], axis=1).reshape(
-        60, -1, 2
-    )  # few at a time: most words find room near by
+    spiral = 0.02 * turns**0.65 * np.exp(1j * np.pi * (3 - math.sqrt(5)) * turns)  # all around, farther and farther
+    steps = np.stack([spiral.real, spiral.imag], axis=1).reshape(60, -1, 2)  # few at once: most words need no more
     centres = margin + places * (sheet - 2 * margin)
     for i in range(1, len(boxes)):
         reach = (boxes[:i] + boxes[i]) / 2 + (0.04, 0.005)
@@ -211,5 +210,5 @@ def _spread(places: np.ndarray, boxes: np.ndarray, sheet: np.ndarray) -> np.ndar
 
 
 def _legible(word: str) -> str:
-    """Return a word, a lone mark in quotes: a dot by itself is hard to see."""
+    """Return a word, or a lone mark in quotes: a dot by itself is hard to see."""
     return word if any(map(str.isalnum, word)) else f"“{word}”"

@@ -1,4 +1,4 @@
-"""Training: the `Trainer`, what it minimises, and the state of a run, which can be saved and resumed."""
+"""Training: the `Trainer`, what it minimizes, and the state of a run, which can be saved and resumed."""
 
 from fastrnn.training.errors import DivergenceError, ResumeError
 from fastrnn.training.history import BatchReport, History

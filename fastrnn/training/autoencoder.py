@@ -12,11 +12,11 @@ from fastrnn.data.lazy_array import Rows, as_rows
 from fastrnn.training.batches import Examples
 from fastrnn.training.objectives import Objective
 
-AT_A_TIME = 2**20  # numbers of the examples that are evaluated together
+AT_A_TIME = 2**20  # how many numbers of the examples are evaluated together
 
 
 class AutoencoderObjective(Objective):
-    """The cost of `sparse_autoencoder_cost`; a batch's mean activations stand for those of all examples."""
+    """The cost of `sparse_autoencoder_cost`; the mean activations of a batch stand for those of all examples."""
 
     measures = ("reconstruction", "l2", "sparsity")
     scale = "the range 0..1"
@@ -52,7 +52,7 @@ class AutoencoderObjective(Objective):
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
         for name, value in (("y", y), ("lengths", lengths), ("sample_weight", sample_weight)):
             if value is not None:
-                raise ValueError(f"{name} is given, but an autoencoder learns from x alone; expected None")
+                raise ValueError(f"{name} is given, but an autoencoder learns from x alone; pass None")
         return Examples(as_rows(x), None)
 
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
@@ -65,7 +65,7 @@ class AutoencoderObjective(Objective):
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
     ) -> tuple[float, dict[str, float]]:
-        return evaluate(self.weights, examples.x, **self.options)[0], {}  # of all together: rho is of all
+        return evaluate(self.weights, examples.x, **self.options)[0], {}  # all together: rho is a mean of all
 
 
 def encode(weights: AutoencoderWeights, x: Array, n_threads: int | None) -> Array:
@@ -74,7 +74,7 @@ def encode(weights: AutoencoderWeights, x: Array, n_threads: int | None) -> Arra
 
 
 def decode(weights: AutoencoderWeights, h: Array, n_threads: int | None) -> Array:
-    """Return the inputs (N, F) that activations stand for."""
+    """Return the inputs (N, F) that the decoder makes of activations."""
     W2 = weights.W1.T if weights.W2 is None else weights.W2
     return dense_forward(h, W2, weights.b2, "sigmoid", keep_tape=False, n_threads=n_threads)[0]
 

@@ -10,16 +10,16 @@ from fastrnn._typing import Array
 from fastrnn.data.lazy_array import LazyArray, as_rows, select
 from fastrnn.training.shuffle import divided
 
-PADDING = -1  # a class that is none, in targets by step
+PADDING = -1  # stands for no class, in targets by step
 
 
 class Examples(NamedTuple):
     """
     Arrays of the same examples.
 
-    A batch is cut to its longest row, and then has a `mask` of valid steps, if there is a target for each step. A batch
-    that is a window of its rows' steps says whether they end with it. `y` is None where an objective needs no targets.
-    `x` and `y` of a set may be a `LazyArray`, of a batch they are ndarrays.
+    If there is a target for each step, a batch is cut to its longest row and has a `mask` of valid steps. If a batch is
+    a window of the steps of its rows, `ends` says whether the rows end with it. `y` is None if an objective needs no
+    targets. In a set, `x` and `y` may be a `LazyArray`; in a batch they are ndarrays.
     """
 
     x: Any
@@ -31,7 +31,7 @@ class Examples(NamedTuple):
 
     @property
     def n_steps(self) -> int:
-        """What a mean over these examples counts: valid steps where each has a target, else examples."""
+        """What a mean over these examples counts: valid steps if each has a target, otherwise examples."""
         return len(self.x) if self.mask is None else int(np.count_nonzero(self.mask))
 
     def take(self, rows: Array | slice) -> "Examples":
@@ -55,11 +55,11 @@ class Examples(NamedTuple):
         order : iterable of ndarray
             Rows, in parts of any length.
         batch_size : int
-            How many of them there are in a batch.
+            Number of rows in a batch.
         steps : bool
             Is there a target for each step?
         window : int, optional
-            Rows come in windows of so many steps, one after another, each as a batch.
+            Number of steps of a window: rows come window by window, each as a batch.
         skip : int
             How many of the first batches to leave out.
 
@@ -79,14 +79,14 @@ class Examples(NamedTuple):
                 yield batch._window(first, last, steps)._replace(ends=last == windows[-1][1])
 
     def n_batches(self, order: Iterable[Array], batch_size: int, window: int | None = None) -> int:
-        """Return the number of batches; of the order nothing is taken where all rows have as many windows."""
+        """Return the number of batches; the order is not used if all rows have as many windows."""
         if window is None or self.lengths is None:
             of_each = 1 if window is None else len(self._windows(np.arange(0), window))
             return of_each * -(-len(self.x) // batch_size)
         return sum(len(self._windows(rows, window)) for rows in divided(order, batch_size))
 
     def _windows(self, rows: Array, window: int | None) -> list[tuple[int, int]]:
-        """Return the first step of each window of some rows, and the one after its last; all are one for None."""
+        """Return the first step of each window of some rows, and the one after its last; None is one window of all."""
         T = self.x.shape[1] if self.lengths is None else int(self.lengths[rows].max())
         return [(first, min(T, first + window)) for first in range(0, T, window)] if window else [(0, T)]
 
@@ -107,7 +107,7 @@ class Examples(NamedTuple):
 
 
 def without_padding(batch: Examples) -> Examples:
-    """Return a batch of classes (B, T) in whose mask none is -1, which is padding; one-hot rows stay as they are."""
+    """Return a batch of classes (B, T) whose mask leaves out padding, -1; one-hot rows stay as they are."""
     if batch.y.ndim != 2:
         return batch
     valid = batch.y != PADDING
@@ -115,14 +115,16 @@ def without_padding(batch: Examples) -> Examples:
 
 
 def check_examples(steps: bool, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
-    """Return arrays that have the same number of examples; what a model or loss takes they check themselves."""
+    """Return arrays with the same number of examples; the model and the loss check the rest themselves."""
     x, y = as_rows(x), as_rows(y)
     if x.ndim < 2 or len(x) == 0:
-        raise ValueError(f"x has shape {x.shape}, expected (N, T, I), (N, T) or (N, I) with at least one example")
+        raise ValueError(f"x has shape {x.shape}, expected (N, ...) with at least one example")
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"y has shape {y.shape}, expected ({len(x)}, ...): a target for each example of x")
     if steps and y.shape[1:2] != x.shape[1:2]:
-        raise ValueError(f"y has shape {y.shape}, expected {x.shape[:2]} and more: the model gives an output each step")
+        raise ValueError(
+            f"y has shape {y.shape}, expected {x.shape[:2]} and more: the model gives an output at each step"
+        )
     if isinstance(y, LazyArray):
         y = y.in_blocks_of(x)
     if lengths is not None:

@@ -6,4 +6,4 @@ class DivergenceError(FloatingPointError):
 
 
 class ResumeError(ValueError):
-    """A run cannot go on with what is given; the message says what it had, and what it would have."""
+    """A run cannot go on with these settings or data; the message gives the old and the new value."""

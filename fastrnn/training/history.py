@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from fastrnn._atomic import append_file, replace_file
 
-COLUMNS = (
-    "epoch",
+# The order of columns where no objective says another one: those of fastrnn itself.
+ORDER = (
     "train_loss",
     "train_accuracy",
     "train_exact_match",
@@ -20,25 +20,23 @@ COLUMNS = (
     "validation_loss",
     "validation_accuracy",
     "validation_exact_match",
-    "learning_rate",
-    "seconds",
 )
 
 
 class BatchReport(NamedTuple):
     """
-    What a batch callback is told; loss and accuracy are means over the epoch so far.
+    What a batch callback gets; loss and accuracy are means over the epoch so far.
 
     Parameters
     ----------
     epoch, epochs : int
-        The present epoch, from 1, and the number of all.
+        The present epoch, from 1, and the number of epochs.
     batch, batches : int
-        The batch just done, from 1, and the number of all in the epoch.
+        The batch just done, from 1, and the number of batches in the epoch.
     loss : float
         Training loss.
     accuracy : float or None
-        Training accuracy.
+        Training accuracy; None if the loss counts no right answers.
     """
 
     epoch: int
@@ -51,18 +49,20 @@ class BatchReport(NamedTuple):
 
 class History(Mapping[str, list[Any]]):
     """
-    Columns of numbers, one entry an epoch: a mapping of names to lists, so that ``dict(history)`` just works.
+    Columns of numbers with an entry for each epoch: a mapping of names to lists, so ``dict(history)`` works.
 
-    Columns are those of `COLUMNS` that the run has: no accuracy in regression, no validation without such a
-    set, the terms of a cost (reconstruction, l2, sparsity) for an autoencoder alone, the exact match (the share of
-    sequences that are right in every symbol) for an encoder and decoder.
+    Columns are the epoch, what the objective measures in training and in validation, the learning rate and the
+    seconds, in this order. A classifier has the accuracy, an autoencoder the terms of its cost (reconstruction, l2,
+    sparsity), and an encoder and decoder the exact match (the share of sequences that are right in every symbol).
 
     Parameters
     ----------
     columns : mapping of str to list, optional
-        The columns of epochs before.
+        The columns of earlier epochs.
     best_epoch : int, optional
-        The best of them.
+        The best of these epochs.
+    order : iterable of str
+        The order of columns that are measured; others follow as they come.
 
     Attributes
     ----------
@@ -70,9 +70,15 @@ class History(Mapping[str, list[Any]]):
         The epoch, from 1, with the best monitored value, or the last one where nothing is monitored.
     """
 
-    def __init__(self, columns: Mapping[str, list[Any]] | None = None, best_epoch: int | None = None) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, list[Any]] | None = None,
+        best_epoch: int | None = None,
+        order: Iterable[str] = (),
+    ) -> None:
         columns = columns or {}
-        self._columns = {name: list(columns[name]) for name in COLUMNS if name in columns}
+        self._order = (*order, *ORDER)
+        self._columns = {name: list(columns[name]) for name in self._arranged(columns)}
         self.best_epoch = best_epoch
 
     @property
@@ -87,11 +93,29 @@ class History(Mapping[str, list[Any]]):
         Parameters
         ----------
         values : mapping of str to number
-            A value for each column; None for those that the run has not.
+            A value for each column; None for a column that the run does not have.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of the epochs before.
         """
-        for name in COLUMNS:
-            if values.get(name) is not None:
-                self._columns.setdefault(name, []).append(values[name])
+        measured = [name for name in self._arranged(values) if values[name] is not None]
+        if self._columns and set(measured) != set(self._columns):
+            names = ", ".join(sorted(set(measured) ^ set(self._columns)))
+            raise ValueError(f"an epoch measures other columns than the epochs before: {names}")
+        for name in measured:
+            self._columns.setdefault(name, []).append(values[name])
+
+    def _arranged(self, names: Iterable[str]) -> list[str]:
+        """Return names of columns in their order."""
+        ends = {"epoch": 0, "learning_rate": 3, "seconds": 4}
+
+        def place(name: str) -> tuple[int, int]:
+            group = ends.get(name, 2 if name.startswith("validation_") else 1)
+            return group, self._order.index(name) if name in self._order else len(self._order)
+
+        return sorted(names, key=place)
 
     def cut(self, n_epochs: int, best_epoch: int | None) -> None:
         """
@@ -100,9 +124,9 @@ class History(Mapping[str, list[Any]]):
         Parameters
         ----------
         n_epochs : int
-            How many stay.
+            How many epochs stay.
         best_epoch : int or None
-            The best of them.
+            The best of these epochs.
         """
         self._columns = {name: column for name, column in self._columns.items() if n_epochs}
         for column in self._columns.values():
@@ -128,7 +152,7 @@ class History(Mapping[str, list[Any]]):
 
     def append_csv(self, path: str | PathLike[str]) -> None:
         """
-        Add the row of the last epoch to a file that has those before; where there is none, write all of them.
+        Add the row of the last epoch to a file with the rows before; if there is no file, write all rows.
 
         Parameters
         ----------
@@ -138,7 +162,7 @@ class History(Mapping[str, list[Any]]):
         Raises
         ------
         OSError
-            If it cannot be written; it then has the rows that it had.
+            If it cannot be written; the file is then as before.
         """
         if self.n_epochs == 1 or not Path(path).exists():
             self.write_csv(path)
@@ -162,9 +186,24 @@ class History(Mapping[str, list[Any]]):
         return f"History({self.n_epochs} epochs, best {self.best_epoch}: {best})"
 
 
-def oriented(history: History, column: str) -> list[float]:
-    """Return a column so that small is good."""
-    sign = -1 if column.endswith("accuracy") else 1
+def oriented(history: History, column: str, sign: int) -> list[float]:
+    """
+    Return a column times its sign, so that small values are good.
+
+    Parameters
+    ----------
+    history : History
+        The history.
+    column : str
+        Name of the column.
+    sign : int
+        1 or -1.
+
+    Returns
+    -------
+    list of float
+        A value for each epoch; empty if there is no such column.
+    """
     return [sign * value for value in history.get(column, ())]
 
 

@@ -1,4 +1,4 @@
-"""L-BFGS, which takes all examples at once."""
+"""L-BFGS: an optimizer that takes all examples at once."""
 
 import warnings
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import numpy as np
 from fastrnn._checks import check_integer
 from fastrnn._typing import Array
 
-DECREASE, GRADIENT = 2.2e-9, 1e-5  # it has ended where neither is exceeded; those of scipy
-ARMIJO, CURVATURE = 1e-3, 0.9  # what the strong Wolfe conditions ask of a step; likewise
+DECREASE, GRADIENT = 2.2e-9, 1e-5  # it ends when neither is exceeded; the values of scipy
+ARMIJO, CURVATURE = 1e-3, 0.9  # constants of the strong Wolfe conditions; the values of scipy
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class LBFGS:
     """
     Limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) with steps that satisfy the strong Wolfe conditions.
 
-    It computes in float64, whatever the dtype of the parameters, and uses no BLAS, whose sums depend on its number of
-    threads. It ends by itself where an iteration lowers the loss by less than 2e-9 of it, or where no number of the
-    gradient exceeds 1e-5.
+    It computes in float64, whatever the dtype of the parameters. It does not use BLAS, whose sums depend on its number
+    of threads. It ends when an iteration lowers the loss by less than 2e-9 of it, or when no number of the gradient
+    exceeds 1e-5.
 
     Parameters
     ----------
     memory : int
-        How many steps back it remembers the curvature.
+        How many steps it keeps to estimate the curvature.
     """
 
     memory: int = 10
@@ -37,7 +37,7 @@ class LBFGS:
 
     def initial_state(self, parameters: Array) -> dict[str, Any]:
         """
-        Return what is remembered before the first iteration.
+        Return the state before the first iteration.
 
         Parameters
         ----------
@@ -47,8 +47,8 @@ class LBFGS:
         Returns
         -------
         dict
-            The point in float64, loss and gradient there (None before the first iteration), the last steps, what they
-            changed of the gradient, the products of both, and whether it has ended. No array in it is ever changed.
+            The point in float64, loss and gradient there (None before the first iteration), the last steps, the changes
+            of the gradient, the products of both, and whether it has ended. Arrays in it are never changed.
         """
         point = parameters.astype(np.float64)
         memory: dict[str, Any] = {"steps": [], "changes": [], "products": []}
@@ -63,16 +63,17 @@ class LBFGS:
         Parameters
         ----------
         state : dict
-            From `initial_state` or the iteration before; left as it is.
+            From `initial_state` or the iteration before; it is not changed.
         loss_and_gradient : callable
-            Returns both at the present parameters, at the new ones last of all; the next call may change the gradient.
+            Returns both for the present parameters; the last call is for the new ones. The next call may change the
+            gradient.
         parameters : ndarray (n,)
             The flat vector; changed in place.
 
         Returns
         -------
         dict or None
-            The state after it; None where no better parameters were found, which are those of `state` then.
+            The new state. None if no better parameters were found; the parameters are then those of `state`.
         """
         point, loss, gradient = state["point"], state["loss"], state["gradient"]
 
@@ -94,7 +95,7 @@ class LBFGS:
             if not memory:
                 parameters[...] = point
                 return None
-            memory = []  # the curvature of old misleads; down the gradient then
+            memory = []  # old curvature misleads: go down the gradient
         step, new_loss, new_gradient = found
         change = new_gradient - gradient
         product = _dot(step, change)
@@ -116,7 +117,7 @@ class LBFGS:
 
 
 def _direction(gradient: Array, memory: list[tuple[Array, Array, float]]) -> Array:
-    """Return where to go: the two loops of Nocedal (1980); without memory a step of length 1 down the gradient."""
+    """Return the direction by the two loops of Nocedal (1980); without memory, length 1 down the gradient."""
     if not memory:
         return gradient / -np.sqrt(_dot(gradient, gradient))
     direction, weights = -gradient, []
@@ -133,12 +134,12 @@ def _direction(gradient: Array, memory: list[tuple[Array, Array, float]]) -> Arr
 def _search(
     evaluate: Callable[[Array], tuple[float, Array]], point: Array, direction: Array, loss: float, slope: float
 ) -> tuple[Array, float, Array] | None:
-    """Return a step along the direction, with the loss and the gradient after it, that were looked at last."""
+    """Return a step along the direction, and the loss and the gradient after it; they were computed last."""
     from scipy.optimize import line_search
 
     if not slope < 0:
         return None
-    seen: tuple[float, float, Array] | None = None  # how far along, loss and gradient there
+    seen: tuple[float, float, Array] | None = None  # distance along the direction, loss and gradient there
 
     def at(distance: float) -> tuple[float, Array]:
         nonlocal seen
@@ -146,9 +147,9 @@ def _search(
             seen = (distance, *evaluate(point + distance * direction))
         return seen[1:]
 
-    # To the search it is a function of one number.
+    # The search sees a function of one number.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # that it finds nothing
+        warnings.simplefilter("ignore", RuntimeWarning)  # it warns if it finds nothing
         distance, *_, found = line_search(
             lambda x: at(float(x[0]))[0],
             lambda x: np.array([_dot(at(float(x[0]))[1], direction)]),

@@ -1,10 +1,10 @@
-"""In which order an epoch takes examples: shuffled in such a way that a file can be read block by block.
+"""The order in which an epoch takes examples: shuffled so that a file can be read block by block.
 
-The order depends on the random stream, the number of examples and the bytes of one alone, and so it is the same whether
-they lie in memory or are read from a file as they are taken. The bytes are those of a row as the net takes it: what
-arrays and files of the same numbers hold may be of many dtypes.
+The order depends only on the random stream, the number of examples and the bytes of one example. So it is the same
+whether the examples are in memory or are read from a file. The bytes are those of a row as the net takes it, because
+arrays and files may hold the same numbers in other dtypes.
 
-An order is never in memory as a whole, for short rows take less than their numbers: it comes in parts.
+An order comes in parts and is never in memory as a whole: the numbers of short rows take more memory than the rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,14 @@ import numpy as np
 from fastrnn._typing import Array
 from fastrnn.data import blocks
 
-PART = 2**20  # rows of an order that is no shuffled one
+PART = 2**20  # rows in a part of an order that is not shuffled
 
 
 def epoch_order(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Array]:
-    """Yield all rows of an array, each once: its blocks are shuffled, and then the rows of each window of blocks.
+    """Yield all rows of an array, each once: blocks are shuffled, and then the rows of each window of blocks.
 
-    Of one block or less it is ``rng.permutation(n)``. The stream is where the next epoch begins after the last window.
+    If there is at most one block, it is ``rng.permutation(n)``. After the last window the stream is where the next
+    epoch begins.
     """
     n, length = shape[0], blocks.block_length(shape, dtype)
     starts = length * rng.permutation(-(-n // length))
@@ -43,10 +44,10 @@ def file_order(n: int) -> Iterator[Array]:
 
 
 def divided(order: Iterable[Array], size: int) -> Iterator[Array]:
-    """Yield the rows of an order so many at a time, whatever its parts; the last time what is left."""
+    """Yield the rows of an order, `size` at a time, whatever its parts; the last time the rest."""
     rest = np.arange(0)
     for part in order:
-        first = -len(rest)  # where a batch begins that the part before has left unfinished
+        first = -len(rest)  # where the batch begins that the part before left unfinished
         while first + size <= len(part):
             yield np.concatenate([rest, part[max(0, first) : first + size]])
             first += size

@@ -1,4 +1,4 @@
-"""Which examples are held out for validation; scikit-learn decides."""
+"""Which examples are held out for validation; scikit-learn draws them."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ def validation_split(
     n : int
         Number of examples.
     fraction : float
-        Share of them that is held out, in (0, 1).
+        Share of the examples that is held out, in (0, 1).
     rng : numpy.random.Generator
-        Where the numbers come from.
+        Random numbers.
     classes : ndarray (n,), optional
-        Class of each example; both parts get each class by its share, where there are enough examples of each.
+        Class of each example; both parts get each class by its share, if there are enough examples of each.
     groups : ndarray (n,), optional
-        Group of each example, such as the person measured; a group is never divided. Goes before `classes`.
+        Group of each example, such as the person measured; a group is never divided. If given, `classes` are ignored.
 
     Returns
     -------
@@ -35,8 +35,8 @@ def validation_split(
     Raises
     ------
     TypeError, ValueError
-        If there are too few examples or groups for two parts, or `fraction` is out of range, or leaves none to train
-        with.
+        If there are too few examples or groups for two parts, or `fraction` is out of range or leaves no examples for
+        training.
     """
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
@@ -60,7 +60,7 @@ def validation_split(
 
 
 def _can_stratify(classes: Array, fraction: float) -> bool:
-    """Are there two of each class, and room for each class in both parts?"""
+    """Are there two examples of each class, and is there room for each class in both parts?"""
     counts = np.unique(classes, return_counts=True)[1]
     held_out = int(np.ceil(fraction * len(classes)))
     return bool(counts.min() >= 2 and min(held_out, len(classes) - held_out) >= len(counts))

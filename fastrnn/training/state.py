@@ -1,6 +1,6 @@
-"""What a training run knows besides the weights of its model."""
+"""The state of a training run, besides the weights of its model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -20,7 +20,7 @@ class TrainingState:
 
     seed: int
     optimizer: dict[str, Any]
-    order: Mapping[str, Any]  # state of the stream where the present epoch began: its order is drawn from it again
+    order: Mapping[str, Any]  # state of the stream when the present epoch began: its order is drawn from it again
     dropout: np.random.Generator
     history: History
     best: Array  # weights of the best epoch, or of the beginning; replaced, never changed
@@ -30,18 +30,18 @@ class TrainingState:
     measures: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
-    carried: Any = None  # the state of recurrent layers that the next window of the same rows begins with
-    # The weights to go on from, when the model has been given the best ones:
+    carried: Any = None  # the initial state of recurrent layers in the next window of the same rows
+    # The weights to go on from, when the model has the best ones:
     last: Array | None = None
     # What must be the same when it goes on, by name:
     settings: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)  # fingerprints
 
     @classmethod
-    def begin(cls, seed: int, optimizer: dict[str, Any], weights: Array) -> Self:
-        """Return the state before the first epoch."""
-        random = generators(seed)
-        return cls(seed, optimizer, random.order.bit_generator.state, random.dropout, History(), weights.copy())
+    def begin(cls, seed: int, optimizer: dict[str, Any], weights: Array, columns: Iterable[str] = ()) -> Self:
+        """Return the state before the first epoch; `columns` is the order of those of the history."""
+        random, history = generators(seed), History(order=columns)
+        return cls(seed, optimizer, random.order.bit_generator.state, random.dropout, history, weights.copy())
 
     @property
     def epoch(self) -> int:
@@ -55,7 +55,7 @@ class TrainingState:
         return {name: value / max(self.steps, 1) for name, value in sums.items()}
 
     def add(self, steps: int, loss: float, measures: Mapping[str, float], carried: Any = None) -> None:
-        """Add a batch to the present epoch: its mean loss, sums of its measures, and the state that it leaves."""
+        """Add a batch to the present epoch: its mean loss, sums of its measures, and the final state of its layers."""
         self.batches += 1
         self.loss += loss * steps
         for name, value in measures.items():
@@ -70,7 +70,7 @@ class TrainingState:
         self.carried = None
 
     def mark(self, weights: Array) -> dict[str, Any]:
-        """Return what `go_back` needs; of the history only its length, so that it takes as long in every epoch."""
+        """Return what `go_back` needs; of the history only its length, so it costs the same in every epoch."""
         return {
             "weights": weights.copy() if self.last is None else self.last,
             "best": self.best,
@@ -83,7 +83,7 @@ class TrainingState:
         }
 
     def go_back(self, mark: dict[str, Any]) -> None:
-        """Become what it was when it was marked."""
+        """Go back to what it was when it was marked."""
         self.optimizer, self.order, self.best = copied(mark["optimizer"]), mark["order"], mark["best"]
         self.dropout = generator(mark["dropout"])
         self.history.cut(mark["epochs"], mark["best_epoch"])
@@ -103,14 +103,14 @@ class TrainingState:
         }
 
     @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> Self:
-        """Return the run that `to_tree` has described."""
+    def from_tree(cls, tree: dict[str, Any], columns: Iterable[str] = ()) -> Self:
+        """Return the run that `to_tree` has described; `columns` is the order of those of the history."""
         return cls(
             seed=tree["seed"],
             optimizer=copied(tree["optimizer"]),
             order=tree["order"],
             dropout=generator(tree["dropout"]),
-            history=History(tree["history"], tree["best_epoch"]),
+            history=History(tree["history"], tree["best_epoch"], columns),
             best=tree["best"],
             settings=tree["settings"],
             data=tree["data"],
@@ -119,7 +119,7 @@ class TrainingState:
 
 
 def copied(value: Any) -> Any:
-    """Return a copy that shares only what does not change: arrays that cannot be written, numbers and strings."""
+    """Return a copy that shares only what cannot change: read-only arrays, numbers and strings."""
     if isinstance(value, dict):
         return {name: copied(item) for name, item in value.items()}
     if isinstance(value, list):

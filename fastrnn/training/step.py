@@ -1,7 +1,8 @@
-"""A step of training: the gradient of a batch and the update of the parameters; what is not finite ends it.
+"""A step of training: the gradient of a batch and the update of the parameters; numbers that are not finite end it.
 
-To the optimizer the rows of a batch are a flat vector like any other: they are gathered, with what is remembered of
-them, updated, and put back. So any optimizer works, and a step costs what its rows cost.
+The rows of a table that a batch uses are gathered into a flat vector, together with the optimizer's state of them. The
+optimizer updates this vector like any other, and the rows are put back. So any optimizer works, and the cost of a step
+depends on its rows, not on the size of the table.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from fastrnn.training.state import TrainingState
 
 @dataclass(frozen=True)
 class Passes:
-    """How a batch is treated."""
+    """The passes over a batch: gradient, update and evaluation."""
 
     objective: Objective
     clip_norm: float | None
@@ -37,10 +38,10 @@ class Passes:
 
     def update(self, run: TrainingState, batch: Examples, optimizer: Optimizer, learning_rate: float) -> None:
         """
-        Make one update, unless the loss or the gradient are not finite, and add it up in the run.
+        Make one update, unless the loss or the gradient is not finite, and add the batch to the run.
 
-        A batch of padding alone makes none, as momentum and weight decay would change weights without a reason; the
-        state of recurrent layers goes on through it.
+        A batch of padding alone makes no update, because momentum and weight decay would change weights without a
+        reason. The state of recurrent layers is still carried through it.
         """
         with self._quiet(), self._threads():
             loss, measures = self._gradient(run, batch, learning_rate)
@@ -68,11 +69,11 @@ class Passes:
         return loss, measures
 
     def _quiet(self) -> np.errstate:
-        """Let NumPy say nothing of what is not finite: it is found where it matters."""
+        """Silence NumPy's warnings about numbers that are not finite: they are checked where it matters."""
         return np.errstate(over="ignore", invalid="ignore")
 
     def _threads(self) -> threads_unless_named:
-        """Hold losses and optimizers, which nobody tells, to the objective's number of threads."""
+        """Give losses and optimizers, which have no such argument, the objective's number of threads."""
         return threads_unless_named(self.objective.n_threads)
 
     def check_finite(self, name: str, value: object, epoch: int, learning_rate: float | None) -> None:
@@ -81,7 +82,7 @@ class Passes:
             raise self.divergence(f"{name} not finite", f"after epoch {epoch}", learning_rate)
 
     def divergence(self, what: str, where: str, learning_rate: float | None) -> DivergenceError:
-        """Return the error that says what happened where, and what to try."""
+        """Return the error that says what happened, where, and what to try."""
         advice = f"inputs scaled to {self.objective.scale}"
         if learning_rate is not None:
             limit = "clip_norm=1.0" if self.clip_norm is None else f"a clip_norm below {self.clip_norm:g}"
@@ -97,7 +98,7 @@ def _where(run: TrainingState) -> str:
 
 
 def initial_state(optimizer: Optimizer | LBFGS, objective: Objective) -> dict[str, Any]:
-    """Return what is remembered of the flat vector, and under the name of each table what is of that."""
+    """Return the optimizer's state of the flat vector, and under the name of each table its state of the table."""
     states: dict[str, dict[str, Any]] = {}
     for table, (parameters, _) in objective.tables.items():
         states[table] = optimizer.initial_state(parameters.reshape(-1))
@@ -113,7 +114,7 @@ def initial_state(optimizer: Optimizer | LBFGS, objective: Objective) -> dict[st
 
 
 def update(optimizer: Optimizer, objective: Objective, state: dict[str, Any], learning_rate: float) -> None:
-    """Make one step down."""
+    """Make one step of the optimizer."""
     gradients, tables = objective.flat_gradients, objective.tables
     own = {name: value for name, value in state.items() if name not in tables}
     optimizer.update(objective.flat_parameters[: gradients.size], gradients, own, learning_rate)
@@ -125,7 +126,7 @@ def update(optimizer: Optimizer, objective: Objective, state: dict[str, Any], le
 def _update_rows(
     optimizer: Optimizer, table: Array, gradient: RowGradient, state: dict[str, Any], learning_rate: float
 ) -> None:
-    """Make one step down with the rows of a gradient; arrays in the state are as long as the table is large."""
+    """Make one step of the optimizer with some rows; arrays in the state have a number for each of the table."""
     rows, shape = gradient.rows, gradient.values.shape
     arrays = {name: value.reshape(table.shape) for name, value in state.items() if isinstance(value, np.ndarray)}
     parameters = table.take(rows, axis=0).reshape(-1)

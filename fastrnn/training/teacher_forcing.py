@@ -1,7 +1,8 @@
 """An encoder and decoder as the trainer sees them.
 
-A sequence all of whose symbols are the likeliest ones after the true symbols before is what greedy search finds, as it
-follows the same symbols. So the exact match of teacher forcing is that of greedy search, and costs nothing.
+The decoder predicts each symbol from the true symbols before it. If each of its most likely symbols is the true one,
+greedy search follows the same symbols and finds the whole sequence. So the exact match of teacher forcing is that of
+greedy search, and costs nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,37 +11,29 @@ from typing import Any
 import numpy as np
 
 from fastrnn._typing import Array
-from fastrnn.losses import count_cross_entropy
+from fastrnn.losses import Loss
 from fastrnn.models.encoder_decoder import EncoderDecoder
 from fastrnn.training.batches import PADDING, Examples, check_examples, without_padding
-from fastrnn.training.objectives import Objective
+from fastrnn.training.objectives import ModelObjective
 from fastrnn.training.shuffle import file_order
 
 
-class TeacherForcing(Objective):
-    """The cross-entropy of each symbol of the targets, predicted from those before it; -1 is padding after the end."""
+class TeacherForcing(ModelObjective[EncoderDecoder]):
+    """The loss of each symbol of the targets, predicted from the symbols before it; -1 is padding after the end."""
 
-    measures = ("train_accuracy", "train_exact_match")
-
-    def __init__(self, model: EncoderDecoder, n_threads: int | None, checkpoint_every: int | None) -> None:
-        self.model = model
-        self.n_threads = n_threads
-        self.checkpoint_every = checkpoint_every
-
-    @property
-    def flat_parameters(self) -> Array:
-        return self.model.flat_parameters
-
-    @property
-    def flat_gradients(self) -> Array:
-        return self.model.flat_gradients
+    def __init__(self, model: EncoderDecoder, loss: Loss, n_threads: int | None, checkpoint_every: int | None) -> None:
+        super().__init__(model, n_threads, checkpoint_every)
+        self.loss = loss
+        self.measures = (*(("train_accuracy",) if loss.counts_accuracy else ()), "train_exact_match")
 
     def settings(self) -> dict[str, Any]:
         model = self.model
         shapes = f"{model.encoder.input_shape} to {model.n_symbols} symbols"
-        return {"model": repr(model), "input_shape": shapes, "dtype": model.dtype.name, "loss": "cross_entropy"}
+        return {"model": repr(model), "input_shape": shapes, "dtype": model.dtype.name, "loss": self.loss.name}
 
     def check(self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None) -> Examples:
+        if lengths is not None:
+            self.model.encoder._check_has_steps()
         examples = check_examples(False, x, np.asarray(y), lengths, sample_weight)
         y, V = examples.y, self.model.n_symbols
         if y.ndim != 2 or y.dtype.kind not in "iu":
@@ -53,12 +46,12 @@ class TeacherForcing(Objective):
         in_front = np.arange(y.shape[1]) < written.sum(axis=1)[:, None]
         unlike = np.flatnonzero((written != in_front).any(axis=1) | ~written.any(axis=1))
         if len(unlike):
-            expected = "at least one symbol, and -1 after the last one alone"
+            expected = "at least one symbol, and -1 only after the last one"
             raise ValueError(f"y[{unlike[0]}] is {y[unlike[0]]}, expected {expected}")
         return examples
 
     def check_window(self, window: int) -> None:
-        raise ValueError(f"window is {window}, but an EncoderDecoder reads sequences as a whole; expected None")
+        raise ValueError(f"window is {window}, but an EncoderDecoder reads sequences as a whole; pass None")
 
     def batches(
         self, examples: Examples, order: Iterable[Array], batch_size: int, window: int | None = None, skip: int = 0
@@ -69,24 +62,26 @@ class TeacherForcing(Objective):
 
     def gradient(self, batch: Examples, rng: np.random.Generator) -> tuple[float, dict[str, float]]:
         logits, backprop = self._forward(batch, training=True, rng=rng, checkpoint_every=self.checkpoint_every)
-        loss, dlogits, correct = count_cross_entropy(logits, batch.y, batch.mask, batch.weights)
+        loss, dlogits, right = self.loss.measure(logits, batch.y, batch.mask, batch.weights)
         self.model.zero_gradients()
         backprop(dlogits)
         shares = _count_exact(logits, batch) / len(batch.y) * batch.n_steps  # the trainer divides by steps
-        return loss, {"train_accuracy": correct, "train_exact_match": shares}
+        sums = {"train_accuracy": right, "train_exact_match": shares}
+        return loss, {name: sums[name] for name in self.measures}
 
     def evaluate(
         self, examples: Examples, batch_size: int, at_a_time: int | None = None, window: int | None = None
     ) -> tuple[float, dict[str, float]]:
-        loss, correct, steps, exact = 0.0, 0.0, 0, 0
+        loss, right, steps, exact = 0.0, 0.0, 0, 0
         for batch in self.batches(examples, file_order(len(examples.x)), at_a_time or batch_size):
             logits, _ = self._forward(batch)
-            value, _, right = count_cross_entropy(logits, batch.y, batch.mask, batch.weights, gradient=False)
+            value, _, some = self.loss.measure(logits, batch.y, batch.mask, batch.weights, gradient=False)
             loss += value * batch.n_steps
-            correct += right
+            right += some
             steps += batch.n_steps
             exact += _count_exact(logits, batch)
-        return loss / steps, {"accuracy": correct / steps, "exact_match": exact / len(examples.x)}
+        means = {"accuracy": right / steps, "exact_match": exact / len(examples.x)}
+        return loss / steps, {name: means[name] for name in self.validation_measures}
 
     def _forward(self, batch: Examples, **training: Any) -> Any:
         assert batch.mask is not None
@@ -96,6 +91,6 @@ class TeacherForcing(Objective):
 
 
 def _count_exact(logits: Array, batch: Examples) -> int:
-    """Count the sequences whose symbols are all the likeliest ones."""
+    """Count the sequences whose symbols are all the most likely ones."""
     assert batch.mask is not None
     return int(np.count_nonzero(((logits.argmax(axis=-1) == batch.y) | ~batch.mask).all(axis=1)))

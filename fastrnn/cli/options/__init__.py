@@ -1,1 +1,1 @@
-"""Options of the commands, and the parameters of a run that they become."""
+"""Options of the commands, and the parameters of a run that they set."""

@@ -1,4 +1,4 @@
-"""What a run leaves while it trains: a row of history.csv each epoch, and checkpoints."""
+"""Files written while a run trains: a row of history.csv for each epoch, and checkpoints."""
 
 import time
 from typing import Any
@@ -8,24 +8,24 @@ from fastrnn.cli.signals import Interrupts
 from fastrnn.training import BatchReport, Trainer
 from fastrnn.training.history import History
 
-PAUSE = 1.0  # seconds between two checkpoints, at least, and ...
-SHARE = 0.05  # ... of all time, at most, so that short epochs and large models do not wait for the disk
+PAUSE = 1.0  # least number of seconds between two checkpoints
+SHARE = 0.05  # largest share of the time, so that short epochs and large models do not wait for the disk
 
 
 class Saver:
     """
-    Callbacks for the trainer, which also end it when a signal was noted.
+    Callbacks that save the state of a trainer, and stop it after a signal.
 
     Parameters
     ----------
     folder : RunFolder
         Where to save.
     trainer : Trainer
-        Whose state.
+        The trainer to save.
     interrupts : Interrupts
-        Where signals are noted.
+        The signals received so far.
     minutes : float
-        A checkpoint is written at the ends of epochs, and within one when the last is so long ago.
+        A checkpoint is written at the end of an epoch, and within an epoch if the last one is older than this.
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer, interrupts: Interrupts, minutes: float) -> None:
@@ -34,14 +34,14 @@ class Saver:
         self._saved = self._due = time.monotonic()
 
     def on_start(self, history: History) -> None:
-        """Let history.csv have the epochs of the checkpoint: what came after them comes again."""
+        """Write the epochs of the checkpoint to history.csv: later ones are trained again."""
         if history.n_epochs:
             history.write_csv(self._folder.history)
         else:
             self._folder.history.unlink(missing_ok=True)
 
     def on_epoch(self, epoch: int, history: History) -> None:
-        """Write an epoch down."""
+        """Add the epoch to history.csv, and save if it is time."""
         history.append_csv(self._folder.history)
         if self._interrupts.noted or time.monotonic() >= self._due:
             self.save()

@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, and how it is written."""
+"""The folder of a run: its files, and how they are written."""
 
 import json
 import time
@@ -16,11 +16,11 @@ from fastrnn.cli.errors import UsageError
 
 EVENTS = "events.out.tfevents.*"
 CONVERGED = "convergence"
-FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "errors.csv", "metrics.json")
-# What else tasks and sweeps leave: it says of no run that it is there, but goes with one that is overwritten. These are
-# names, and not whole folders, as people keep files of their own beside them.
-OTHERS = (
-    "results.csv", "samples/temperature_[0-9]*.txt",
+FILES = ("config.toml", "model.h5", "checkpoint.h5", "history.csv", "metrics.json")  # of every run
+# More files that runs of version 0.1.0 wrote, which had no manifest. These are names, not whole folders: people keep
+# their own files there too.
+WITHOUT_MANIFEST = (
+    "results.csv", "errors.csv", "samples/temperature_[0-9]*.txt",
     *(f"figures/{name}.png" for name in (
         "learning_curves", "confusion_matrix_train", "confusion_matrix_test", "patches", "features", "reconstructions",
         "cost", "next_words", "contexts", "embeddings", "bits_per_character", "wrong_answers", "errors_by_step",
@@ -31,14 +31,14 @@ OTHERS = (
 
 class RunFolder:
     """
-    A folder with the files of one run; each of them is replaced as a whole, or a line is added.
+    The folder of one run. A file is replaced as a whole, or a line is appended to it.
 
     Attributes
     ----------
     path : Path
         The folder.
     changes : dict
-        Parameters that a run goes on with in place of those in config.toml, where they belong once they are checked.
+        New parameters of a resumed run. They replace those in config.toml once they are checked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, task: str, out: Path | None, *, overwrite: bool) -> "RunFolder":
-        """Make the folder; one that holds a run is refused, or loses all that tasks leave, and nothing else."""
+        """Make the folder. Refuse one that holds a run; with `overwrite`, remove the files of the run and no others."""
         run = cls(out or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
         if run.path.exists() and not run.path.is_dir():
             raise UsageError(f"{run.path}: is a file, expected a folder for the run")
@@ -55,28 +55,28 @@ class RunFolder:
         held += run.events.glob(EVENTS)
         if held and not overwrite:
             again = f", or --resume {quote(str(run.path))}" if run.config in held else ""
-            raise UsageError(f"{run.path}: holds {held[0].name} already; give another --out, or --overwrite{again}")
+            raise UsageError(f"{run.path}: already holds {held[0].name}; give another --out, or --overwrite{again}")
         if overwrite:
-            held += [file for pattern in OTHERS for file in run.path.glob(pattern)]
+            held += run._left()
         for file in held:
-            file.unlink()
+            file.unlink(missing_ok=True)
         run.figures.mkdir(parents=True, exist_ok=True)
         return run
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """Return the folder of a run that was begun before."""
+        """Open the folder of an earlier run."""
         run = cls(path)
         if not run.config.is_file():
-            raise UsageError(f"{path}: holds no run to resume, expected a config.toml in it")
+            raise UsageError(f"{path}: holds no run to resume: it has no config.toml")
         run.figures.mkdir(exist_ok=True)
-        for folder in (run.path, run.figures, run.samples):  # what a run that was killed has begun
+        for folder in (run.path, run.figures, run.samples):  # left by a run that was killed
             remove_temporary(folder)
         return run
 
     @property
     def config(self) -> Path:
-        """The parameters, which reproduce the run."""
+        """The parameters, with which the run can be repeated."""
         return self.path / "config.toml"
 
     @property
@@ -91,7 +91,7 @@ class RunFolder:
 
     @property
     def samples(self) -> Path:
-        """The folder of texts that a model of characters writes."""
+        """The folder of texts that a character model writes."""
         return self.path / "samples"
 
     @property
@@ -105,11 +105,6 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
-    def errors(self) -> Path:
-        """Of a forecaster, a row for each step of the horizon."""
-        return self.path / "errors.csv"
-
-    @property
     def metrics(self) -> Path:
         """The result."""
         return self.path / "metrics.json"
@@ -118,13 +113,50 @@ class RunFolder:
     def _checkpoint(self) -> Path:
         return self.path / "checkpoint.h5"
 
+    @property
+    def _manifest(self) -> Path:
+        """The list of files that the task or sweep wrote, one per line; `--overwrite` removes them."""
+        return self.path / "manifest.txt"
+
+    # ---- files of the task ------------------------------------------------------------------------------------------
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that only some tasks have, such as ``errors.csv``."""
+        self._note(name)
+        (self.path / name).parent.mkdir(exist_ok=True)
+        replace_file(self.path / name, content)
+
+    def save_figure(self, figure: Any, name: str) -> None:
+        """Write a figure to the folder of figures, as PNG."""
+        from fastrnn import plots
+
+        path = self.figures / f"{name}.png"
+        self._note(path.relative_to(self.path).as_posix())
+        plots.save(figure, path)
+
+    def _note(self, name: str) -> None:
+        """Add a name to the manifest, before the file is written."""
+        names = self._manifest.read_text(encoding="utf-8").splitlines() if self._manifest.exists() else []
+        if name not in names:
+            replace_file(self._manifest, "".join(f"{each}\n" for each in (*names, name)).encode())
+
+    def _left(self) -> list[Path]:
+        """Return the files that a task or sweep wrote to the folder, and their manifest."""
+        if not self._manifest.exists():
+            return [file for pattern in WITHOUT_MANIFEST for file in self.path.glob(pattern)]
+        names = self._manifest.read_text(encoding="utf-8").splitlines()
+        inside = [self.path / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+        return [*(file for file in inside if file.is_file()), self._manifest]
+
+    # ---- files of every run -----------------------------------------------------------------------------------------
+
     def write_config(self, task: str, parameters: dict[str, Any]) -> None:
-        """Write what `--config` reads."""
+        """Write the parameters in the form that `--config` reads."""
         values = {"task": task} | {name: value for name, value in parameters.items() if value is not None}
         replace_file(self.config, tomli_w.dumps(values).encode())
 
     def write_changes(self) -> None:
-        """Let config.toml say what the run goes on with."""
+        """Write the new parameters of a resumed run to config.toml."""
         if self.changes:
             before = tomllib.loads(self.config.read_text(encoding="utf-8"))
             replace_file(self.config, tomli_w.dumps(before | self.changes).encode())
@@ -138,7 +170,7 @@ class RunFolder:
         return storage.read(self._checkpoint) if self._checkpoint.exists() else None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Write the result; it is the last file, and says that the run is finished."""
+        """Write the result. It is the last file, so its presence means that the run is finished."""
         replace_file(self.metrics, json.dumps(metrics, indent=2).encode() + b"\n")
 
     def read_metrics(self) -> dict[str, Any]:
@@ -148,10 +180,10 @@ class RunFolder:
         try:
             return json.loads(self.metrics.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UsageError(f"{self.metrics}: is damaged; remove it, and the run is done again") from error
+            raise UsageError(f"{self.metrics}: is damaged; remove it and resume the run") from error
 
     def is_finished(self, parameters: Mapping[str, Any]) -> bool:
-        """Does it hold the result of these parameters? One that ended earlier than they say is to go on."""
+        """Return whether the folder has the final result for these parameters, which may ask for more epochs."""
         result = self.read_metrics()
         if not result or result["ended"] == CONVERGED:
             return bool(result)

@@ -1,18 +1,26 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines otherwise."""
+"""The progress of training: a line for each epoch, and a bar on a terminal."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from fastrnn.training import BatchReport
 from fastrnn.training.history import History
 
 
 class Column(NamedTuple):
-    """What a line of an epoch shows: its header, the column of the History, the format, and what is made of it."""
+    """A column of the lines: its header, the column of the History, its format, and a function of the value."""
 
     header: str
     name: str
@@ -20,7 +28,7 @@ class Column(NamedTuple):
     make: Callable[[float], float] = lambda value: value
 
 
-COLUMNS = (  # those that a History has are shown
+COLUMNS = (  # only those in the History are shown
     Column("epoch", "epoch", "d"),
     Column("train loss", "train_loss"),
     Column("accuracy", "train_accuracy"),
@@ -33,26 +41,12 @@ COLUMNS = (  # those that a History has are shown
 )
 
 
-class TrainingProgress:
-    """Callbacks for the trainer: a line each epoch (of many some 50 lines); on a terminal a bar over all batches."""
+class Bar:
+    """A bar below the printed lines, as long as the context lasts; only on a terminal."""
 
-    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self.console = console
-        self._columns = columns
-        self._every = max(1, epochs // 50)
-        self._last_line = ""  # of an epoch that was left out
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._has_header = False
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -62,11 +56,29 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class TrainingProgress(Bar):
+    """Callbacks that print a line for each epoch (at most about 50) and, on a terminal, a bar over all batches."""
+
+    def __init__(self, console: Console, epochs: int, columns: Sequence[Column]) -> None:
+        figures = TextColumn("{task.fields[figures]}")
+        super().__init__(
+            console, TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), figures, TimeRemainingColumn()
+        )
+        self._columns = columns
+        self._every = max(1, epochs // 50)
+        self._last_line = ""  # of an epoch that was not printed
+        self._task: TaskID | None = None
+        self._has_header = False
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
         if self._last_line:
             self.console.print(self._last_line, highlight=False)
 
     def on_batch(self, report: BatchReport) -> None:
-        """Move the bar; epochs count it, so that early stopping does not look like a jump."""
+        """Move the bar. It is labelled by epoch, so that early stopping does not look like a jump."""
         if self._bar.disable:
             return
         figures = f"loss {report.loss:.4f}"
@@ -82,13 +94,13 @@ class TrainingProgress:
         )
 
     def on_epoch(self, epoch: int, history: History) -> None:
-        """Print a line for the epoch, or keep it in case that it is the last one."""
+        """Print a line for the epoch, or keep it in case it is the last one."""
         shown = [column for column in self._columns if column.name in history]
         if not self._has_header:
             self.console.print("".join(f"{column.header:>12}" for column in shown), style="bold")
             self._has_header = True
         values = "".join(format(own.make(history[own.name][-1]), own.format).rjust(12) for own in shown)
-        is_best = history.best_epoch == epoch and "validation_loss" in history  # else every epoch is
+        is_best = history.best_epoch == epoch and "validation_loss" in history  # without it, every epoch is
         line = values + ("  best" if is_best else "")
         self._last_line = line if epoch % self._every and epoch > 1 else ""
         if not self._last_line:

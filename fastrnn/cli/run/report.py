@@ -1,4 +1,4 @@
-"""What the reports of all tasks have: the head of metrics.json, and the last lines."""
+"""The parts that reports of all tasks share: the head of metrics.json, and the last lines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from fastrnn.cli.run.folder import CONVERGED, RunFolder
 def write_metrics(
     task: str, estimator: Any, n_examples: int, folder: RunFolder, results: dict[str, Any], **more: Any
 ) -> None:
-    """Write how the estimator was trained with so many examples, and the results by set."""
+    """Write how the estimator was trained (on `n_examples`), and the results of each set."""
     seconds = _seconds(estimator)
     native = backends.native()
     folder.write_metrics(
@@ -39,7 +39,7 @@ def write_metrics(
 def print_results(
     console: Console, columns: tuple[str, ...], rows: Mapping[str, tuple[str, ...]], estimator: Any, folder: RunFolder
 ) -> None:
-    """Print a row for each set, and what it took."""
+    """Print a row for each set, and the epochs and time of training."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("set")
     for column in columns:
@@ -49,7 +49,7 @@ def print_results(
     console.print()
     console.print(table)
     console.print(
-        f"{counted(estimator.n_iter_, 'epoch')} in {_seconds(estimator):.1f} s, best {estimator.best_epoch_}; "
+        f"{counted(estimator.n_iter_, 'epoch')} in {_seconds(estimator):.1f} s, best epoch {estimator.best_epoch_}; "
         f"figures in {folder.figures}",
         highlight=False,
         soft_wrap=True,
@@ -57,7 +57,7 @@ def print_results(
 
 
 def _ended(estimator: Any) -> str:
-    """Return what has ended training."""
+    """Return why training ended."""
     if estimator.n_iter_ >= estimator.epochs:
         return "epochs"
     waited = estimator.n_iter_ - (estimator.best_epoch_ or 0)
@@ -65,5 +65,5 @@ def _ended(estimator: Any) -> str:
 
 
 def _seconds(estimator: Any) -> float:
-    """How long training took; L-BFGS may find no step at all."""
+    """Return the time of training; it is 0 if L-BFGS found no step."""
     return float(sum(estimator.history_.get("seconds", ())))

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, by its own writer, which needs neither TensorFlow nor PyTorch."""
+"""Event files for TensorBoard, by its own writer, which does not need TensorFlow or PyTorch."""
 
 import time
 from itertools import accumulate
@@ -10,7 +10,7 @@ from fastrnn.training.history import History
 
 
 class EventFiles:
-    """Callbacks for the trainer: every column of the history by epoch, in the folder's event files."""
+    """Callbacks that write every column of the history, by epoch, to the folder's event files."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class EventFiles:
             self._writer.close()
 
     def on_start(self, history: History) -> None:
-        """Write the epochs so far, in place of the files of the run that goes on, as if the last had just ended."""
+        """Replace the event files of a resumed run: write its epochs so far, as if the last had just ended."""
         from tensorboard.summary import Writer
 
         self._folder.events.mkdir(exist_ok=True)
@@ -47,5 +47,5 @@ class EventFiles:
     def _add(self, history: History, row: int, when: float) -> None:
         for name in set(history) - {"epoch", "seconds"}:
             part, _, measure = name.partition("_")
-            tag = f"{measure}/{part}" if part in ("train", "validation") else name  # curves of one measure side by side
+            tag = f"{measure}/{part}" if part in ("train", "validation") else name  # one chart for each measure
             self._writer.add_scalar(tag, history[name][row], history["epoch"][row], wall_time=when)

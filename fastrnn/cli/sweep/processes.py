@@ -1,6 +1,6 @@
-"""Runs side by side, each in a process of its own, which is the command itself: a crash takes no other run with it.
+"""Do runs in parallel, each in its own process of the command, so that a crash does not affect other runs.
 
-A run sees signals from here alone (it has a process group of its own), so that Ctrl-C reaches it once.
+Each process has its own process group and gets signals only from here, so that Ctrl-C reaches it once.
 """
 
 import os
@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shlex import quote
 
+from fastrnn.cli.options.of_task import options_of
 from fastrnn.cli.options.parameters import write_options
 from fastrnn.cli.signals import Interrupts
 from fastrnn.cli.sweep.grid import SweptRun
+from fastrnn.cli.tasks.task import Task
 
 CODE = "from fastrnn.cli import train; train()"
-LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")  # each obeys its own {}_NUM_THREADS
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")  # each reads its own {}_NUM_THREADS
 POLL = 0.05  # seconds
 
 
 def run_all(
-    task: str,
+    task: Task,
     runs: Iterable[SweptRun],
     jobs: int,
     threads: int,
@@ -30,9 +32,9 @@ def run_all(
     on_end: Callable[[SweptRun], None],
     on_wait: Callable[[], None],
 ) -> None:
-    """Do the runs, so many at a time; a signal stops those that run, and raises when they have saved.
+    """Do the runs, `jobs` at a time. A signal stops the running ones, and is raised when they have saved.
 
-    An error, too, such as of a full disk, leaves no run behind.
+    No process is left behind, even after an error such as a full disk.
     """
     waiting, running = list(runs)[::-1], dict[subprocess.Popen[bytes], SweptRun]()
     has_stopped = False
@@ -48,7 +50,7 @@ def run_all(
                     process.send_signal(interrupts.noted)
             for process in [process for process in running if process.poll() is not None]:
                 run = running.pop(process)
-                if process.returncode == 0 or not run.changes:  # else its result is the one before
+                if process.returncode == 0 or not run.changes:  # else the result is from before the changes
                     run.collect()
                 if not run.metrics and not has_stopped:
                     run.error = _reason(run, process.returncode)
@@ -59,7 +61,7 @@ def run_all(
 
 @contextmanager
 def _ended(running: Iterable[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """See to it that nobody runs any more: who does in the end is told to save, and waited for."""
+    """At the end, tell the processes that still run to save, and wait for them."""
     try:
         yield
     finally:
@@ -69,13 +71,14 @@ def _ended(running: Iterable[subprocess.Popen[bytes]]) -> Iterator[None]:
             process.wait()
 
 
-def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
-    """Start a run, or go on with it: its folder holds all it needs."""
+def _begin(task: Task, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
+    """Start or continue a run: its folder has all that it needs."""
     environment = os.environ | {f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # the same fastrnn as here
+    changes = write_options(options_of(task), run.changes)
     with (run.folder.path / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", CODE, task, "--resume", str(run.folder.path), *write_options(run.changes)],
+            [sys.executable, "-P", "-c", CODE, task.name, "--resume", str(run.folder.path), *changes],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -85,7 +88,7 @@ def _begin(task: str, run: SweptRun, threads: int) -> subprocess.Popen[bytes]:
 
 
 def _reason(run: SweptRun, code: int) -> str:
-    """Return why a run has failed, in a line."""
+    """Return in one line why a run failed."""
     log = run.folder.path / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]

@@ -1,25 +1,23 @@
-"""What a sweep shows and leaves: a bar and a line each run, results.csv, and a table."""
+"""The results of a sweep: a bar, a line for each run, results.csv and a table."""
 
 import csv
 import io
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.table import Table
 
-from fastrnn._atomic import replace_file
+from fastrnn.cli.run.folder import RunFolder
+from fastrnn.cli.run.progress import Bar
 from fastrnn.cli.sweep.grid import SweptRun
 from fastrnn.cli.tasks.task import Task
 
 
 def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
-    """Return the run that is best by the first measure that there is, if the task says how; the first of equal ones."""
+    """Return the best run by the decisive measure (the first of equals); None if there is none, or no order of runs."""
     ended = [run for run in runs if run.metrics]
     measure = decisive(task, ended)
     if not ended or measure is None or task.best is None:
@@ -28,12 +26,12 @@ def best_run(task: Task, runs: Sequence[SweptRun]) -> SweptRun | None:
 
 
 def decisive(task: Task, runs: Sequence[SweptRun]) -> str | None:
-    """Return the first of the task's measures that all of these runs have."""
+    """Return the first of the task's measures that all these runs have."""
     return next((measure for measure in task.measures if all(measure in run.numbers for run in runs)), None)
 
 
-def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
-    """Write a row for each run that has ended, in the order of the grid."""
+def write_csv(runs: Sequence[SweptRun], folder: RunFolder) -> None:
+    """Write results.csv, with a row for each run that has ended, in the order of the grid."""
     ended = [(run, run.numbers) for run in runs if run.error or run.metrics]
     columns = list(dict.fromkeys(name for _, numbers in ended for name in numbers))
     text = io.StringIO()
@@ -42,11 +40,11 @@ def write_csv(runs: Sequence[SweptRun], path: Path) -> None:
     for run, numbers in ended:
         values = [numbers.get(name, "") for name in columns]
         writer.writerow([*run.swept.values(), *values, run.error, run.folder.path.name])
-    replace_file(path, text.getvalue().encode())
+    folder.write("results.csv", text.getvalue().encode())
 
 
 def table(task: Task, runs: Sequence[SweptRun], console: Console) -> Table:
-    """Return the runs with the measures of the task, as many as fit, the best one marked."""
+    """Return a table of the runs with as many measures of the task as fit, and the best run marked."""
     numbers = {id(run): run.numbers for run in runs}
     shown = [name for name in (*task.measures, "epochs", "seconds") if any(name in row for row in numbers.values())]
     best = best_run(task, runs)
@@ -78,36 +76,20 @@ def _short(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:#.4g}".rstrip(".")
 
 
-class SweepProgress:
-    """A line for each run that ends, and on a terminal a bar below: how many, how long still, the best so far."""
+class SweepProgress(Bar):
+    """A line for each run that ends and, on a terminal, a bar: number of runs done, time left, best so far."""
 
     def __init__(self, task: Task, runs: Sequence[SweptRun], console: Console) -> None:
-        self.task, self.runs, self.console = task, runs, console
-        self._bar = Progress(
-            TextColumn("runs"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}{task.fields[best]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        left = TextColumn("{task.fields[left]}{task.fields[best]}")
+        super().__init__(console, TextColumn("runs"), BarColumn(bar_width=24), MofNCompleteColumn(), left)
+        self.task, self.runs = task, runs
         self._done = self._kept = sum(bool(run.metrics) for run in runs)
         self._line = self._bar.add_task("", total=len(runs), completed=self._done, left="", best=self._best())
         self._width = max(len(run.name) for run in runs)
         self._start = self._end = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
     def on_end(self, run: SweptRun) -> None:
-        """Print what a run has given."""
+        """Print the result of a run."""
         self._done += 1
         now, left = time.monotonic(), len(self.runs) - self._done
         self._end = now + (now - self._start) / (self._done - self._kept) * left
@@ -118,7 +100,7 @@ class SweepProgress:
         self._bar.update(self._line, completed=self._done, best=self._best())
 
     def on_wait(self) -> None:
-        """Count the time down; how long a run takes is known once one has ended."""
+        """Count down the time left, which is known once a run has ended."""
         if self._done > self._kept:
             seconds = max(0, round(self._end - time.monotonic()))
             self._bar.update(self._line, left=f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left")

@@ -12,11 +12,11 @@ from fastrnn import plots
 from fastrnn.cli.run.folder import RunFolder
 from fastrnn.cli.run.progress import Column
 from fastrnn.cli.run.report import print_results, write_metrics
-from fastrnn.cli.tasks.arithmetic.questions import NOTHING
+from fastrnn.cli.tasks.arithmetic.predict import NOTHING
 from fastrnn.data import Arithmetic, count_carries
 
-SHOWN, EVERY = 10, 5  # questions of the test set that are shown, and after how many epochs
-COLUMNS = (  # of a line for each epoch; the accuracy by character says less
+SHOWN, EVERY = 10, 5  # number of test questions to show, and of epochs between showing them
+COLUMNS = (  # of the lines for epochs; the accuracy by character says less
     Column("epoch", "epoch", "d"),
     Column("train loss", "train_loss"),
     Column("right", "train_exact_match"),
@@ -36,12 +36,12 @@ def watch(model: Any, dataset: Arithmetic, epoch: int, console: Console) -> None
 
 
 def _is_shown(model: Any, epoch: int) -> bool:
-    """Are answers shown after this epoch? Those after the last one are the report's."""
+    """Return whether answers are shown after this epoch; the report shows those after the last one."""
     return epoch % EVERY == 0 and epoch < model.epochs
 
 
 def ask(model: Any, dataset: Arithmetic) -> list[dict[str, str]]:
-    """Return some questions of the test set with what is true and what is answered, always the same."""
+    """Return some questions of the test set (always the same), with the true and the given answers."""
     questions, truths = dataset.questions_test, dataset.answers_test
     rows = np.random.default_rng(model.random_state).permutation(len(questions))[:SHOWN]
     answers = model.predict([questions[row] for row in rows])
@@ -52,9 +52,9 @@ def ask(model: Any, dataset: Arithmetic) -> list[dict[str, str]]:
 
 
 def show(console: Console, title: str, asked: Sequence[Mapping[str, str]]) -> None:
-    """Print questions with what is true and what is answered."""
+    """Print questions with the true and the given answers."""
     widths = [max(len(row[name]) for row in asked) for name in ("question", "truth")]
-    console.print(Text(f"{title} (question = truth, answer)", style="bold"), soft_wrap=True)
+    console.print(Text(f"{title} (question = truth, answer of the net)", style="bold"), soft_wrap=True)
     for row in asked:
         question, truth, answer = row["question"], row["truth"], row["answer"]
         right = answer == truth
@@ -64,12 +64,12 @@ def show(console: Console, title: str, asked: Sequence[Mapping[str, str]]) -> No
 
 
 def _mark(console: Console, *, right: bool) -> str:
-    """Return a sign, or a word where the terminal may lack the sign."""
+    """Return a sign, or a word if the terminal may lack the sign."""
     marks = ("wrong:", "right:") if console.options.ascii_only else ("✗", "✓")
     return marks[right]
 
 
-def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console) -> None:
+def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted model, write metrics and figures, and show answers and a short table."""
     held_out = set(model.validation_rows_.tolist())
     pairs = list(zip(dataset.questions_train, dataset.answers_train, strict=True))
@@ -86,19 +86,19 @@ def report(model: Any, dataset: Arithmetic, folder: RunFolder, console: Console)
         results[name] = {"loss": loss, "accuracy": sum(right) / len(right), "character_accuracy": by_character}
     results["test"] |= {"wrong_by": wrong_by(questions, right)}  # the last part is the test set
     shown = ask(model, dataset)
-    plots.save(plots.learning_curves(model.history_, model.best_epoch_), folder.figures / "learning_curves.png")
-    plots.save(plots.wrong_shares(results["test"]["wrong_by"]), folder.figures / "wrong_answers.png")
+    folder.save_figure(plots.learning_curves(model.history_, model.best_epoch_), "learning_curves")
+    folder.save_figure(plots.wrong_shares(results["test"]["wrong_by"]), "wrong_answers")
 
     write_metrics("arithmetic", model, len(parts["train"]), folder, results, questions=len(dataset), answers=shown)
-    if not _is_shown(model, model.n_iter_):  # else there is an empty line already
+    if not _is_shown(model, model.n_iter_):  # else there is already an empty line
         console.print()
-    show(console, "Held-out questions in the end", shown)
+    show(console, "Held-out questions after training", shown)
     _show_wrong(console, questions, truths, answers)
     rows = {
         name: (str(len(parts[name])), *(f"{result[key]:.4f}" for key in ("loss", "accuracy", "character_accuracy")))
         for name, result in results.items()
     }
-    print_results(console, ("questions", "loss", "all right", "by character"), rows, model, folder)
+    print_results(console, ("questions", "loss", "answers right", "characters right"), rows, model, folder)
 
 
 def _show_wrong(console: Console, questions: Sequence[str], truths: Sequence[str], answers: Sequence[str]) -> None:
@@ -111,7 +111,7 @@ def _show_wrong(console: Console, questions: Sequence[str], truths: Sequence[str
 
 
 def wrong_by(questions: Sequence[str], right: Sequence[bool]) -> dict[str, dict[str, dict[str, list[int]]]]:
-    """Count wrong answers and all, by operation, after digits of the longer number and after carries or borrows."""
+    """Count wrong and all answers of each operation, by digits of the longer number and by carries or borrows."""
     groups: dict[str, dict[str, dict[str, list[int]]]] = {}
     for sign, name in OPERATIONS.items():
         own = [(question, good) for question, good in zip(questions, right, strict=True) if sign in question]

@@ -1,6 +1,6 @@
 """The result of an autoencoder: metrics.json, figures, and a short table."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,11 @@ from fastrnn.data import ImageScaler
 from fastrnn.data.lazy_array import LazyArray, as_lazy
 from fastrnn.training.autoencoder import psnr
 
-PATCHES, PAIRS = 200, 24  # so many are drawn
+PATCHES, PAIRS = 200, 24  # numbers of examples to draw
 
 
 class Rows(NamedTuple):
-    """Rows (N, F) for the autoencoder, and the images that a scaler has made them of; of a matrix both are None."""
+    """Rows (N, F) for the autoencoder, with the images and the scaler that made them; both are None for a matrix."""
 
     X: Array | LazyArray
     images: Array | LazyArray | None = None
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
 
 
 def evaluate(autoencoder: Any, X: LazyArray) -> dict[str, Any]:
-    """Return the cost and its terms, mean activations of the hidden units and their mean, and PSNR for the range 1."""
+    """Return the cost and its terms, the mean activation of each hidden unit and of all, and the PSNR for range 1."""
     cost, parts, mean_activation = autoencoder.evaluate(X)
     return {
         "cost": cost,
@@ -37,7 +37,7 @@ def evaluate(autoencoder: Any, X: LazyArray) -> dict[str, Any]:
     }
 
 
-def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console) -> None:
+def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted autoencoder; write metrics and figures, and print a table."""
     held_out = autoencoder.validation_rows_
     X = as_lazy(dataset.X)
@@ -45,7 +45,7 @@ def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console)
     if len(held_out):
         parts["validation"] = X.take(held_out)
     results = {name: evaluate(autoencoder, X) for name, X in parts.items()}
-    draw(autoencoder, dataset, folder.figures)
+    draw(autoencoder, dataset, folder)
     write_metrics("autoencoder", autoencoder, len(parts["train"]), folder, results)
     shown = ("cost", "reconstruction", "l2", "sparsity", "activation", "psnr")
     rows = {
@@ -55,32 +55,32 @@ def report(autoencoder: Any, dataset: Rows, folder: RunFolder, console: Console)
     print_results(console, shown, rows, autoencoder, folder)
 
 
-def draw(autoencoder: Any, dataset: Rows, figures: Path) -> None:
-    """Leave the figures of a run."""
+def draw(autoencoder: Any, dataset: Rows, folder: RunFolder) -> None:
+    """Draw the figures of a run."""
     X, images, scaler = dataset
     shape = None if scaler is None else scaler.shape
     chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:PATCHES])
     some = as_lazy(X).take(chosen).load()
     if images is not None:
-        plots.save(plots.patches(as_lazy(images).take(chosen).load(), some), figures / "patches.png")
-    plots.save(plots.features(autoencoder.components_.T, shape), figures / "features.png")
+        folder.save_figure(plots.patches(as_lazy(images).take(chosen).load(), some), "patches")
+    folder.save_figure(plots.features(autoencoder.components_.T, shape), "features")
     few = some[:PAIRS]
     reconstructed = autoencoder.inverse_transform(autoencoder.transform(few))
-    plots.save(plots.reconstructions(few, reconstructed, shape), figures / "reconstructions.png")
+    folder.save_figure(plots.reconstructions(few, reconstructed, shape), "reconstructions")
     history = autoencoder.history_
     if history.n_epochs:
         costs = dict(history) | {"cost": history["train_loss"]}
         best = autoencoder.best_epoch_ if "validation_loss" in history else None  # else it is the last one
-        plots.save(plots.cost_by_epoch(costs, best), figures / "cost.png")
+        folder.save_figure(plots.cost_by_epoch(costs, best), "cost")
 
 
-def draw_sweep(runs: list[Any], figures: Path) -> None:
-    """Leave the features of all runs of a sweep in one figure."""
+def draw_sweep(runs: list[Any], folder: RunFolder) -> None:
+    """Draw the features of all runs of a sweep in one figure."""
     import fastrnn
 
     autoencoders = [fastrnn.load(run.folder.model) for run in runs]
     shapes = {None if one.scaler_ is None else one.scaler_.shape for one in autoencoders}
-    if len(shapes) == 1:  # runs on images of several sizes are not compared
+    if len(shapes) == 1:  # runs on images of different sizes are not compared
         weights = [one.weights_.W1 for one in autoencoders]
         figure = plots.feature_grids(weights, [run.swept for run in runs], shapes.pop())
-        plots.save(figure, figures / "features.png")
+        folder.save_figure(figure, "features")

@@ -1,5 +1,6 @@
 """The result of a classifier: metrics.json, figures, and a short table."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def evaluate(classifier: Any, X: Any, y: Any, classes: list[Any]) -> dict[str, A
     }
 
 
-def report(classifier: Any, dataset: Any, folder: RunFolder, console: Console) -> None:
+def report(classifier: Any, dataset: Any, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
     """Evaluate the fitted classifier on all sets; write metrics and figures, and print a table."""
     held_out = classifier.validation_rows_
     X, y = as_lazy(dataset.X_train), dataset.y_train
@@ -38,10 +39,10 @@ def report(classifier: Any, dataset: Any, folder: RunFolder, console: Console) -
     results = {name: evaluate(classifier, *part, classes) for name, part in parts.items()}
 
     figure = plots.learning_curves(classifier.history_, classifier.best_epoch_)
-    plots.save(figure, folder.figures / "learning_curves.png")
+    folder.save_figure(figure, "learning_curves")
     for name, title in (("train", "Training set"), ("test", "Test set")):
         figure = plots.confusion_matrix(results[name]["confusion_matrix"], names, title)
-        plots.save(figure, folder.figures / f"confusion_matrix_{name}.png")
+        folder.save_figure(figure, f"confusion_matrix_{name}")
 
     write_metrics("classify", classifier, len(parts["train"][0]), folder, results, classes=names)
     rows = {

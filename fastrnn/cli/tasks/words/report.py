@@ -1,7 +1,6 @@
-"""The result of a next-word model: what it expects after some contexts, metrics.json, figures, and a short table."""
+"""The result of a word model: its predictions after some contexts, metrics.json, figures, and a short table."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fastrnn import plots
+from fastrnn._checks import counted
 from fastrnn._typing import Array
 from fastrnn.cli.errors import UsageError
 from fastrnn.cli.run.folder import RunFolder
@@ -16,12 +16,12 @@ from fastrnn.cli.run.report import print_results, write_metrics
 from fastrnn.data import sentences_of
 from fastrnn.data.lazy_array import LazyArray, as_lazy
 
-CONTEXTS, LIKELIEST = 5, 10  # contexts of the test set that are shown, and next words of each
-IN_A_LINE, WIDTH = 5, 15  # next words in a line of the terminal, and columns of each with its probability
+CONTEXTS, LIKELIEST = 5, 10  # number of test contexts to show, and of next words for each
+IN_A_LINE, WIDTH = 5, 15  # next words in a printed line, and the width of each with its probability
 
 
 class Truth(NamedTuple):
-    """The word that came next, its probability, and its place among all words, from 1."""
+    """The true next word, its probability, and its rank among all words, from 1."""
 
     word: str
     probability: float
@@ -29,7 +29,7 @@ class Truth(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """The likeliest words after a context, with their probabilities, and the true one where it is known."""
+    """The most likely words after a context, with their probabilities, and the true word if it is known."""
 
     context: list[str]
     words: list[str]
@@ -38,9 +38,9 @@ class Expected(NamedTuple):
 
 
 def expect(model: Any, x: Array, y: Array | None = None) -> Iterator[Expected]:
-    """Return what the model expects after contexts (N, K), numbers of words, before the next ones (N,)."""
+    """Yield the predictions after contexts (N, K), with the true next words (N,) if given; both are word numbers."""
     names = model.vocabulary_
-    for first in range(0, len(x), 1000):  # all probabilities of so many are in memory
+    for first in range(0, len(x), 1000):  # limits the probabilities in memory
         rows = x[first : first + 1000]
         best = model.top_k(rows, min(LIKELIEST, len(names)))
         truths: Iterable[Truth | None] = [None] * len(rows)
@@ -54,7 +54,7 @@ def expect(model: Any, x: Array, y: Array | None = None) -> Iterator[Expected]:
 
 
 def read_contexts(model: Any, texts: list[str]) -> tuple[Array, list[str]]:
-    """Return contexts (N, K) from texts, as numbers of words, and what is to be said of words that are not known."""
+    """Return contexts (N, K) from texts, as word numbers, and notes on unknown words."""
     numbers = {word: number for number, word in enumerate(model.vocabulary_)}
     K, other, notes, rows = model.n_features_in_, numbers.get(model.unknown), [], []
     for text in texts:
@@ -62,26 +62,28 @@ def read_contexts(model: Any, texts: list[str]) -> tuple[Array, list[str]]:
         for piece in text.split():
             words += [piece] if piece in numbers else [word for sentence in sentences_of(piece) for word in sentence]
         if len(words) < K:
-            raise UsageError(f"--context {text!r} has {len(words)} words, expected {K} or more, as order is {K + 1}")
+            raise UsageError(
+                f"--context {text!r} has {counted(len(words), 'word')}, expected {K} or more (order is {K + 1})"
+            )
         for word in words[-K:]:
             if word not in numbers:
                 if other is None:
                     raise UsageError(f"--context {text!r}: {word!r} is not among the {len(numbers)} words of the model")
                 notes.append(
-                    f"{word!r} is not among the {len(numbers)} words of the model, and counts as {model.unknown}"
+                    f"{word!r} is not among the {len(numbers)} words of the model; it is read as {model.unknown}"
                 )
         rows.append([numbers.get(word, other) for word in words[-K:]])
     return np.array(rows, np.intp).reshape(-1, K), list(dict.fromkeys(notes))
 
 
 def show(console: Console, title: str, expected: Iterable[Expected], size: int) -> None:
-    """Print the likeliest words after each context, of so many that the model knows."""
+    """Print the most likely words after each context; `size` is the number of words that the model knows."""
     console.print(f"\n{title}", style="bold")
     for one in expected:
         heading = Text(f"\n{' '.join(one.context)} …", style="bold")
         if one.truth is not None:
             word, p, place = one.truth
-            heading.append(f" {word}").append(f"  {_percent(p)}, number {place} of {size}", style="not bold")
+            heading.append(f" {word}").append(f"  {_percent(p)}, rank {place} of {size}", style="not bold")
         console.print(heading, soft_wrap=True)
         line = Text()
         for place, (word, p) in enumerate(zip(one.words, one.probabilities, strict=True), 1):
@@ -92,7 +94,7 @@ def show(console: Console, title: str, expected: Iterable[Expected], size: int) 
 
 
 def expect_after(model: Any, texts: list[str]) -> tuple[list[Expected], list[str]]:
-    """Return what the model expects after contexts of one's own, and what is to be said of words that are not known."""
+    """Return the predictions after contexts given by the user, and notes on unknown words."""
     x, notes = read_contexts(model, texts)
     return list(expect(model, x)), notes
 
@@ -101,7 +103,7 @@ def show_own(console: Console, own: tuple[list[Expected], list[str]], size: int)
     """Print what `expect_after` returned."""
     expected, notes = own
     if expected:
-        show(console, "Likeliest next words", expected, size)
+        show(console, "Most likely next words", expected, size)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
 
@@ -115,8 +117,8 @@ def _percent(p: float) -> str:
     return f"{p:.1%}" if p < 0.9995 else "100%"
 
 
-def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts: list[str]) -> None:
-    """Evaluate the fitted model, write metrics and figures, then show what it expects, after texts too, and a table."""
+def report(model: Any, dataset: Any, folder: RunFolder, console: Console, parameters: Mapping[str, Any]) -> None:
+    """Evaluate the fitted model; write metrics and figures, and print its predictions and a table."""
     held_out = model.validation_rows_
     parts = {"train": (as_lazy(dataset.x_train), as_lazy(dataset.y_train))}
     if len(held_out):
@@ -134,12 +136,12 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts:
     x, y = parts["test"]
     some = np.sort(np.random.default_rng(model.random_state).choice(len(x), min(CONTEXTS, len(x)), replace=False))
     of_test = list(expect(model, x.take(some).load(), y.take(some).load()))
-    own = expect_after(model, texts)
-    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own[0], folder.figures)
+    own = expect_after(model, parameters["context"])
+    draw(model, count(parts["train"][1], len(dataset.words)), of_test, own[0], folder)
 
     shown = [one._asdict() | {"truth": one.truth._asdict() if one.truth else None} for one in (*of_test, *own[0])]
     write_metrics("words", model, len(parts["train"][0]), folder, results, next_words=shown)
-    show(console, "Likeliest next words in the test set, and the true one", of_test, len(dataset.words))
+    show(console, "Most likely next words in the test set, and the true one", of_test, len(dataset.words))
     show_own(console, own, len(dataset.words))
     rows = {
         name: (str(len(parts[name][0])), *(f"{value:.4f}" for value in result.values()))
@@ -149,20 +151,20 @@ def report(model: Any, dataset: Any, folder: RunFolder, console: Console, texts:
 
 
 def count(y: LazyArray, size: int) -> Array:
-    """Return how often each of so many words comes."""
+    """Return how often each of `size` words occurs."""
     counts = np.zeros(size, np.intp)
     for _, piece in y.pieces():
         counts += np.bincount(piece, minlength=size)
     return counts
 
 
-def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], figures: Path) -> None:
-    """Leave the figures of a run in whose training set the words came so often."""
-    plots.save(plots.learning_curves(model.history_, model.best_epoch_), figures / "learning_curves.png")
+def draw(model: Any, counts: Array, of_test: list[Expected], own: list[Expected], folder: RunFolder) -> None:
+    """Draw the figures of a run; `counts` are the frequencies of the words in the training set."""
+    folder.save_figure(plots.learning_curves(model.history_, model.best_epoch_), "learning_curves")
     for name, expected in (("next_words", of_test), ("contexts", own)):
         if expected:
             contexts, words, probabilities, truths = zip(*expected, strict=True)
             true = [truth.word for truth in truths] if expected is of_test else None
-            plots.save(plots.next_words(contexts, words, probabilities, true), figures / f"{name}.png")
+            folder.save_figure(plots.next_words(contexts, words, probabilities, true), f"{name}")
     figure = plots.embedding_map(model.embeddings_, model.vocabulary_, counts)
-    plots.save(figure, figures / "embeddings.png")
+    folder.save_figure(figure, "embeddings")

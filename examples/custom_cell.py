@@ -1,4 +1,4 @@
-"""Two cells of one's own, proved, and trained on digits that are read row by row; docs/own_cell.md explains them."""
+"""Check two custom cells, and train them on digits, row by row; docs/custom_cell.md explains them."""
 
 from fastrnn.cells import Cell, derive, one, sigmoid, tanh, zero
 from fastrnn.testing import check_cell
@@ -42,8 +42,8 @@ COUPLED = Cell("coupled", "fgo", "hc", coupled_step, coupled_vjp)
 
 
 def main() -> None:
-    """Prove and train each cell, and the first one once more, from its `step` alone."""
-    from sklearn.datasets import load_digits  # here, so that the cells alone are imported quickly
+    """Check and train each cell, and then the first one again, made from its `step` alone."""
+    from sklearn.datasets import load_digits  # here, so that importing only the cells is quick
     from sklearn.model_selection import train_test_split
 
     from fastrnn import RecurrentClassifier

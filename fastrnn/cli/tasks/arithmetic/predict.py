@@ -1,25 +1,26 @@
-"""Questions of one's own, on the command line or in a file, and what a model answers."""
+"""Questions on the command line or in a file, and the answers of a model."""
 
 from pathlib import Path
 from typing import Any
 
 from fastrnn import SequenceTranslator
 from fastrnn.cli.errors import UsageError
+from fastrnn.cli.run.tables import Rows
 
-NOTHING = "(nothing)"  # what an empty answer is shown as
+NOTHING = "(nothing)"  # shown for an empty answer
 
 
 def are_questions(estimator: Any, data: list[str]) -> bool:
-    """Are these what the model reads, rather than the file that holds it?"""
+    """Return whether these are questions, not the name of a file with questions."""
     return isinstance(estimator, SequenceTranslator) and not (len(data) == 1 and Path(data[0]).is_file())
 
 
-def show_answers(translator: Any, questions: list[str]) -> tuple[list[str], list[list[str]], str]:
-    """Print what a model answers, a line for each question; return what `answers` does."""
+def show_answers(translator: Any, questions: list[str]) -> Rows:
+    """Print the answer of a model to each question; return the same as `tabulate`."""
     try:
-        result = answers(translator, questions)
+        result = tabulate(translator, questions)
     except ValueError as error:
-        hint = "" if len(questions) > 1 else f"; and there is no file {questions[0]!r}"
+        hint = "" if len(questions) > 1 else f" (there is no file {questions[0]!r} either)"
         raise UsageError(f"{error}{hint}") from error
     _, rows, _ = result
     width = max(len(question) for question, _ in rows)
@@ -28,22 +29,22 @@ def show_answers(translator: Any, questions: list[str]) -> tuple[list[str], list
     return result
 
 
-def load_lines(path: Path, key: str | None) -> list[str]:
-    """Return the lines of a text that are not empty."""
+def load(translator: Any, path: Path, key: str | None) -> list[str]:
+    """Return the non-empty lines of a text file."""
     if key is not None:
-        raise UsageError(f"--key {key} is for files of arrays, but {path} is taken for a text")
+        raise UsageError(f"--key {key} is for files of arrays, but {path} is read as text")
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not text in UTF-8 (byte {error.start}); expected a question a line") from error
+        raise UsageError(f"{path}: is not UTF-8 text (byte {error.start}); expected one question per line") from error
     lines = [line for line in lines if line]
     if not lines:
-        raise UsageError(f"{path}: has no questions; expected one a line")
+        raise UsageError(f"{path}: has no questions; expected one per line")
     return lines
 
 
-def answers(translator: Any, questions: list[str]) -> tuple[list[str], list[list[str]], str]:
-    """Return each question with what the model writes for it, as columns, rows, and what they are."""
+def tabulate(translator: Any, questions: list[str]) -> Rows:
+    """Return each question with the answer of the model, as columns, rows and a description."""
     reads_texts = translator.reads_texts_
     written = translator.predict(questions if reads_texts else [question.split() for question in questions])
     texts = [answer if isinstance(answer, str) else " ".join(answer) for answer in written]
