@@ -12,10 +12,10 @@ import pytest
 from sklearn.base import clone
 
 import fastrnn
-from fastrnn import SGD, Adam, Dense, RecurrentClassifier, RecurrentRegressor, Sequential, Trainer
+from fastrnn import SGD, Adam, Dense, RecurrentClassifier, RecurrentRegressor, Sequential, Trainer, storage
+from fastrnn._docstrings import sections, whole_entries
 from fastrnn.cells import ALIASES, CELLS, Cell
 from fastrnn.estimators._base import Fitting
-from fastrnn.estimators._docs import _entries, _sections
 from fastrnn.estimators._net_base import NetEstimator
 from fastrnn.estimators.files import ESTIMATORS
 from fastrnn.models.sequential import load_model
@@ -95,7 +95,7 @@ class DenseRegressor(NetEstimator):
         return {"model": self.model_.to_tree()}
 
     def _set_fitted(self, tree, cells: Sequence[Cell], classes: Sequence[type]):
-        self.model_ = load_model(tree["model"], cells)
+        self.model_ = load_model(tree["model"], cells, classes)
 
 
 def weights_of(estimator):
@@ -218,18 +218,42 @@ def test_a_custom_estimator_is_trained_saved_and_loaded(tmp_path, monkeypatch):
     assert "Maximum number of epochs." in DenseRegressor.__doc__
 
 
+@dataclass(frozen=True)
+class WideDense(Dense):
+    """A custom layer."""
+
+
+def test_a_custom_layer_reaches_models_and_the_nets_of_estimators(tmp_path):
+    model = Sequential([WideDense(4, "tanh"), Dense(1)]).build((3,), "float64", 3)
+    model.save(tmp_path / "model.h5")
+    loaded = fastrnn.load(tmp_path / "model.h5", classes=[WideDense])
+    assert type(loaded.layers[0]) is WideDense
+    np.testing.assert_array_equal(loaded.predict(X[:, 0]), model.predict(X[:, 0]))
+    with pytest.raises(fastrnn.StorageError, match=r"the custom layer 'WideDense': pass it as classes=\[WideDense\]$"):
+        fastrnn.load(tmp_path / "model.h5")
+    fitted = RecurrentRegressor(**SMALL).fit(X, Y)
+    tree = fitted.to_tree()
+    head = next(layer for layer in tree["model"]["layers"] if layer["layer"] == "Dense")
+    head["layer"] = "WideDense"  # as a subclass with a layer of its own would have it
+    storage.write(tmp_path / "estimator.h5", tree)
+    with pytest.raises(fastrnn.StorageError, match=r"custom layer 'WideDense': pass it as classes=\[WideDense\]$"):
+        fastrnn.load(tmp_path / "estimator.h5")
+    again = fastrnn.load(tmp_path / "estimator.h5", classes=[WideDense])
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
 # ---- what holds for every estimator ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_docstrings_have_an_entry_for_each_field_in_the_order_of_the_signature(kind):
-    entries = _entries(_sections(kind.__doc__)["Parameters"])
+    entries = whole_entries(sections(kind.__doc__)["Parameters"])
     assert list(entries) == [name for name in inspect.signature(kind).parameters if name != "_"]
     assert set(entries) == {field.name for field in fields(kind)} == set(kind().get_params())
     for base in kind.__mro__:
         if base.__module__.startswith("fastrnn."):
             own = ast.get_docstring(_source_of(base)) or ""
-            documented = _entries(_sections(own).get("Parameters", []))
+            documented = whole_entries(sections(own).get("Parameters", []))
             assert set(documented) <= set(entries)
             declared = [node.target.id for node in _fields_of(base)]
             assert set(declared) - {"_", "_loss", "_optimizers"} <= set(entries)
@@ -267,7 +291,7 @@ def _fields_of(kind):
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_names_in_docstrings_are_the_registered_ones(kind):
-    entries = _entries(_sections(kind.__doc__)["Parameters"])
+    entries = whole_entries(sections(kind.__doc__)["Parameters"])
     lists = {
         "cell": (*ALIASES, *CELLS),
         "optimizer": OPTIMIZERS,
@@ -283,9 +307,9 @@ def test_names_in_docstrings_are_the_registered_ones(kind):
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_fit_says_what_its_arguments_are(kind):
-    entries = _entries(_sections(kind.fit.__doc__)["Parameters"])
+    entries = whole_entries(sections(kind.fit.__doc__)["Parameters"])
     assert list(entries) == list(inspect.signature(kind.fit).parameters)[1:]
-    prepared = _entries(_sections(kind.prepare.__doc__)["Parameters"])
+    prepared = whole_entries(sections(kind.prepare.__doc__)["Parameters"])
     assert {name: entries[name] for name in ("X", "y")} == {name: prepared[name] for name in ("X", "y")}
     assert kind.fit.__qualname__.endswith(".fit")
 
@@ -310,7 +334,7 @@ def _fitted(kind):
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_documented_attributes_are_there(kind):
     fitted = _fitted(kind)
-    attributes = _entries(_sections(kind.__doc__)["Attributes"])
+    attributes = whole_entries(sections(kind.__doc__)["Attributes"])
     assert {"n_iter_", "best_epoch_", "history_"} < attributes.keys()
     for name in attributes:
         assert hasattr(fitted, name), name

@@ -323,7 +323,7 @@ class RecurrentEstimator(RecurrentNetEstimator):
         }
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
-        self.model_ = load_model(tree["model"], cells)
+        self.model_ = load_model(tree["model"], cells, classes)
         self.inputs_ = None if tree["inputs"] is None else Standardizer(**tree["inputs"])
         self.fitted_with_table_ = tree["fitted_with_table"]
         if self.inputs_ is not None and len(self.inputs_.mean) != self.model_.input_shape[1]:

@@ -333,7 +333,7 @@ class CharacterLanguageModel(RecurrentNetEstimator):
         return {"model": self.model_.to_tree(), "vocabulary": self.vocabulary_}
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
-        self.model_ = load_model(tree["model"], cells)
+        self.model_ = load_model(tree["model"], cells, classes)
         self.vocabulary_ = check_vocabulary(tree["vocabulary"])
         V = len(self.vocabulary_)
         if self.model_.input_shape != (None, V) or self.model_.output_shape[-1] != V:

@@ -63,7 +63,7 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = (), classes: Sequenc
     try:
         if kind in known:
             return known[kind].from_tree(tree, cells, classes)
-        return MODELS[kind](tree, cells)
+        return MODELS[kind](tree, cells, classes)
     except KeyError as error:
         raise storage.StorageError(f"{fspath(path)}: this {kind} is not complete: {error} is missing") from error
     except (AttributeError, IndexError, MemoryError, TypeError, ValueError) as error:

@@ -405,7 +405,7 @@ class NGramLanguageModel(NetEstimator):
         }
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
-        self.model_, words = load_model(tree["model"], cells), tree["vocabulary"]
+        self.model_, words = load_model(tree["model"], cells, classes), tree["vocabulary"]
         K, V = self.n_features_in_, len(self.embeddings_)
         self._vocabulary = Vocabulary(V if words is None else words)
         if self.model_.input_shape != (K, len(self._vocabulary)) or self.model_.output_shape != (V,):

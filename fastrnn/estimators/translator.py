@@ -297,7 +297,7 @@ class SequenceTranslator(RecurrentNetEstimator):
         return {"model": self.model_.to_tree(), "max_steps": self.max_steps_, **kept}
 
     def _set_fitted(self, tree: dict[str, Any], cells: Sequence[Cell], classes: Sequence[type]) -> None:
-        self.model_, self.max_steps_ = load_encoder_decoder(tree["model"], cells), tree["max_steps"]
+        self.model_, self.max_steps_ = load_encoder_decoder(tree["model"], cells, classes), tree["max_steps"]
         self._source, self._target = (Symbols(**tree[name], name=name) for name in ("source", "target"))
         reads, writes = self.model_.encoder.input_shape[-1], self.model_.n_symbols
         if (reads, writes) != (len(self._source), len(self._target) + 1):
