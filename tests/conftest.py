@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def use_backend(monkeypatch):
-    """A function that sets the backend of a test, an instruction set or Numba, and returns the keyword for the calls."""
+    """Set the backend of a test, an instruction set or Numba; returns the keyword for the calls."""
 
     def use(name: str) -> dict[str, str]:
         if name in native.SUPPORTED:
