@@ -48,7 +48,7 @@ def net_bytes(
     weights = (I + H) * G * state
     copies = B * T * I if ragged else 0  # x in the kernel's order of rows
     tape = copies + 2 * weights + B * S * state + (B * state if masked else 0)  # weights in panels, and transposed
-    working = B * (chunk * deltas + 4 * S * state) + 2 * weights  # weight gradients, in panels and unpacked
+    working = B * (chunk * deltas + 2 * S * state) + 2 * weights  # weight gradients, in panels and unpacked
     if checkpoint_every is None:
         tape += B * (T * step + S * state)
         output = B * T * H if ragged and sequences else 0
