@@ -117,7 +117,7 @@ def test_predictions_and_a_sweep(trained):
 
 def test_a_field_of_another_optimizer_is_refused(tmp_path):
     line = command("train", "reversed", *SMALL, "--smoothing", "0.5", folder=tmp_path, code=2)
-    assert line == "error: smoothing is 0.5, but the optimizer is adam; expected --optimizer sign with it\n"
+    assert line == "error: smoothing is 0.5, but the optimizer adam does not use it; leave it out, or use sign\n"
     line = command("train", "reversed", *SMALL, "--optimizer", "lion", folder=tmp_path, code=2)
     assert line == "error: optimizer is 'lion', expected one of 'adam', 'sgd', 'sign'\n"
 

@@ -86,7 +86,7 @@ def test_carries_are_counted_as_on_paper():
         assert count_carries(f"{a}+{b}") == on_paper(a, b, "+")
         assert count_carries(f"{a}-{b}") == on_paper(max(a, b), min(a, b), "-")
     for question in ("1*2", "-1+2", "12", "1+2+3", "\uff11+2"):
-        with pytest.raises(ValueError, match=r"expected one such as '535\+61'"):
+        with pytest.raises(ValueError, match=r"expected a text such as '535\+61'"):
             count_carries(question)
 
 
@@ -96,8 +96,8 @@ def test_carries_are_counted_as_on_paper():
         ({"n": 1}, ValueError, "n is 1, expected at least 2"),
         ({"digits": 0}, ValueError, "digits is 0, expected at least 1"),
         ({"digits": 10}, ValueError, "digits is 10, expected at most 9"),
-        ({"operations": ""}, ValueError, r"operations is '', expected '\+', '-', or both"),
-        ({"operations": ("+", "+")}, ValueError, "or both of them once"),
+        ({"operations": ""}, ValueError, r"operations is '', expected '\+', '-' or both"),
+        ({"operations": ("+", "+")}, ValueError, "or both, each once"),
         ({"operations": "*"}, ValueError, r"operations is '\*'"),
         ({"test_fraction": 1}, ValueError, "test_fraction is 1, expected a number in"),
         ({"seed": -1}, ValueError, "seed is -1"),

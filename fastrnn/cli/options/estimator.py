@@ -31,19 +31,20 @@ def make_estimator(task: Task, parameters: dict[str, Any], **more: Any) -> Any:
 
 
 def _optimizer(kind: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return optimizer and learning rate for an estimator of this class; a name means the default fields."""
-    from fastrnn.optimizers import OPTIMIZERS
+    """Return optimizer and learning rate; a name where the other fields are the defaults of its class."""
+    from fastrnn.optimizers import OPTIMIZERS, get_optimizer
 
     name, rate = parameters["optimizer"], parameters["learning_rate"]
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer is {name!r}, expected one of {', '.join(map(repr, OPTIMIZERS))}")
     default = kind(optimizer=name, learning_rate=rate)._make_optimizer()
-    own = {RENAMED.get(field.name, field.name): field.name for field in fields(default)}
+    own = {RENAMED.get(field.name, field.name): field.name for field in fields(default) if field.init}
     _refuse_others(name, own, parameters)
     chosen = {field: parameters[option] for option, field in own.items() if parameters.get(option) is not None}
     optimizer = type(default)(**{field: chosen.get(field, getattr(default, field)) for field in own.values()})
     parameters.update({option: getattr(optimizer, field) for option, field in own.items()})
-    return {"optimizer": name if optimizer == default else optimizer, "learning_rate": optimizer.learning_rate}
+    is_plain = optimizer == get_optimizer(name, optimizer.learning_rate)
+    return {"optimizer": name if is_plain else optimizer, "learning_rate": optimizer.learning_rate}
 
 
 def _refuse_others(name: str, own: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
