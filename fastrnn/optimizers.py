@@ -200,7 +200,7 @@ def get_optimizer(optimizer: str | Optimizer, learning_rate: float | None = None
         not above 0.
     """
     if not isinstance(optimizer, str):
-        if not hasattr(optimizer, "update") or isinstance(optimizer, type):
+        if isinstance(optimizer, type) or not all(hasattr(optimizer, name) for name in ("initial_state", "update")):
             raise TypeError(
                 f"optimizer is {optimizer!r}, expected {', '.join(map(repr, OPTIMIZERS))}, or an object such as "
                 "fastrnn.SGD(0.1)"

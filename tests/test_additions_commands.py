@@ -11,7 +11,10 @@ import pytest
 from commands import read_csv
 
 import fastrnn
+from fastrnn.cli.train import TASKS
 from fastrnn.data import digits
+from fastrnn.estimators.files import ESTIMATORS
+from fastrnn.optimizers import OPTIMIZERS
 
 HERE = Path(__file__).parent
 SMALL = ["--hidden", "6", "--head", "none", "--epochs", "3", "--patience", "0", "--rows", "150"]
@@ -27,6 +30,17 @@ def command(name, *arguments, folder, code=0):
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registries():
+    """What these tests import registers itself; other tests are not to see it."""
+    before = [(registry, registry.copy()) for registry in (OPTIMIZERS, ESTIMATORS, TASKS)]
+    yield
+    sys.modules.pop("additions", None)
+    for registry, entries in before:
+        registry.clear()
+        registry.extend(entries) if isinstance(registry, list) else registry.update(entries)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +142,63 @@ def test_additions_that_are_not_there_are_one_line(tmp_path, monkeypatch):
         [sys.executable, "-c", "from fastrnn.cli import train; train()", "classify"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(
-        "error: FASTRNN_ADDITIONS names the module 'missing', but there is no module 'missing'"
-    )
+    assert done.stderr.startswith("error: FASTRNN_ADDITIONS: the module 'missing' cannot be imported: No module")
+
+
+ODD = """
+from dataclasses import dataclass, make_dataclass
+from functools import partial
+from typing import Optional
+import fastrnn, fastrnn.optimizers as o
+
+@dataclass(frozen=True)
+class Odd(o.SGD):
+    extra: Optional[float] = 0.5
+    many: tuple = (1, 2)
+
+def make():
+    @dataclass(frozen=True)
+    class Local(o.SGD):
+        pass
+    return Local
+
+o.OPTIMIZERS |= {"odd": Odd, "fast": partial(o.SGD, momentum=0.5), "local": make()}
+o.OPTIMIZERS["made"] = make_dataclass("Made", [("x", float, 1.0)], bases=(o.SGD,), frozen=True)
+"""
+
+
+def test_optimizers_of_every_kind_of_class(tmp_path, monkeypatch):
+    """Fields of classes that have a source are options; the others are chosen by name."""
+    (tmp_path / "odd.py").write_text(ODD)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+
+    def train(*arguments):
+        code = "from fastrnn.cli import train; train()"
+        environment = os.environ | {"FASTRNN_ADDITIONS": " odd, ", "PYTHONPATH": path, "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, "-c", code, "classify", *arguments], capture_output=True, text=True, cwd=tmp_path,
+            env=environment,
+        )  # fmt: skip
+
+    printed = " ".join(train("--help").stdout.replace("│", " ").split())
+    assert "--extra <float> Field extra of the optimizer (with odd). [default: (0.5 with odd)]" in printed
+    assert "--many" not in printed
+    assert "(with sgd or odd)" in printed
+    small = ["--epochs", "1", "--hidden", "4", "--learning-rate", "0.01"]
+    for name in ("odd", "fast", "local", "made"):
+        done = train(*small, "--optimizer", name, "--out", name)
+        assert done.returncode == 0, done.stderr
+    done = train(*small, "--optimizer", "odd", "--extra", "0.25", "--out", "quarter")
+    assert tomllib.loads((tmp_path / "quarter" / "config.toml").read_text())["extra"] == 0.25
+
+
+def test_a_field_that_the_estimator_has_is_refused(tmp_path):
+    code = ODD.split("@")[0] + "@dataclass(frozen=True)\nclass Mine(o.SGD):\n    epochs: float = 3.0\n"
+    (tmp_path / "mine.py").write_text(f'{code}\no.OPTIMIZERS["mine"] = Mine\n')
+    environment = os.environ | {"FASTRNN_ADDITIONS": "mine", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", "from fastrnn.cli import train; train()", "classify"],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: the optimizer 'mine' has a field 'epochs', but the estimator has one too\n"

@@ -299,3 +299,28 @@ def test_activity_data_of_the_course(data_folder, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["classes"] == ["walking", "upstairs", "downstairs", "sitting", "standing", "laying"]
     assert np.sum(metrics["test"]["confusion_matrix"]) == 600
+
+
+def test_a_damaged_manifest_is_one_line(tmp_path):
+    run("train", "classify", *FAST, "--epochs", "1", "--out", "run", cwd=tmp_path)
+    (tmp_path / "run" / "manifest.txt").write_bytes(b"figures/\xff\n")
+    line = refused("train", "classify", *FAST, "--out", "run", "--overwrite", cwd=tmp_path)
+    assert "manifest.txt: is damaged; remove it" in line
+    assert (tmp_path / "run" / "model.h5").exists()
+
+
+def test_a_rate_is_refused_by_its_own_name(tmp_path):
+    assert "dropout is 1.0, expected a number in [0, 1)" in refused("train", "classify", "--dropout", "1", cwd=tmp_path)
+    assert "dropout is nan" in refused("train", "arithmetic", "--dropout", "nan", cwd=tmp_path)
+
+
+def test_resuming_takes_a_value_that_the_run_has(tmp_path):
+    """Also one that its configuration does not name, as those of version 0.1.0."""
+    run("train", "classify", *FAST, "--epochs", "1", "--out", "run", cwd=tmp_path)
+    lines = (tmp_path / "run" / "config.toml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("weight_decay", "beta", "epsilon"))]
+    (tmp_path / "run" / "config.toml").write_text("\n".join(kept))
+    done = run("train", "classify", "--resume", "run", "--weight-decay", "0", "--epochs", "2", cwd=tmp_path)
+    assert "2 epochs in" in done.stdout
+    line = refused("train", "classify", "--resume", "run", "--weight-decay", "0.1", cwd=tmp_path)
+    assert "weight_decay of the run is 0.0, but 0.1 is given" in line

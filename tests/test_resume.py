@@ -299,7 +299,7 @@ def test_a_sweep_goes_on_with_more_epochs(forks, folder, tmp_path):
     (sweep / "config.toml").write_text((sweep / "config.toml").read_text().replace("epochs = 2", "epochs = 4"))
     printed = forks.run("train", "classify", "--resume", sweep, "--sweep", "head=none,3", cwd=folder).out
     assert "2 runs (1 finished before)" in printed
-    assert {path.name for path in sweep.iterdir()} == {"config.toml", "results.csv", "figures", *names}
+    assert {path.name for path in sweep.iterdir()} == {"config.toml", "manifest.txt", "results.csv", "figures", *names}
     assert [row["epochs"] for row in read_csv(sweep / "results.csv")] == ["4", "4"]
     for name, head in zip(names, ("none", "3"), strict=True):
         alone = ["--epochs", "4", "--head", head, "--threads", "1", "--out", tmp_path / name]

@@ -50,8 +50,8 @@ def _import_additions() -> None:
     """Import the modules that FASTRNN_ADDITIONS names: they may register tasks, optimizers, cells and estimators."""
     from fastrnn.cli.errors import fail
 
-    for name in filter(None, os.environ.get("FASTRNN_ADDITIONS", "").split(",")):
+    for name in filter(None, map(str.strip, os.environ.get("FASTRNN_ADDITIONS", "").split(","))):
         try:
             import_module(name)
-        except ModuleNotFoundError as error:
-            fail(f"FASTRNN_ADDITIONS names the module {name!r}, but there is no module {error.name!r}; set PYTHONPATH")
+        except ImportError as error:
+            fail(f"FASTRNN_ADDITIONS: the module {name!r} cannot be imported: {error}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fastrnn.cli.errors import UsageError
+from fastrnn.cli.options.estimator import with_optimizer_defaults
 from fastrnn.cli.options.of_task import options_of
 from fastrnn.cli.options.option import REOPENS, Options, write_value
 from fastrnn.cli.options.parameters import check_tensorboard, read_config, read_sweep, read_values
@@ -29,7 +30,7 @@ def resume(task: Task, path: Path, given: Mapping[str, Any], chosen: dict[str, A
         raise UsageError(
             f"{path}: the sweep is {' '.join(lines) or 'none'}, but another one is given; resuming cannot change it"
         )
-    changes = _changes(path, options, before, asked | chosen, grid)
+    changes = _changes(path, options, with_optimizer_defaults(task, before), asked | chosen, grid)
     check_tensorboard(before | changes)
     if grid:
         from fastrnn.cli.sweep.sweep import sweep as run_sweep

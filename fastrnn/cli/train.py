@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from fastrnn.cli.errors import one_line_errors
+from fastrnn.cli.errors import UsageError, fail, one_line_errors
 from fastrnn.cli.options.command import make_command
 from fastrnn.cli.options.of_run import CALLED
 from fastrnn.cli.options.of_task import options_of
@@ -31,7 +31,12 @@ class TaskGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         task = TASKS.get(args[0])
-        return super().resolve_command(ctx, args) if task is None else (task.name, command_of(task), args[1:])
+        if task is None:
+            return super().resolve_command(ctx, args)
+        try:
+            return task.name, command_of(task), args[1:]
+        except UsageError as error:  # of what somebody has registered
+            fail(str(error))
 
 
 def command_of(task: Task) -> Any:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
+from fastrnn._checks import check_number
 from fastrnn.cells import Cell
 from fastrnn.estimators._base import TrainedEstimator, print_epoch
-from fastrnn.layers import Gaussian, Recurrent
+from fastrnn.layers import Dropout, Gaussian, Layer, Recurrent
 from fastrnn.optimizers import SGD, Adam, Optimizer, get_optimizer
 from fastrnn.schedules import Schedule
 from fastrnn.training import Trainer
@@ -118,3 +119,8 @@ class RecurrentNetEstimator(NetEstimator):
             initializer=self.initializer,
             forget_bias=self.forget_bias,
         )
+
+    def _make_dropout(self) -> list[Layer]:
+        """Return a dropout layer, or nothing where nothing is dropped."""
+        rate = check_number("dropout", self.dropout, "[0, 1)")
+        return [Dropout(rate)] if rate else []

@@ -17,7 +17,7 @@ from fastrnn.data.lazy_array import LazyArray
 from fastrnn.estimators._base import Fitting
 from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.sequences import Inputs, Standardizer, check_sequences, learn_scales
-from fastrnn.layers import Dense, Dropout, Layer
+from fastrnn.layers import Dense, Layer
 from fastrnn.memory import choose_checkpoints, parse_bytes
 from fastrnn.models.sequential import Sequential, load_model
 from fastrnn.models.stream import Streamed
@@ -155,7 +155,10 @@ class RecurrentEstimator(RecurrentNetEstimator):
         known["training x"] = self._known(x.take(training), inputs, training)
         validation = None
         if validation_data is not None:
-            validation, known["validation x"] = self._validation_set(*validation_data)
+            try:
+                validation, known["validation x"] = self._validation_set(*validation_data)
+            except (TypeError, ValueError) as error:  # it names X and y, which training has too
+                raise type(error)(f"validation_data: {error}") from error
         elif len(held_out):
             validation = x.take(held_out).ready(), *(None if a is None else a[held_out] for a in others)
             known["validation x"] = self._known(x.take(held_out), inputs, held_out)
@@ -245,7 +248,7 @@ class RecurrentEstimator(RecurrentNetEstimator):
             raise TypeError(f"head is {self.head!r}, expected a tuple of layer widths such as (64,)")
         for index, units in enumerate(self.head):
             check_integer(f"head[{index}]", units, 1)
-        dropout: list[Layer] = [Dropout(self.dropout)] if self.dropout else []
+        dropout = self._make_dropout()
         stack: list[Layer] = [
             self._make_recurrent(return_sequences=self._each_step(), bidirectional=self.bidirectional)
         ]

@@ -50,10 +50,14 @@ def load(path: str | PathLike[str], cells: Sequence[Cell] = (), classes: Sequenc
 
     Raises
     ------
+    TypeError
+        If `classes` is not a list of classes.
     StorageError
         If the file cannot be read, is damaged, holds no model, or holds one whose custom cells or classes are not
         given.
     """
+    if not isinstance(classes, list | tuple) or not all(isinstance(own, type) for own in classes):
+        raise TypeError(f"classes is {classes!r}, expected a list of classes such as [MyOptimizer]")
     tree = storage.read(path)
     kind = str(tree.get("kind"))
     known = {own.__name__: own for own in (*ESTIMATORS, *classes) if issubclass(own, TrainedEstimator)}

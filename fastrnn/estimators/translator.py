@@ -15,7 +15,7 @@ from fastrnn.decoding import decode
 from fastrnn.estimators._base import Fitting, RunState, Validation
 from fastrnn.estimators._net_base import RecurrentNetEstimator
 from fastrnn.estimators.inputs.symbols import Row, Symbols, check_rows, learn_symbols
-from fastrnn.layers import Dense, Dropout, Embedding, Layer
+from fastrnn.layers import Dense, Embedding, Layer
 from fastrnn.models.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from fastrnn.optimizers import SGD, Adam, Optimizer
 from fastrnn.schedules import Schedule
@@ -160,7 +160,7 @@ class SequenceTranslator(RecurrentNetEstimator):
         def vectors(n: int) -> list[Layer]:
             return [] if self.embedding is None else [Embedding(n, self.embedding), *dropout]
 
-        dropout: list[Layer] = [Dropout(self.dropout)] if self.dropout else []
+        dropout = self._make_dropout()
         encoder = [*vectors(n_source), self._make_recurrent(return_sequences=False)]
         decoder = [*vectors(n_target + 1), self._make_recurrent(return_sequences=True)]  # one more: the beginning
         return EncoderDecoder(encoder, [*decoder, *dropout, Dense(n_target, initializer=self.initializer)])

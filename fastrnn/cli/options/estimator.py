@@ -6,7 +6,13 @@ from importlib import import_module
 from typing import Any
 
 from fastrnn.cli.errors import UsageError
-from fastrnn.cli.options.of_estimator import NOT_OF_THE_COMMAND, RENAMED, ZERO_IS_NONE, fields_of_optimizers
+from fastrnn.cli.options.of_estimator import (
+    NOT_OF_THE_COMMAND,
+    RENAMED,
+    ZERO_IS_NONE,
+    defaults_of,
+    fields_of_optimizers,
+)
 from fastrnn.cli.options.source import read_class
 from fastrnn.cli.tasks.task import Task
 
@@ -57,6 +63,20 @@ def _refuse_others(name: str, own: Mapping[str, str], parameters: Mapping[str, A
                 raise UsageError(
                     f"{option} is {value}, but the optimizer {name} does not use it; leave it out, or use {other}"
                 )
+
+
+def with_optimizer_defaults(task: Task, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the defaults of the fields of their optimizer where these are not set.
+
+    So runs can be compared: before they begin, and those of version 0.1.0, the fields are not all set.
+    """
+    optimizer = parameters.get("optimizer")
+    fields = fields_of_optimizers().get(str(optimizer))
+    if fields is None:
+        return dict(parameters)
+    known = defaults_of(read_class(task.estimator), str(optimizer), fields)
+    unset = {name: value for name, value in known.items() if parameters.get(name, value) is None}
+    return {**parameters, **unset}
 
 
 def knowing(fitting: Any, **arrays: Any) -> Any:

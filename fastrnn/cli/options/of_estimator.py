@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastrnn._docstrings import first_sentence
+from fastrnn.cli.errors import UsageError
 from fastrnn.cli.options.option import CHANGES, DATA, MODEL, REOPENS, RUN, TRAINING, Option, write_default
 from fastrnn.cli.options.source import Parameter, Source, read_class, read_registry
 
@@ -52,8 +53,8 @@ def options_of_estimator(path: str) -> Iterator[Option]:
     """Yield an option for each parameter of an estimator (given the path of its class) and of its optimizers."""
     source = read_class(path)
     for parameter in source.parameters.values():
-        if parameter.name not in NOT_OF_THE_COMMAND:
-            option = _option(parameter, _panel(parameter.name), FLAGS.get(parameter.name, ()))
+        if parameter.kind is not None and parameter.name not in NOT_OF_THE_COMMAND:
+            option = _option(parameter, parameter.kind, _panel(parameter.name), FLAGS.get(parameter.name, ()))
             if option.name == "learning_rate":
                 option = replace(option, shown=shown_by_optimizer(source, "learning_rate"))
             yield option
@@ -61,8 +62,8 @@ def options_of_estimator(path: str) -> Iterator[Option]:
                 yield from options_of_optimizers(source)
 
 
-def _option(parameter: Parameter, panel: str, flags: tuple[str, ...]) -> Option:
-    name, kind, default = parameter.name, parameter.kind, OF_THE_COMMAND.get(parameter.name, parameter.default)
+def _option(parameter: Parameter, kind: type, panel: str, flags: tuple[str, ...]) -> Option:
+    name, default = parameter.name, OF_THE_COMMAND.get(parameter.name, parameter.default)
     if default is None and name in ZERO_IS_NONE:
         default = kind(0)
     elif default is None and kind is str:
@@ -105,7 +106,9 @@ def _panel(name: str) -> str:
 def fields_of_optimizers() -> dict[str, Mapping[str, Parameter]]:
     """Return the fields of each optimizer of `fastrnn.optimizers.OPTIMIZERS`, by its name and their own."""
     return {
-        name: read_class(path).parameters for name, path in read_registry("fastrnn.optimizers", "OPTIMIZERS").items()
+        name: read_class(path).parameters
+        for name, path in read_registry("fastrnn.optimizers", "OPTIMIZERS").items()
+        if path
     }
 
 
@@ -114,14 +117,18 @@ def options_of_optimizers(source: Source) -> Iterator[Option]:
     fields: dict[str, dict[str, Parameter]] = {}  # by option and optimizer
     for optimizer, own in fields_of_optimizers().items():
         for name, parameter in own.items():
-            if name != "learning_rate":
-                fields.setdefault(RENAMED.get(name, name), {})[optimizer] = parameter
+            option = RENAMED.get(name, name)
+            if option in source.parameters and name != "learning_rate":
+                raise UsageError(f"the optimizer {optimizer!r} has a field {name!r}, but the estimator has one too")
+            if name != "learning_rate" and parameter.kind is not None:
+                fields.setdefault(option, {})[optimizer] = parameter
     for option, known in fields.items():
         texts: dict[str, list[str]] = {}
         for optimizer, parameter in known.items():
-            texts.setdefault(first_sentence(parameter.entry.text).rstrip("."), []).append(optimizer)
+            text = first_sentence(parameter.entry.text).rstrip(".") or f"Field {option} of the optimizer"
+            texts.setdefault(text, []).append(optimizer)
         help = "; ".join(f"{text} (with {' or '.join(names)})" for text, names in texts.items())
-        kind = next(iter(known.values())).kind
+        kind = next(iter(known.values())).kind or str
         yield Option(option, kind, f"{help}.", shown=shown_by_optimizer(source, option), panel=TRAINING)
 
 

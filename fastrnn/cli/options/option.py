@@ -133,6 +133,8 @@ Options = Mapping[str, Option]  # by the name of the parameter
 
 def write_default(value: Any) -> str:
     """Format a value for a help text."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 

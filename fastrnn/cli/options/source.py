@@ -6,6 +6,7 @@ optimizer, is read in the same way.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ class Parameter:
     """A field of a dataclass: its name, type, default (None if it has none), and entry in the docstring."""
 
     name: str
-    kind: type
+    kind: type | None  # None where the command line cannot give such a value
     default: Any
     entry: Entry
     keyword_only: bool = False
@@ -47,11 +48,13 @@ def read_class(path: str) -> Source:
 @cache
 def _read(module: str, name: str) -> Source:
     tree = parse(module)
-    node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    node = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    if node is None:  # made by a function, such as `make_dataclass`
+        return Source({})
     parameters: dict[str, Parameter] = {}
     calls: dict[str, Any] = {}
     documented: dict[str, Entry] = {}
-    for base in reversed([_home(tree, module, base.id) for base in node.bases if isinstance(base, ast.Name)]):
+    for base in reversed(_bases(tree, module, node)):
         if base is not None:
             inherited = _read(*base)
             parameters |= inherited.parameters
@@ -86,10 +89,7 @@ def read_registry(module: str, name: str) -> dict[str, str]:
     A module that is imported may have more entries than its source: custom ones.
     """
     if module in sys.modules:
-        entries = getattr(sys.modules[module], name).items()
-        return {
-            key: f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else "" for key, kind in entries
-        }
+        return {key: _path(kind) for key, kind in getattr(sys.modules[module], name).items()}
     for node in parse(module).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
@@ -97,6 +97,13 @@ def read_registry(module: str, name: str) -> dict[str, str]:
                 pairs = zip(node.value.keys, node.value.values, strict=True)
                 return {ast.literal_eval(key): f"{module}.{ast.unparse(value)}" for key, value in pairs if key}
     raise AttributeError(f"module {module} has no dict {name}")
+
+
+def _path(kind: Any) -> str:
+    """Return the path of a class that its module defines; empty for other objects, and where there is no source."""
+    module = sys.modules.get(getattr(kind, "__module__", ""))
+    is_defined = isinstance(kind, type) and "<locals>" not in kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}" if is_defined and getattr(module, "__file__", None) else ""
 
 
 @cache
@@ -117,6 +124,14 @@ def _file(module: str) -> Path:
     return Path(spec.origin)
 
 
+def _bases(tree: ast.Module, module: str, node: ast.ClassDef) -> list[tuple[str, str] | None]:
+    """Return the modules and names of the bases: of the class itself if it is imported, else as its source says."""
+    if module in sys.modules:
+        bases: tuple[type, ...] = getattr(sys.modules[module], node.name).__bases__
+        return [(base.__module__, base.__name__) if hasattr(base, "__dataclass_fields__") else None for base in bases]
+    return [_home(tree, module, base.id) for base in node.bases if isinstance(base, ast.Name)]
+
+
 def _home(tree: ast.Module, module: str, name: str) -> tuple[str, str] | None:
     """Return the module and name of a base class that the module defines or imports from fastrnn."""
     for node in tree.body:
@@ -129,10 +144,9 @@ def _home(tree: ast.Module, module: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _kind(annotation: str) -> type:
+def _kind(annotation: str) -> type | None:
     """Return the first type of an annotation that the command line supports."""
-    names = annotation.replace("[", " ").replace("|", " ").replace('"', " ").split()
-    return next((KINDS[name] for name in names if name in KINDS), str)
+    return next((KINDS[name] for name in re.findall(r"\w+", annotation) if name in KINDS), None)
 
 
 def _literal(value: ast.expr | None) -> Any:

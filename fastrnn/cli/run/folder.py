@@ -136,16 +136,24 @@ class RunFolder:
 
     def _note(self, name: str) -> None:
         """Add a name to the manifest, before the file is written."""
-        names = self._manifest.read_text(encoding="utf-8").splitlines() if self._manifest.exists() else []
+        names = self._noted()
         if name not in names:
             replace_file(self._manifest, "".join(f"{each}\n" for each in (*names, name)).encode())
+
+    def _noted(self) -> list[str]:
+        """Return the names in the manifest; none where there is no manifest."""
+        try:
+            return self._manifest.read_text(encoding="utf-8").splitlines() if self._manifest.exists() else []
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{self._manifest}: is damaged; remove it to overwrite or resume the run") from error
 
     def _left(self) -> list[Path]:
         """Return the files that a task or sweep wrote to the folder, and their manifest."""
         if not self._manifest.exists():
             return [file for pattern in WITHOUT_MANIFEST for file in self.path.glob(pattern)]
-        names = self._manifest.read_text(encoding="utf-8").splitlines()
-        inside = [self.path / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+        inside = [
+            self.path / name for name in self._noted() if not Path(name).is_absolute() and ".." not in Path(name).parts
+        ]
         return [*(file for file in inside if file.is_file()), self._manifest]
 
     # ---- files of every run -----------------------------------------------------------------------------------------

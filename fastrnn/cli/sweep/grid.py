@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from fastrnn.cli.errors import UsageError
+from fastrnn.cli.options.estimator import with_optimizer_defaults
 from fastrnn.cli.options.of_run import WATCHED
 from fastrnn.cli.options.of_task import options_of
 from fastrnn.cli.options.option import REOPENS, write_value
@@ -130,11 +131,11 @@ def check_same_sweep(task: Task, parameters: Mapping[str, Any], grid: Grid, out:
     config = RunFolder(out).config
     if not config.is_file():
         return
-    before = read_config(config, task.name, options_of(task))
+    before = with_optimizer_defaults(task, read_config(config, task.name, options_of(task)))
     if "sweep" not in before:
         raise UsageError(f"{out}: holds a single run, not a sweep; give another --out")
     swept = {*grid, *read_sweep(before["sweep"], task.name, options_of(task))}
-    for name, value in parameters.items():
+    for name, value in with_optimizer_defaults(task, parameters).items():
         if name not in swept and name not in [option.name for option in WATCHED] and value != before[name]:
             old, new = write_value(before[name]), write_value(value)
             raise UsageError(
